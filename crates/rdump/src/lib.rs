@@ -1,0 +1,1 @@
+//! Placeholder root; the modules land next.
