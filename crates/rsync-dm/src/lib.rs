@@ -1,1 +1,2 @@
 //! Placeholder root; the modules land next.
+pub mod proto;
