@@ -1,2 +1,3 @@
 //! Placeholder root; the modules land next.
+pub mod ctl;
 pub mod proto;

@@ -1,0 +1,3 @@
+//! `ctl`: the client of a master.
+
+pub mod answer;
