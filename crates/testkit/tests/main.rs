@@ -1,0 +1,3 @@
+//! testkit against real servers.
+
+mod servers;
