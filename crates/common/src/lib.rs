@@ -1,1 +1,18 @@
-//! Placeholder root; the modules land next.
+//! What the tools share: names, filters, routes, dump files, configuration, errors, log, storage.
+//!
+//! A family of modules named for domain words. None knows a database connection.
+#![warn(missing_docs)]
+
+pub mod block_allow;
+pub mod config;
+pub mod dumpfile;
+pub mod duration;
+pub mod error;
+pub mod filter;
+pub mod go_regex;
+pub mod ident;
+pub mod metadata;
+pub mod pattern;
+pub mod route;
+pub mod secret;
+pub mod size;

@@ -1,0 +1,76 @@
+//! Lightning's error codes (lightning.md section 11), letter for letter.
+
+use super::lightning::{RfcCode, table};
+
+table! {
+    UNKNOWN = "Lightning:Common:ErrUnknown";
+    INVALID_ARGUMENT = "Lightning:Common:ErrInvalidArgument";
+    VERSION_MISMATCH = "Lightning:Common:ErrVersionMismatch";
+    READ_CONFIG_FILE = "Lightning:Config:ErrReadConfigFile";
+    PARSE_CONFIG_FILE = "Lightning:Config:ErrParseConfigFile";
+    INVALID_CONFIG = "Lightning:Config:ErrInvalidConfig";
+    INVALID_TLS_CONFIG = "Lightning:Config:ErrInvalidTLSConfig";
+    INVALID_SORTED_KV_DIR = "Lightning:Config:ErrInvalidSortedKVDir";
+    STORAGE_UNKNOWN = "Lightning:Storage:ErrStorageUnknown";
+    INVALID_PERMISSION = "Lightning:Storage:ErrInvalidPermission";
+    INVALID_STORAGE_CONFIG = "Lightning:Storage:ErrInvalidStorageConfig";
+    EMPTY_SOURCE_DIR = "Lightning:Storage:ErrEmptySourceDir";
+    TABLE_ROUTE = "Lightning:Loader:ErrTableRoute";
+    INVALID_SCHEMA_FILE = "Lightning:Loader:ErrInvalidSchemaFile";
+    TOO_MANY_SOURCE_FILES = "Lightning:Loader:ErrTooManySourceFiles";
+    SYSTEM_REQUIREMENT_NOT_MET = "Lightning:PreCheck:ErrSystemRequirementNotMet";
+    CHECKPOINT_SCHEMA_CONFLICT = "Lightning:PreCheck:ErrCheckpointSchemaConflict";
+    PRE_CHECK_FAILED = "Lightning:PreCheck:ErrPreCheckFailed";
+    CHECK_CLUSTER_REGION = "Lightning:PreCheck:ErrCheckClusterRegion";
+    CHECK_LOCAL_RESOURCE = "Lightning:PreCheck:ErrCheckLocalResource";
+    CHECK_TABLE_EMPTY = "Lightning:PreCheck:ErrCheckTableEmpty";
+    CHECK_CSV_HEADER = "Lightning:PreCheck:ErrCheckCSVHeader";
+    CHECK_DATA_SOURCE = "Lightning:PreCheck:ErrCheckDataSource";
+    CHECK_CDC_PI_TR = "Lightning:PreCheck:ErrCheckCDCPiTR";
+    OPEN_CHECKPOINT = "Lightning:Checkpoint:ErrOpenCheckpoint";
+    READ_CHECKPOINT = "Lightning:Checkpoint:ErrReadCheckpoint";
+    UPDATE_CHECKPOINT = "Lightning:Checkpoint:ErrUpdateCheckpoint";
+    UNKNOWN_CHECKPOINT_DRIVER = "Lightning:Checkpoint:ErrUnknownCheckpointDriver";
+    INVALID_CHECKPOINT = "Lightning:Checkpoint:ErrInvalidCheckpoint";
+    CHECKPOINT_NOT_FOUND = "Lightning:Checkpoint:ErrCheckpointNotFound";
+    INIT_CHECKPOINT = "Lightning:Checkpoint:ErrInitCheckpoint";
+    CLEAN_CHECKPOINT = "Lightning:Checkpoint:ErrCleanCheckpoint";
+    META_MGR_UNKNOWN = "Lightning:MetaMgr:ErrMetaMgrUnknown";
+    DB_CONNECT = "Lightning:DB:ErrDBConnect";
+    INIT_ERR_MANAGER = "Lightning:DB:ErrInitErrManager";
+    INIT_META_MANAGER = "Lightning:DB:ErrInitMetaManager";
+    UPDATE_PD = "Lightning:PD:ErrUpdatePD";
+    CREATE_PD_CLIENT = "Lightning:PD:ErrCreatePDClient";
+    PAUSE_GC = "Lightning:PD:ErrPauseGC";
+    CHECK_KV_VERSION = "Lightning:KV:ErrCheckKVVersion";
+    CREATE_KV_CLIENT = "Lightning:KV:ErrCreateKVClient";
+    CHECK_MULTI_INGEST = "Lightning:KV:ErrCheckMultiIngest";
+    EPOCH_NOT_MATCH = "Lightning:KV:EpochNotMatch";
+    NOT_LEADER = "Lightning:KV:NotLeader";
+    SERVER_IS_BUSY = "Lightning:KV:ServerIsBusy";
+    REGION_NOT_FOUND = "Lightning:KV:RegionNotFound";
+    READ_INDEX_NOT_READY = "Lightning:KV:ReadIndexNotReady";
+    KV_INGEST_FAILED = "Lightning:KV:ErrKVIngestFailed";
+    KV_RAFT_PROPOSAL_DROPPED = "Lightning:KV:ErrKVRaftProposalDropped";
+    NO_LEADER = "Lightning:KV:ErrNoLeader";
+    UNKNOWN_BACKEND = "Lightning:Restore:ErrUnknownBackend";
+    CHECK_LOCAL_FILE = "Lightning:Restore:ErrCheckLocalFile";
+    OPEN_DUPLICATE_DB = "Lightning:Restore:ErrOpenDuplicateDB";
+    SCHEMA_NOT_EXISTS = "Lightning:Restore:ErrSchemaNotExists";
+    INVALID_SCHEMA_STMT = "Lightning:Restore:ErrInvalidSchemaStmt";
+    CREATE_SCHEMA = "Lightning:Restore:ErrCreateSchema";
+    UNKNOWN_COLUMNS = "Lightning:Restore:ErrUnknownColumns";
+    RESTORE_TABLE = "Lightning:Restore:ErrRestoreTable";
+    ENCODE_KV = "Lightning:Restore:ErrEncodeKV";
+    ALLOC_TABLE_ROW_I_DS = "Lightning:Restore:ErrAllocTableRowIDs";
+    INVALID_META_STATUS = "Lightning:Restore:ErrInvalidMetaStatus";
+    TABLE_IS_CHECKSUMING = "Lightning:Restore:ErrTableIsChecksuming";
+    RESOLVE_DUPLICATE_ROWS = "Lightning:Restore:ErrResolveDuplicateRows";
+    FOUND_DUPLICATE_KEY = "Lightning:Restore:ErrFoundDuplicateKey";
+    ADD_INDEX_FAILED = "Lightning:Restore:ErrAddIndexFailed";
+    DROP_INDEX_FAILED = "Lightning:Restore:ErrDropIndexFailed";
+    FOUND_DATA_CONFLICT_RECORDS = "Lightning:Restore:ErrFoundDataConflictRecords";
+    FOUND_INDEX_CONFLICT_RECORDS = "Lightning:Restore:ErrFoundIndexConflictRecords";
+    // The real tool misspells this one; scripts may look for it.
+    CHECKSUM_MISMATCH = "Lighting:Restore:ErrChecksumMismatch";
+}
