@@ -122,8 +122,10 @@ fn install_missing(wanted: impl Fn(&Item) -> bool) -> Result<usize> {
         return Ok(0);
     }
     let servers = catalog::servers_dir();
-    fs::create_dir_all(catalog::missing_dir()).with_context(|| format!("make the folder {}", servers.display()))?;
-    let lock = File::create(servers.join(".lock")).with_context(|| format!("open {}/.lock", servers.display()))?;
+    fs::create_dir_all(catalog::missing_dir())
+        .with_context(|| format!("make the folder {}", servers.display()))?;
+    let lock =
+        File::create(servers.join(".lock")).with_context(|| format!("open {}/.lock", servers.display()))?;
     if lock.try_lock().is_err() {
         eprintln!("setup: waiting for another setup to finish");
         lock.lock().context("wait for the other setup")?;
@@ -142,7 +144,10 @@ fn install_missing(wanted: impl Fn(&Item) -> bool) -> Result<usize> {
             Err(error) => {
                 failures += 1;
                 let reason = format!("{error:#}");
-                eprintln!("setup: cannot install {}, needed because it is {}: {reason}", item.name, item.purpose);
+                eprintln!(
+                    "setup: cannot install {}, needed because it is {}: {reason}",
+                    item.name, item.purpose
+                );
                 let line = reason.lines().collect::<Vec<_>>().join(" / ");
                 fs::write(&record, line).with_context(|| format!("write {}", record.display()))?;
             }
@@ -153,7 +158,9 @@ fn install_missing(wanted: impl Fn(&Item) -> bool) -> Result<usize> {
 
 fn remove_record(record: &Path) -> Result<()> {
     match fs::remove_file(record) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| format!("remove {}", record.display())),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove {}", record.display()))
+        }
         _ => Ok(()),
     }
 }

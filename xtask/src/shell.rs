@@ -21,7 +21,11 @@ pub fn run(command: &mut Command) -> Result<String> {
             text = String::from_utf8_lossy(&output.stdout).into_owned();
         }
         let lines: Vec<&str> = text.trim().lines().collect();
-        bail!("`{shown}` failed ({}):\n{}", output.status, lines[lines.len().saturating_sub(15)..].join("\n"));
+        bail!(
+            "`{shown}` failed ({}):\n{}",
+            output.status,
+            lines[lines.len().saturating_sub(15)..].join("\n")
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -17,9 +17,7 @@ pub const SYSTEM_SCHEMAS: [&str; 7] = [
 
 /// Whether a schema belongs to the server (or to DM's heartbeat) and is never replicated.
 pub fn is_system_schema(schema: &str) -> bool {
-    SYSTEM_SCHEMAS
-        .iter()
-        .any(|s| s.eq_ignore_ascii_case(schema))
+    SYSTEM_SCHEMAS.iter().any(|s| s.eq_ignore_ascii_case(schema))
 }
 
 /// A list as written in task.yaml.
@@ -75,10 +73,7 @@ impl BlockAllowList {
     /// The first bad pattern (DM's code 20044).
     pub fn new(rules: &BlockAllowRules, case_sensitive: bool) -> Result<Self, PatternError> {
         let schemas = |names: &[String]| -> Result<Vec<_>, PatternError> {
-            names
-                .iter()
-                .map(|n| Pattern::parse(n, case_sensitive))
-                .collect()
+            names.iter().map(|n| Pattern::parse(n, case_sensitive)).collect()
         };
         let tables = |rules: &[TableRule]| -> Result<Vec<_>, PatternError> {
             rules
@@ -129,11 +124,8 @@ impl BlockAllowList {
         if table.is_empty() {
             return true;
         }
-        let any = |rules: &[(Pattern, Pattern)]| {
-            rules
-                .iter()
-                .any(|(s, t)| s.is_match(schema) && t.is_match(table))
-        };
+        let any =
+            |rules: &[(Pattern, Pattern)]| rules.iter().any(|(s, t)| s.is_match(schema) && t.is_match(table));
         if any(&self.do_tables) {
             return true;
         }
@@ -161,9 +153,7 @@ mod tests {
 
     #[test]
     fn schema_rules_come_first() {
-        let l = list(
-            "{do-dbs: ['~^d[0-9]$'], ignore-dbs: [d1], do-tables: [{db-name: x, tbl-name: t}]}",
-        );
+        let l = list("{do-dbs: ['~^d[0-9]$'], ignore-dbs: [d1], do-tables: [{db-name: x, tbl-name: t}]}");
         assert!(l.matches_schema("d1"), "ignore-dbs is not looked at");
         assert!(!l.matches_table("x", "t"), "x is no do-db");
         let l = list("{ignore-dbs: ['b*']}");

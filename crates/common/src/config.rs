@@ -31,11 +31,7 @@ pub enum ConfigError {
     #[error("config file {origin} is empty")]
     Empty { origin: String },
     #[error("config file {origin} is not UTF-8 text: bad byte in line {line} (offset {offset})")]
-    NotUtf8 {
-        origin: String,
-        line: usize,
-        offset: usize,
-    },
+    NotUtf8 { origin: String, line: usize, offset: usize },
     /// The syntax is broken: a truncated file, a stray character, a duplicate key.
     #[error("cannot parse config file {origin}: {message}")]
     Syntax { origin: String, message: String },
@@ -70,10 +66,7 @@ impl<T> Loaded<T> {
         if self.unknown.is_empty() {
             Ok(self.value)
         } else {
-            Err(ConfigError::UnknownKeys {
-                origin: origin.into(),
-                keys: self.unknown,
-            })
+            Err(ConfigError::UnknownKeys { origin: origin.into(), keys: self.unknown })
         }
     }
 }
@@ -85,10 +78,7 @@ impl<T> Loaded<T> {
 pub fn read_text(path: &Path) -> Result<String, ConfigError> {
     let bytes = std::fs::read(path).map_err(|cause| match cause.kind() {
         io::ErrorKind::NotFound => ConfigError::Missing { path: path.into() },
-        _ => ConfigError::Unreadable {
-            path: path.into(),
-            cause,
-        },
+        _ => ConfigError::Unreadable { path: path.into(), cause },
     })?;
     text_of(bytes, &path.display().to_string())
 }
@@ -112,9 +102,7 @@ pub fn text_of(bytes: Vec<u8>, origin: &str) -> Result<String, ConfigError> {
         None => text,
     };
     if text.trim().is_empty() {
-        return Err(ConfigError::Empty {
-            origin: origin.into(),
-        });
+        return Err(ConfigError::Empty { origin: origin.into() });
     }
     Ok(text)
 }
@@ -133,40 +121,24 @@ pub fn load_toml<T: DeserializeOwned>(path: &Path) -> Result<Loaded<T>, ConfigEr
 /// # Errors
 /// [`ConfigError::Syntax`] with line and column; [`ConfigError::Value`] with the key's path.
 pub fn from_toml<T: DeserializeOwned>(text: &str, origin: &str) -> Result<Loaded<T>, ConfigError> {
-    let table: toml::Table = text
-        .parse()
-        .map_err(|e: toml::de::Error| ConfigError::Syntax {
-            origin: origin.into(),
-            message: e.to_string().trim_end().into(),
-        })?;
-    let table = fold_table(table, "").map_err(|message| ConfigError::Syntax {
+    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| ConfigError::Syntax {
         origin: origin.into(),
-        message,
+        message: e.to_string().trim_end().into(),
     })?;
-    track(toml::Value::Table(table), |e: &toml::de::Error| {
-        e.message().into()
-    })
-    .map_err(|(path, message)| ConfigError::Value {
-        origin: origin.into(),
-        path,
-        message,
-    })
+    let table =
+        fold_table(table, "").map_err(|message| ConfigError::Syntax { origin: origin.into(), message })?;
+    track(toml::Value::Table(table), |e: &toml::de::Error| e.message().into())
+        .map_err(|(path, message)| ConfigError::Value { origin: origin.into(), path, message })
 }
 
 fn fold_table(table: toml::Table, prefix: &str) -> Result<toml::Table, String> {
     let mut out = toml::Table::new();
     for (key, value) in table {
         let folded = key.to_lowercase();
-        let path = if prefix.is_empty() {
-            folded.clone()
-        } else {
-            format!("{prefix}.{folded}")
-        };
+        let path = if prefix.is_empty() { folded.clone() } else { format!("{prefix}.{folded}") };
         let value = fold_value(value, &path)?;
         if out.insert(folded, value).is_some() {
-            return Err(format!(
-                "key `{path}` appears twice (keys match in any case)"
-            ));
+            return Err(format!("key `{path}` appears twice (keys match in any case)"));
         }
     }
     Ok(out)
@@ -176,10 +148,7 @@ fn fold_value(value: toml::Value, path: &str) -> Result<toml::Value, String> {
     Ok(match value {
         toml::Value::Table(table) => toml::Value::Table(fold_table(table, path)?),
         toml::Value::Array(items) => toml::Value::Array(
-            items
-                .into_iter()
-                .map(|item| fold_value(item, path))
-                .collect::<Result<_, _>>()?,
+            items.into_iter().map(|item| fold_value(item, path)).collect::<Result<_, _>>()?,
         ),
         other => other,
     })
@@ -201,22 +170,15 @@ pub fn load_yaml<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
 /// [`ConfigError::Syntax`], [`ConfigError::Value`] (both with line and column in the message) or
 /// [`ConfigError::UnknownKeys`].
 pub fn from_yaml<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, ConfigError> {
-    let loaded = track(
-        serde_yaml::Deserializer::from_str(text),
-        |e: &serde_yaml::Error| e.to_string(),
-    )
-    .map_err(|(path, message)| {
-        let origin = origin.to_string();
-        if path == "." || path.is_empty() {
-            ConfigError::Syntax { origin, message }
-        } else {
-            ConfigError::Value {
-                origin,
-                path,
-                message,
+    let loaded = track(serde_yaml::Deserializer::from_str(text), |e: &serde_yaml::Error| e.to_string())
+        .map_err(|(path, message)| {
+            let origin = origin.to_string();
+            if path == "." || path.is_empty() {
+                ConfigError::Syntax { origin, message }
+            } else {
+                ConfigError::Value { origin, path, message }
             }
-        }
-    })?;
+        })?;
     loaded.strict(origin)
 }
 
@@ -252,9 +214,9 @@ fn dotted(path: &serde_ignored::Path) -> String {
                 walk(parent, out);
                 out.push(key.clone());
             }
-            Path::Some { parent }
-            | Path::NewtypeStruct { parent }
-            | Path::NewtypeVariant { parent } => walk(parent, out),
+            Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
+                walk(parent, out)
+            }
         }
     }
     let mut out = Vec::new();
@@ -299,12 +261,8 @@ pub fn bool_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<boo
 
 fn parse_bool(text: &str) -> Option<bool> {
     match text {
-        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
-            Some(true)
-        }
-        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
-            Some(false)
-        }
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Some(true),
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Some(false),
         _ => None,
     }
 }
@@ -319,8 +277,7 @@ where
     T: TryFrom<i128>,
 {
     let text = text(deserializer)?;
-    let value =
-        parse_int(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is no integer")))?;
+    let value = parse_int(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is no integer")))?;
     T::try_from(value).map_err(|_| D::Error::custom(format!("`{text}` is out of range")))
 }
 
@@ -532,17 +489,11 @@ mod tests {
     fn toml_errors_name_place_or_path() {
         let error = |text: &str| from_toml::<Lightning>(text, "c.toml").unwrap_err();
         let e = error("[tidb]\nport = 'x'\n");
-        assert!(
-            matches!(&e, ConfigError::Value { path, .. } if path == "tidb.port"),
-            "{e}"
-        );
+        assert!(matches!(&e, ConfigError::Value { path, .. } if path == "tidb.port"), "{e}");
         let e = error("[tidb]\nport = 70000\n");
         assert!(e.to_string().contains("tidb.port"), "{e}");
         let e = error("[tidb\n");
-        assert!(
-            matches!(&e, ConfigError::Syntax { .. }) && e.to_string().contains("line 1"),
-            "{e}"
-        );
+        assert!(matches!(&e, ConfigError::Syntax { .. }) && e.to_string().contains("line 1"), "{e}");
         let e = error("[tidb]\nhost='a'\nHOST='b'\n");
         assert!(e.to_string().contains("`tidb.host` appears twice"), "{e}");
     }
@@ -564,29 +515,14 @@ mod tests {
     #[test]
     fn yaml_is_strict() {
         let e = source("source-id: a\nnope: 1\nfrom: {passwort: x}\n").unwrap_err();
-        let ConfigError::UnknownKeys { keys, .. } = &e else {
-            panic!("{e}")
-        };
+        let ConfigError::UnknownKeys { keys, .. } = &e else { panic!("{e}") };
         assert_eq!(keys, &["nope", "from.passwort"]);
         let e = source("source-id: a\nsource-id: b\n").unwrap_err();
         assert!(e.to_string().contains("duplicate"), "{e}");
         let e = source("server-id: many").unwrap_err();
-        assert!(
-            matches!(&e, ConfigError::Value { path, .. } if path == "server-id"),
-            "{e}"
-        );
-        assert!(
-            source("server-id: -1")
-                .unwrap_err()
-                .to_string()
-                .contains("out of range")
-        );
-        assert!(
-            source("enable-gtid: maybe")
-                .unwrap_err()
-                .to_string()
-                .contains("no boolean")
-        );
+        assert!(matches!(&e, ConfigError::Value { path, .. } if path == "server-id"), "{e}");
+        assert!(source("server-id: -1").unwrap_err().to_string().contains("out of range"));
+        assert!(source("enable-gtid: maybe").unwrap_err().to_string().contains("no boolean"));
         let e = source("from: {password: 'cut").unwrap_err();
         assert!(e.to_string().contains("source.yaml"), "{e}");
         assert!(source("- a\n- b\n").is_err());
@@ -597,25 +533,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c.toml");
         assert!(matches!(read_text(&path), Err(ConfigError::Missing { .. })));
-        assert!(matches!(
-            read_text(dir.path()),
-            Err(ConfigError::Unreadable { .. })
-        ));
+        assert!(matches!(read_text(dir.path()), Err(ConfigError::Unreadable { .. })));
         std::fs::write(&path, " \n").unwrap();
         assert!(matches!(read_text(&path), Err(ConfigError::Empty { .. })));
         std::fs::write(&path, b"a = 1\nb = '\xff'\n").unwrap();
         let e = read_text(&path).unwrap_err();
-        assert!(
-            matches!(
-                e,
-                ConfigError::NotUtf8 {
-                    line: 2,
-                    offset: 11,
-                    ..
-                }
-            ),
-            "{e}"
-        );
+        assert!(matches!(e, ConfigError::NotUtf8 { line: 2, offset: 11, .. }), "{e}");
         std::fs::write(&path, "\u{feff}[tidb]\nport = 1\n").unwrap();
         assert_eq!(load_toml::<Lightning>(&path).unwrap().value.tidb.port, 1);
     }

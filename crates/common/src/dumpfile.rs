@@ -24,12 +24,8 @@ pub fn escape(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for (i, c) in name.char_indices() {
         let special = match c {
-            '\0'..='\x1f' | '%' | '"' | '*' | '.' | '/' | ':' | '<' | '>' | '?' | '\\' | '|' => {
-                true
-            }
-            '-' => name.as_bytes()[i + 1..]
-                .get(..6)
-                .is_some_and(|tail| tail.eq_ignore_ascii_case(b"schema")),
+            '\0'..='\x1f' | '%' | '"' | '*' | '.' | '/' | ':' | '<' | '>' | '?' | '\\' | '|' => true,
+            '-' => name.as_bytes()[i + 1..].get(..6).is_some_and(|tail| tail.eq_ignore_ascii_case(b"schema")),
             _ => false,
         };
         if special {
@@ -280,12 +276,8 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
             rule(r"(?is)\.(?:sql|csv|parquet)(?:\.[0-9A-Za-z_]+)?\.bak$"),
         ],
         schema_create: rule(r"(?is)^(?:[^/]*/)*([^/.]+)-schema-create\.sql(?:\.([0-9A-Za-z_]*))?$"),
-        table_schema: rule(
-            r"(?is)^(?:[^/]*/)*([^/.]+)\.([^/]*?)-schema\.sql(?:\.([0-9A-Za-z_]*))?$",
-        ),
-        view_schema: rule(
-            r"(?is)^(?:[^/]*/)*([^/.]+)\.([^/]*?)-schema-view\.sql(?:\.([0-9A-Za-z_]*))?$",
-        ),
+        table_schema: rule(r"(?is)^(?:[^/]*/)*([^/.]+)\.([^/]*?)-schema\.sql(?:\.([0-9A-Za-z_]*))?$"),
+        view_schema: rule(r"(?is)^(?:[^/]*/)*([^/.]+)\.([^/]*?)-schema-view\.sql(?:\.([0-9A-Za-z_]*))?$"),
         data: rule(
             r"(?is)^(?:[^/]*/)*([^/.]+)\.([^/]*?)(?:\.([0-9]+))?\.(sql|csv|parquet)(?:\.([0-9A-Za-z_]+))?$",
         ),
@@ -326,10 +318,7 @@ pub fn parse(path: &str) -> Result<Option<DumpFile>, BadFileName> {
     if format == Format::Parquet && !extension.is_empty() {
         return Err(BadFileName::CompressedParquet(extension.into()));
     }
-    let kind = FileKind::Data {
-        format,
-        key: group(&c, 3).into(),
-    };
+    let kind = FileKind::Data { format, key: group(&c, 3).into() };
     dump_file(kind, group(&c, 1), group(&c, 2), extension).map(Some)
 }
 
@@ -337,12 +326,7 @@ fn group<'a>(captures: &Captures<'a>, i: usize) -> &'a str {
     captures.get(i).map_or("", |m| m.as_str())
 }
 
-fn dump_file(
-    kind: FileKind,
-    schema: &str,
-    table: &str,
-    extension: &str,
-) -> Result<DumpFile, BadFileName> {
+fn dump_file(kind: FileKind, schema: &str, table: &str, extension: &str) -> Result<DumpFile, BadFileName> {
     let compression = Compression::from_extension(extension)?;
     let mut bad_escape = false;
     let mut name = |text: &str| match unescape(text) {
@@ -353,12 +337,7 @@ fn dump_file(
         }
     };
     let table = TableName::new(name(schema), name(table));
-    Ok(DumpFile {
-        kind,
-        table,
-        compression,
-        bad_escape,
-    })
+    Ok(DumpFile { kind, table, compression, bad_escape })
 }
 
 #[cfg(test)]
@@ -392,27 +371,16 @@ mod tests {
     fn names_and_digits() {
         let namer = FileNamer::default();
         let t = TableName::new("w-schema.x", "t/1%");
-        assert_eq!(
-            namer.data(&t, FileIndex::Chunk(0), Format::Sql),
-            "w%2Dschema%2Ex.t%2F1%25.000000000.sql"
-        );
+        assert_eq!(namer.data(&t, FileIndex::Chunk(0), Format::Sql), "w%2Dschema%2Ex.t%2F1%25.000000000.sql");
         assert_eq!(FileIndex::ChunkFile(1, 0).to_string(), "0000000010000");
         assert_eq!(FileIndex::File(2).to_string(), "000000002");
-        let namer = FileNamer {
-            compression: Compression::Zstd,
-        };
+        let namer = FileNamer { compression: Compression::Zstd };
         let t = TableName::new("d", "t");
         assert_eq!(namer.schema_create("d"), "d-schema-create.sql.zst");
         assert_eq!(namer.view_schema(&t), "d.t-schema-view.sql.zst");
         assert_eq!(namer.sequence_schema(&t), "d.t-schema-sequence.sql.zst");
-        assert_eq!(
-            namer.placement_policy("p"),
-            "p-placement-policy-create.sql.zst"
-        );
-        assert_eq!(
-            namer.query_result(FileIndex::Chunk(3), Format::Csv),
-            "result.000000003.csv.zst"
-        );
+        assert_eq!(namer.placement_policy("p"), "p-placement-policy-create.sql.zst");
+        assert_eq!(namer.query_result(FileIndex::Chunk(3), Format::Csv), "result.000000003.csv.zst");
     }
 
     #[test]
@@ -420,18 +388,9 @@ mod tests {
         assert_eq!(kind("a/b.c/d.t-schema.sql"), Some(FileKind::TableSchema));
         assert_eq!(kind("d-schema-create.sql.gz"), Some(FileKind::SchemaCreate));
         assert_eq!(kind("d.v-schema-view.SQL"), Some(FileKind::ViewSchema));
-        assert_eq!(
-            data("x/y/d.t.0000000010000.sql"),
-            ("d".into(), "t".into(), "0000000010000".into())
-        );
-        assert_eq!(
-            data("d.a.b.c.csv.zst"),
-            ("d".into(), "a.b.c".into(), String::new())
-        );
-        assert_eq!(
-            data("d.t.01.02.sql"),
-            ("d".into(), "t.01".into(), "02".into())
-        );
+        assert_eq!(data("x/y/d.t.0000000010000.sql"), ("d".into(), "t".into(), "0000000010000".into()));
+        assert_eq!(data("d.a.b.c.csv.zst"), ("d".into(), "a.b.c".into(), String::new()));
+        assert_eq!(data("d.t.01.02.sql"), ("d".into(), "t.01".into(), "02".into()));
         // A sequence's schema file is taken for data, as in the real tool.
         assert_eq!(data("d.s-schema-sequence.sql").1, "s-schema-sequence");
         for ignored in [
@@ -453,24 +412,12 @@ mod tests {
 
     #[test]
     fn compressions() {
-        assert_eq!(
-            parse("d.t.sql.gzip").unwrap().unwrap().compression,
-            Compression::Gzip
-        );
-        assert_eq!(
-            parse("d.t.sql.snappy").unwrap().unwrap().compression,
-            Compression::Snappy
-        );
+        assert_eq!(parse("d.t.sql.gzip").unwrap().unwrap().compression, Compression::Gzip);
+        assert_eq!(parse("d.t.sql.snappy").unwrap().unwrap().compression, Compression::Snappy);
         let e = parse("d.t.sql.foo").unwrap_err().to_string();
         assert_eq!(e, "invalid compression type 'foo'");
-        assert!(matches!(
-            parse("d.t.sql.lz4"),
-            Err(BadFileName::UnsupportedCompression(_))
-        ));
-        assert!(matches!(
-            parse("d.t.parquet.gz"),
-            Err(BadFileName::CompressedParquet(_))
-        ));
+        assert!(matches!(parse("d.t.sql.lz4"), Err(BadFileName::UnsupportedCompression(_))));
+        assert!(matches!(parse("d.t.parquet.gz"), Err(BadFileName::CompressedParquet(_))));
         assert_eq!(Compression::from_flag("GZ"), Some(Compression::Gzip));
         assert_eq!(Compression::from_flag("bz2"), None);
     }

@@ -35,9 +35,7 @@ impl FromStr for GoDuration {
     type Err = DurationError;
 
     fn from_str(text: &str) -> Result<Self, DurationError> {
-        parse(text)
-            .map(|nanos| Self(Duration::from_nanos(nanos)))
-            .ok_or_else(|| DurationError(text.into()))
+        parse(text).map(|nanos| Self(Duration::from_nanos(nanos))).ok_or_else(|| DurationError(text.into()))
     }
 }
 
@@ -62,9 +60,7 @@ fn parse(text: &str) -> Option<u64> {
         if whole.is_empty() && fraction.is_empty() {
             return None;
         }
-        let unit_end = tail
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(tail.len());
+        let unit_end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit_end);
         let scale: u64 = match unit {
             "ns" => 1,
@@ -75,11 +71,7 @@ fn parse(text: &str) -> Option<u64> {
             "h" => 3_600_000_000_000,
             _ => return None,
         };
-        let whole: u64 = if whole.is_empty() {
-            0
-        } else {
-            whole.parse().ok()?
-        };
+        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
         let mut part = whole.checked_mul(scale)?;
         if !fraction.is_empty() {
             let value: f64 = format!("0.{fraction}").parse().ok()?;
@@ -164,17 +156,7 @@ mod tests {
             let d: GoDuration = text.parse().unwrap();
             assert_eq!(d.0.as_nanos(), nanos, "{text}");
         }
-        for bad in [
-            "",
-            "5",
-            "m",
-            "-1s",
-            "1 s",
-            "1x",
-            "1.2.3s",
-            ".s",
-            "9999999999h",
-        ] {
+        for bad in ["", "5", "m", "-1s", "1 s", "1x", "1.2.3s", ".s", "9999999999h"] {
             assert!(bad.parse::<GoDuration>().is_err(), "{bad}");
         }
     }

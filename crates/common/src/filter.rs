@@ -10,10 +10,8 @@ use regex::Regex;
 use crate::go_regex;
 
 /// The filter that Dumpling uses when none is given.
-pub const DUMPLING_DEFAULT: [&str; 2] = [
-    "*.*",
-    "!/^(mysql|sys|INFORMATION_SCHEMA|PERFORMANCE_SCHEMA|METRICS_SCHEMA|INSPECTION_SCHEMA)$/.*",
-];
+pub const DUMPLING_DEFAULT: [&str; 2] =
+    ["*.*", "!/^(mysql|sys|INFORMATION_SCHEMA|PERFORMANCE_SCHEMA|METRICS_SCHEMA|INSPECTION_SCHEMA)$/.*"];
 
 /// The filter that Lightning uses when none is given.
 pub const LIGHTNING_DEFAULT: [&str; 7] = [
@@ -113,32 +111,18 @@ impl TableFilter {
     /// # Errors
     /// The first bad rule, with its place. `@file` rules read files.
     pub fn parse<S: AsRef<str>>(rules: &[S], case_sensitive: bool) -> Result<Self, FilterError> {
-        let mut parser = Parser {
-            file: "<cmdline>".into(),
-            line: 1,
-            case_sensitive,
-        };
+        let mut parser = Parser { file: "<cmdline>".into(), line: 1, case_sensitive };
         let mut compiled = Vec::with_capacity(rules.len());
         for rule in rules {
             parser.rule(rule.as_ref(), true, &mut compiled)?;
         }
-        Ok(Self {
-            rules: compiled.into(),
-            case_sensitive,
-        })
+        Ok(Self { rules: compiled.into(), case_sensitive })
     }
 
     /// A filter that accepts everything.
     pub fn all() -> Self {
-        let rule = Rule {
-            schema: Matcher::All,
-            table: Matcher::All,
-            positive: true,
-        };
-        Self {
-            rules: vec![rule].into(),
-            case_sensitive: true,
-        }
+        let rule = Rule { schema: Matcher::All, table: Matcher::All, positive: true };
+        Self { rules: vec![rule].into(), case_sensitive: true }
     }
 
     /// Whether a table is selected: the last rule that matches both names decides.
@@ -158,8 +142,7 @@ impl TableFilter {
             .iter()
             .rev()
             .find(|rule| {
-                rule.schema.is_match(&schema)
-                    && (rule.positive || matches!(rule.table, Matcher::All))
+                rule.schema.is_match(&schema) && (rule.positive || matches!(rule.table, Matcher::All))
             })
             .is_some_and(|rule| rule.positive)
     }
@@ -181,11 +164,7 @@ impl ColumnFilter {
     /// # Errors
     /// The first bad rule, with its place.
     pub fn parse<S: AsRef<str>>(rules: &[S]) -> Result<Self, FilterError> {
-        let mut parser = Parser {
-            file: "<cmdline>".into(),
-            line: 1,
-            case_sensitive: false,
-        };
+        let mut parser = Parser { file: "<cmdline>".into(), line: 1, case_sensitive: false };
         let mut compiled = Vec::new();
         for rule in rules {
             parser.column_rule(rule.as_ref(), true, &mut compiled)?;
@@ -220,11 +199,7 @@ struct Parser {
 
 impl Parser {
     fn error(&self, kind: FilterErrorKind) -> FilterError {
-        FilterError {
-            file: self.file.clone(),
-            line: self.line,
-            kind,
-        }
+        FilterError { file: self.file.clone(), line: self.line, kind }
     }
 
     /// Strips what all kinds of rules share. `None`: nothing to compile (comment, empty, import done).
@@ -254,8 +229,7 @@ impl Parser {
         out: &mut Vec<R>,
         parse: fn(&mut Self, &str, bool, &mut Vec<R>) -> Result<(), FilterError>,
     ) -> Result<(), FilterError> {
-        let bytes =
-            std::fs::read(Path::new(path)).map_err(|e| self.error(FilterErrorKind::OpenFile(e)))?;
+        let bytes = std::fs::read(Path::new(path)).map_err(|e| self.error(FilterErrorKind::OpenFile(e)))?;
         // Names in the file may be of any charset; what is not UTF-8 can't match a name of ours.
         let text = String::from_utf8_lossy(&bytes);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -268,12 +242,7 @@ impl Parser {
         Ok(())
     }
 
-    fn rule(
-        &mut self,
-        line: &str,
-        can_import: bool,
-        out: &mut Vec<Rule>,
-    ) -> Result<(), FilterError> {
+    fn rule(&mut self, line: &str, can_import: bool, out: &mut Vec<Rule>) -> Result<(), FilterError> {
         let Some((line, positive)) = self.head(line, can_import, out, Self::rule)? else {
             return Ok(());
         };
@@ -288,11 +257,7 @@ impl Parser {
         if !rest.is_empty() {
             return Err(self.error(FilterErrorKind::Stray));
         }
-        out.push(Rule {
-            schema,
-            table,
-            positive,
-        });
+        out.push(Rule { schema, table, positive });
         Ok(())
     }
 
@@ -314,11 +279,7 @@ impl Parser {
     }
 
     /// Reads one pattern; returns it with what follows it.
-    fn pattern<'a>(
-        &self,
-        text: &'a str,
-        dot_ends: bool,
-    ) -> Result<(Matcher, &'a str), FilterError> {
+    fn pattern<'a>(&self, text: &'a str, dot_ends: bool) -> Result<(Matcher, &'a str), FilterError> {
         match text.as_bytes().first() {
             None => Err(self.error(FilterErrorKind::MissingPattern)),
             Some(b'/') => self.regexp(text),
@@ -361,11 +322,7 @@ impl Parser {
         Ok((self.literal(name), rest))
     }
 
-    fn wildcard<'a>(
-        &self,
-        text: &'a str,
-        dot_ends: bool,
-    ) -> Result<(Matcher, &'a str), FilterError> {
+    fn wildcard<'a>(&self, text: &'a str, dot_ends: bool) -> Result<(Matcher, &'a str), FilterError> {
         let mut literal = String::new();
         let mut regex = String::from("(?s)^");
         let mut is_literal = true;
@@ -491,11 +448,7 @@ mod tests {
         assert!(!f.matches_table("b", "y"));
         assert!(!filter(&["!a.b"]).matches_table("c", "d"));
         let none: [&str; 0] = [];
-        assert!(
-            !TableFilter::parse(&none, false)
-                .unwrap()
-                .matches_table("a", "b")
-        );
+        assert!(!TableFilter::parse(&none, false).unwrap().matches_table("a", "b"));
     }
 
     #[test]
@@ -558,15 +511,9 @@ mod tests {
     #[test]
     fn errors_name_place_and_reason() {
         for (rule, reason) in [
-            (
-                "a.b.c",
-                "syntax error: stray characters after table pattern",
-            ),
+            ("a.b.c", "syntax error: stray characters after table pattern"),
             ("a-b.t", "unexpected special character '-'"),
-            (
-                r"a\tb.c",
-                r"cannot escape a letter or number (\t), it is reserved for future extension",
-            ),
+            (r"a\tb.c", r"cannot escape a letter or number (\t), it is reserved for future extension"),
             ("[].*", "syntax error: failed to parse character class"),
             ("[!].*", "syntax error: failed to parse character class"),
             ("[.*", "syntax error: failed to parse character class"),
@@ -574,17 +521,11 @@ mod tests {
             ("db", "wrong table pattern"),
             ("db.", "syntax error: missing pattern"),
             ("", ""),
-            (
-                "`db`*.*",
-                "syntax error: missing '.' between schema and table patterns",
-            ),
+            ("`db`*.*", "syntax error: missing '.' between schema and table patterns"),
             ("/db.*", "syntax error: incomplete regexp"),
             ("`db.*", "syntax error: incomplete quoted identifier"),
             (r"db.\", r"syntax error: cannot place \ at end of line"),
-            (
-                "\"db\".\"x\"y",
-                "syntax error: stray characters after table pattern",
-            ),
+            ("\"db\".\"x\"y", "syntax error: stray characters after table pattern"),
         ] {
             if rule.is_empty() {
                 continue;
@@ -602,9 +543,7 @@ mod tests {
         std::fs::write(&path, "# head\na.*\n\n!a.x\n").unwrap();
         let import = format!("@{}", path.display());
         let f = filter(&["z.*", &import]);
-        assert!(
-            f.matches_table("a", "b") && !f.matches_table("a", "x") && f.matches_table("z", "x")
-        );
+        assert!(f.matches_table("a", "b") && !f.matches_table("a", "x") && f.matches_table("z", "x"));
         std::fs::write(&path, "a.*\na-b.c\n").unwrap();
         assert!(message(&import).ends_with("rules:2: unexpected special character '-'"));
         std::fs::write(&path, "@other\n").unwrap();

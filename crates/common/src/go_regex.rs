@@ -11,9 +11,7 @@ use regex::{Regex, RegexBuilder};
 /// The `regex` crate's error when the pattern is not valid (back references and look-around are not, in
 /// Go neither).
 pub fn compile(pattern: &str, case_insensitive: bool) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(&translate(pattern))
-        .case_insensitive(case_insensitive)
-        .build()
+    RegexBuilder::new(&translate(pattern)).case_insensitive(case_insensitive).build()
 }
 
 /// Rewrites a Go pattern into the `regex` crate's dialect.

@@ -16,10 +16,7 @@ pub struct TableName {
 impl TableName {
     /// Puts the two parts together.
     pub fn new(schema: impl Into<String>, table: impl Into<String>) -> Self {
-        Self {
-            schema: schema.into(),
-            table: table.into(),
-        }
+        Self { schema: schema.into(), table: table.into() }
     }
 
     /// The name as SQL: both parts quoted, joined by a dot.

@@ -53,9 +53,7 @@ impl Block {
 #[non_exhaustive]
 pub enum MetadataError {
     /// Not even a start line.
-    #[error(
-        "no metadata of a dump: the file has neither a `Started dump at:` line nor a position block"
-    )]
+    #[error("no metadata of a dump: the file has neither a `Started dump at:` line nor a position block")]
     NotMetadata,
     /// The text is not UTF-8.
     #[error("metadata is not UTF-8 at byte {0}")]
@@ -95,8 +93,7 @@ impl Metadata {
     /// # Errors
     /// See [`MetadataError`]. A missing position is no error (binlog off), a torn one is.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, MetadataError> {
-        let text =
-            std::str::from_utf8(bytes).map_err(|e| MetadataError::NotUtf8(e.valid_up_to()))?;
+        let text = std::str::from_utf8(bytes).map_err(|e| MetadataError::NotUtf8(e.valid_up_to()))?;
         Self::parse(text)
     }
 
@@ -124,10 +121,7 @@ impl Metadata {
                     read_line(&mut block, text.trim(), at + 1, &mut lines)?;
                 }
                 if block.file.is_empty() || block.pos.is_empty() {
-                    return Err(MetadataError::IncompleteBlock {
-                        line: i + 1,
-                        header: line.into(),
-                    });
+                    return Err(MetadataError::IncompleteBlock { line: i + 1, header: line.into() });
                 }
                 match target {
                     Target::Source => out.source = Some(block),
@@ -136,11 +130,7 @@ impl Metadata {
                 }
             }
         }
-        if seen {
-            Ok(out)
-        } else {
-            Err(MetadataError::NotMetadata)
-        }
+        if seen { Ok(out) } else { Err(MetadataError::NotMetadata) }
     }
 
     /// Prints the file. The source block is always headed `SHOW MASTER STATUS:`, the only form that every
@@ -156,11 +146,7 @@ impl Metadata {
             write_block(&mut out, "SHOW SLAVE STATUS:", block);
         }
         if let Some(block) = &self.after_connect {
-            write_block(
-                &mut out,
-                &format!("SHOW MASTER STATUS: {AFTER_CONNECT}"),
-                block,
-            );
+            write_block(&mut out, &format!("SHOW MASTER STATUS: {AFTER_CONNECT}"), block);
         }
         if !self.finished.is_empty() {
             let _ = writeln!(out, "{FINISHED}{}", self.finished);
@@ -171,16 +157,13 @@ impl Metadata {
 
 fn header(line: &str) -> Option<Target> {
     let line = line.trim();
-    let rest = ["SHOW MASTER STATUS:", "SHOW BINARY LOG STATUS:"]
-        .iter()
-        .find_map(|head| line.strip_prefix(head));
+    let rest =
+        ["SHOW MASTER STATUS:", "SHOW BINARY LOG STATUS:"].iter().find_map(|head| line.strip_prefix(head));
     match rest.map(str::trim) {
         Some("") => Some(Target::Source),
         Some(AFTER_CONNECT) => Some(Target::AfterConnect),
         Some(_) => None,
-        None if line == "SHOW SLAVE STATUS:" || line == "SHOW REPLICA STATUS:" => {
-            Some(Target::Replica)
-        }
+        None if line == "SHOW SLAVE STATUS:" || line == "SHOW REPLICA STATUS:" => Some(Target::Replica),
         None => None,
     }
 }
@@ -197,10 +180,7 @@ fn read_line<'a>(
     lines: &mut std::iter::Peekable<impl Iterator<Item = (usize, &'a str)>>,
 ) -> Result<(), MetadataError> {
     let Some((key, value)) = text.split_once(':') else {
-        return Err(MetadataError::UnknownLine {
-            line,
-            text: text.into(),
-        });
+        return Err(MetadataError::UnknownLine { line, text: text.into() });
     };
     let value = value.trim();
     match key {
@@ -220,10 +200,7 @@ fn read_line<'a>(
             }
         }
         _ => {
-            return Err(MetadataError::UnknownLine {
-                line,
-                text: text.into(),
-            });
+            return Err(MetadataError::UnknownLine { line, text: text.into() });
         }
     }
     Ok(())
@@ -304,19 +281,10 @@ mod tests {
     fn torn_or_foreign_files_are_errors() {
         assert_eq!(Metadata::parse(""), Err(MetadataError::NotMetadata));
         assert_eq!(Metadata::parse("hello\n"), Err(MetadataError::NotMetadata));
-        assert_eq!(
-            Metadata::from_bytes(b"Started\xff"),
-            Err(MetadataError::NotUtf8(7))
-        );
+        assert_eq!(Metadata::from_bytes(b"Started\xff"), Err(MetadataError::NotUtf8(7)));
         let torn = "Started dump at: x\nSHOW MASTER STATUS:\n\tLog: b.1\n";
-        assert!(matches!(
-            Metadata::parse(torn),
-            Err(MetadataError::IncompleteBlock { line: 2, .. })
-        ));
+        assert!(matches!(Metadata::parse(torn), Err(MetadataError::IncompleteBlock { line: 2, .. })));
         let stray = "SHOW MASTER STATUS:\n\tLog: b.1\n\tgarbage\n";
-        assert!(matches!(
-            Metadata::parse(stray),
-            Err(MetadataError::UnknownLine { line: 3, .. })
-        ));
+        assert!(matches!(Metadata::parse(stray), Err(MetadataError::UnknownLine { line: 3, .. })));
     }
 }

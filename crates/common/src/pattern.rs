@@ -33,10 +33,7 @@ pub enum PatternError {
 enum Item {
     Char(char),
     Any,
-    Set {
-        negated: bool,
-        ranges: Vec<(char, char)>,
-    },
+    Set { negated: bool, ranges: Vec<(char, char)> },
 }
 
 #[derive(Debug, Clone)]
@@ -60,19 +57,13 @@ impl Pattern {
     /// See [`PatternError`].
     pub fn parse(source: &str, case_sensitive: bool) -> Result<Self, PatternError> {
         let kind = match source.strip_prefix('~') {
-            Some(regex) => Kind::Regex(go_regex::compile(regex, !case_sensitive).map_err(|e| {
-                PatternError::Regex {
-                    pattern: source.into(),
-                    cause: Box::new(e),
-                }
-            })?),
+            Some(regex) => Kind::Regex(
+                go_regex::compile(regex, !case_sensitive)
+                    .map_err(|e| PatternError::Regex { pattern: source.into(), cause: Box::new(e) })?,
+            ),
             None => parse_simple(source, &fold(source, case_sensitive))?,
         };
-        Ok(Self {
-            source: source.into(),
-            kind,
-            case_sensitive,
-        })
+        Ok(Self { source: source.into(), kind, case_sensitive })
     }
 
     /// Whether the whole name (simple pattern) or a part of it (regex) matches.
@@ -82,9 +73,7 @@ impl Pattern {
             Kind::Simple { items, open_end } => {
                 let name = fold(name, self.case_sensitive);
                 let mut chars = name.chars();
-                items
-                    .iter()
-                    .all(|item| chars.next().is_some_and(|c| item.is_match(c)))
+                items.iter().all(|item| chars.next().is_some_and(|c| item.is_match(c)))
                     && (*open_end || chars.next().is_none())
             }
         }
@@ -114,24 +103,16 @@ fn parse_simple(source: &str, pattern: &str) -> Result<Kind, PatternError> {
     while let Some(c) = chars.next() {
         match c {
             '*' if chars.peek().is_none() => {
-                return Ok(Kind::Simple {
-                    items,
-                    open_end: true,
-                });
+                return Ok(Kind::Simple { items, open_end: true });
             }
             '*' => return Err(PatternError::Asterisk(source.into())),
             '?' => items.push(Item::Any),
             '\\' => items.push(Item::Char(chars.next().unwrap_or('\\'))),
-            '[' => {
-                items.push(parse_set(&mut chars).ok_or_else(|| PatternError::Set(source.into()))?)
-            }
+            '[' => items.push(parse_set(&mut chars).ok_or_else(|| PatternError::Set(source.into()))?),
             c => items.push(Item::Char(c)),
         }
     }
-    Ok(Kind::Simple {
-        items,
-        open_end: false,
-    })
+    Ok(Kind::Simple { items, open_end: false })
 }
 
 fn parse_set(chars: &mut std::iter::Peekable<std::str::Chars>) -> Option<Item> {
@@ -196,19 +177,10 @@ mod tests {
 
     #[test]
     fn refused() {
-        assert!(matches!(
-            Pattern::parse("a*b", false),
-            Err(PatternError::Asterisk(_))
-        ));
+        assert!(matches!(Pattern::parse("a*b", false), Err(PatternError::Asterisk(_))));
         for bad in ["[", "[]", "[a", "[z-a]", "[!]"] {
-            assert!(
-                matches!(Pattern::parse(bad, false), Err(PatternError::Set(_))),
-                "{bad}"
-            );
+            assert!(matches!(Pattern::parse(bad, false), Err(PatternError::Set(_))), "{bad}");
         }
-        assert!(matches!(
-            Pattern::parse("~(", false),
-            Err(PatternError::Regex { .. })
-        ));
+        assert!(matches!(Pattern::parse("~(", false), Err(PatternError::Regex { .. })));
     }
 }

@@ -90,11 +90,7 @@ pub enum RouteError {
     Duplicate { rule: String },
     /// Two rules of the same rank match; the rules are named.
     #[error("table {table} matches more than one rule: {first} and {second}")]
-    Ambiguous {
-        table: TableName,
-        first: String,
-        second: String,
-    },
+    Ambiguous { table: TableName, first: String, second: String },
 }
 
 /// Where one source table goes.
@@ -131,21 +127,17 @@ impl Extractor {
         if regexp.is_empty() {
             return Err(RouteError::EmptyExtractorRegexp(kind));
         }
-        let regex = go_regex::compile(regexp, false).map_err(|e| RouteError::ExtractorRegexp {
-            extractor: kind,
-            cause: Box::new(e),
-        })?;
-        Ok(Self {
-            regex,
-            column: column.into(),
-        })
+        let regex = go_regex::compile(regexp, false)
+            .map_err(|e| RouteError::ExtractorRegexp { extractor: kind, cause: Box::new(e) })?;
+        Ok(Self { regex, column: column.into() })
     }
 
     /// All groups joined; empty if the text does not match.
     fn extract(&self, text: &str) -> (String, String) {
-        let value = self.regex.captures(text).map_or_else(String::new, |c| {
-            c.iter().skip(1).flatten().map(|m| m.as_str()).collect()
-        });
+        let value = self
+            .regex
+            .captures(text)
+            .map_or_else(String::new, |c| c.iter().skip(1).flatten().map(|m| m.as_str()).collect());
         (self.column.clone(), value)
     }
 }
@@ -185,11 +177,7 @@ impl Router {
     ///
     /// # Errors
     /// The first rule that is incomplete, does not compile or has the same patterns as an earlier one.
-    pub fn new(
-        rules: &[RouteRule],
-        case_sensitive: bool,
-        source_id: &str,
-    ) -> Result<Self, RouteError> {
+    pub fn new(rules: &[RouteRule], case_sensitive: bool, source_id: &str) -> Result<Self, RouteError> {
         let mut compiled: Vec<Compiled> = Vec::with_capacity(rules.len());
         for rule in rules {
             let rule = compile(rule, case_sensitive)?;
@@ -198,24 +186,16 @@ impl Router {
                     && other.rule.table_pattern == rule.rule.table_pattern
             });
             if twin.is_some() {
-                return Err(RouteError::Duplicate {
-                    rule: rule.describe(),
-                });
+                return Err(RouteError::Duplicate { rule: rule.describe() });
             }
             compiled.push(rule);
         }
-        Ok(Self {
-            rules: compiled,
-            source_id: source_id.into(),
-        })
+        Ok(Self { rules: compiled, source_id: source_id.into() })
     }
 
     /// A router without rules: every name stays.
     pub fn none() -> Self {
-        Self {
-            rules: Vec::new(),
-            source_id: String::new(),
-        }
+        Self { rules: Vec::new(), source_id: String::new() }
     }
 
     /// Whether there are no rules.
@@ -259,12 +239,7 @@ impl Router {
         })
     }
 
-    fn find(
-        &self,
-        schema: &str,
-        table: &str,
-        table_level: bool,
-    ) -> Result<Option<&Compiled>, RouteError> {
+    fn find(&self, schema: &str, table: &str, table_level: bool) -> Result<Option<&Compiled>, RouteError> {
         let mut matching = self.rules.iter().filter(|rule| {
             let table_matches = match &rule.table {
                 Some(pattern) => table_level && !table.is_empty() && pattern.is_match(table),
@@ -310,9 +285,7 @@ fn compile(rule: &RouteRule, case_sensitive: bool) -> Result<Compiled, RouteErro
         table: (!rule.table_pattern.is_empty())
             .then(|| Pattern::parse(&rule.table_pattern, case_sensitive))
             .transpose()?,
-        by_table: by_table
-            .map(|e| Extractor::new("table", &e.table_regexp, &e.target_column))
-            .transpose()?,
+        by_table: by_table.map(|e| Extractor::new("table", &e.table_regexp, &e.target_column)).transpose()?,
         by_schema: by_schema
             .map(|e| Extractor::new("schema", &e.schema_regexp, &e.target_column))
             .transpose()?,
@@ -359,11 +332,8 @@ mod tests {
 
     #[test]
     fn table_level_beats_schema_level_and_names_are_kept() {
-        let rules = [
-            rule("s*", "", "all", ""),
-            rule("s*", "t1", "one", ""),
-            rule("~^x[0-9]$", "~^a", "re", "b"),
-        ];
+        let rules =
+            [rule("s*", "", "all", ""), rule("s*", "t1", "one", ""), rule("~^x[0-9]$", "~^a", "re", "b")];
         let router = Router::new(&rules, false, "").unwrap();
         assert_eq!(to(&router, "s1", "t1"), "one.t1");
         assert_eq!(to(&router, "s1", "t2"), "all.t2");
@@ -377,10 +347,7 @@ mod tests {
         let rules = [rule("s*", "t*", "a", "x"), rule("s1", "t?", "b", "y")];
         let router = Router::new(&rules, false, "").unwrap();
         let text = router.route("s1", "t1").unwrap_err().to_string();
-        assert!(
-            text.starts_with("table `s1`.`t1` matches more than one rule"),
-            "{text}"
-        );
+        assert!(text.starts_with("table `s1`.`t1` matches more than one rule"), "{text}");
         assert!(text.contains("'s1'.'t?'"));
         assert_eq!(to(&router, "s2", "t1"), "a.x");
     }
@@ -399,40 +366,21 @@ extract-source: {source-regexp: '(nomatch)', target-column: c_source}
         let rule: RouteRule = serde_yaml::from_str(yaml).unwrap();
         let router = Router::new(&[rule], false, "src-1").unwrap();
         let routed = router.route("shard_7", "t_a_b").unwrap();
-        let pairs: Vec<_> = routed
-            .extracted
-            .iter()
-            .map(|(a, b)| (a.as_str(), b.as_str()))
-            .collect();
-        assert_eq!(
-            pairs,
-            [("c_table", "ab"), ("c_schema", "7"), ("c_source", "")]
-        );
+        let pairs: Vec<_> = routed.extracted.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        assert_eq!(pairs, [("c_table", "ab"), ("c_schema", "7"), ("c_source", "")]);
     }
 
     #[test]
     fn incomplete_rules_are_refused() {
         let error = |r: RouteRule| Router::new(&[r], false, "").unwrap_err().to_string();
-        assert_eq!(
-            error(rule("", "", "a", "")),
-            "schema pattern of table route rule should not be empty"
-        );
-        assert_eq!(
-            error(rule("a", "", "", "")),
-            "target schema of table route rule should not be empty"
-        );
+        assert_eq!(error(rule("", "", "a", "")), "schema pattern of table route rule should not be empty");
+        assert_eq!(error(rule("a", "", "", "")), "target schema of table route rule should not be empty");
         let mut r = rule("a", "b", "c", "d");
-        r.extract_table = Some(TableExtractor {
-            table_regexp: "(".into(),
-            target_column: "x".into(),
-        });
+        r.extract_table = Some(TableExtractor { table_regexp: "(".into(), target_column: "x".into() });
         assert!(error(r.clone()).starts_with("table extractor table regexp illegal "));
         r.extract_table = Some(TableExtractor::default());
         assert_eq!(error(r), "table extractor target column cannot be empty");
         let twice = [rule("a", "b", "c", ""), rule("a", "b", "d", "")];
-        assert!(matches!(
-            Router::new(&twice, false, ""),
-            Err(RouteError::Duplicate { .. })
-        ));
+        assert!(matches!(Router::new(&twice, false, ""), Err(RouteError::Duplicate { .. })));
     }
 }

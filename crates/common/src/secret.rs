@@ -93,10 +93,7 @@ mod tests {
     #[test]
     fn no_way_of_printing_shows_the_text() {
         let s = Secret::new("hunter2");
-        assert_eq!(
-            format!("{s} {s:?} {:?}", Some(&s)),
-            "****** ****** Some(******)"
-        );
+        assert_eq!(format!("{s} {s:?} {:?}", Some(&s)), "****** ****** Some(******)");
         assert_eq!(serde_json::to_string(&s).unwrap(), "\"******\"");
         assert_eq!(s.expose(), "hunter2");
         assert_eq!(s, Secret::from("hunter2"));

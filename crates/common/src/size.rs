@@ -29,16 +29,12 @@ impl FromStr for ByteSize {
     /// A decimal number, at most one blank, and a unit: `b`, or one of `k m g t p` with an optional `b` or
     /// `ib`, in any case. All units are binary: `KB`, `KiB` and `k` are 1024.
     fn from_str(text: &str) -> Result<Self, SizeError> {
-        parse_units(text)
-            .map(ByteSize)
-            .ok_or_else(|| SizeError(text.into()))
+        parse_units(text).map(ByteSize).ok_or_else(|| SizeError(text.into()))
     }
 }
 
 fn parse_units(text: &str) -> Option<u64> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let unit = unit.strip_prefix(' ').unwrap_or(unit).to_ascii_lowercase();
     let shift = match unit.as_str() {
@@ -68,10 +64,9 @@ fn parse_units(text: &str) -> Option<u64> {
 /// The text is no size.
 pub fn parse_filesize_flag(text: &str) -> Result<(ByteSize, bool), SizeError> {
     match text.parse::<u64>() {
-        Ok(mib) => mib
-            .checked_mul(MIB)
-            .map(|bytes| (ByteSize(bytes), true))
-            .ok_or_else(|| SizeError(text.into())),
+        Ok(mib) => {
+            mib.checked_mul(MIB).map(|bytes| (ByteSize(bytes), true)).ok_or_else(|| SizeError(text.into()))
+        }
         Err(_) => Ok((text.parse()?, false)),
     }
 }
@@ -79,12 +74,7 @@ pub fn parse_filesize_flag(text: &str) -> Result<(ByteSize, bool), SizeError> {
 /// Four significant digits and a binary unit: `186.2KiB`, `5.54MiB`, `0B`.
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        human(
-            f,
-            self.0 as f64,
-            1024.0,
-            &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"],
-        )
+        human(f, self.0 as f64, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
     }
 }
 
@@ -94,12 +84,7 @@ pub struct DecimalSize(pub u64);
 
 impl fmt::Display for DecimalSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        human(
-            f,
-            self.0 as f64,
-            1000.0,
-            &["B", "kB", "MB", "GB", "TB", "PB", "EB"],
-        )
+        human(f, self.0 as f64, 1000.0, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
     }
 }
 
@@ -117,11 +102,7 @@ fn human(f: &mut fmt::Formatter<'_>, mut value: f64, base: f64, units: &[&str]) 
         _ => 3,
     };
     let text = format!("{value:.decimals$}");
-    let text = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     write!(f, "{text}{}", units[i])
 }
 
@@ -147,9 +128,7 @@ impl<'de> Deserialize<'de> for ByteSize {
             }
 
             fn visit_i64<E: serde::de::Error>(self, v: i64) -> Result<ByteSize, E> {
-                u64::try_from(v)
-                    .map(ByteSize)
-                    .map_err(|_| E::custom("a size can't be negative"))
+                u64::try_from(v).map(ByteSize).map_err(|_| E::custom("a size can't be negative"))
             }
 
             fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<ByteSize, E> {
@@ -184,20 +163,9 @@ mod tests {
         ] {
             assert_eq!(bytes(text), Some(expected), "{text}");
         }
-        for bad in [
-            "",
-            "abc",
-            "-1k",
-            "1  k",
-            "1kbb",
-            "1kibs",
-            ".",
-            "1e3",
-            "99999999999P",
-            "1.2.3",
-            " 1k",
-            "k",
-        ] {
+        for bad in
+            ["", "abc", "-1k", "1  k", "1kbb", "1kibs", ".", "1e3", "99999999999P", "1.2.3", " 1k", "k"]
+        {
             assert_eq!(bytes(bad), None, "{bad}");
         }
     }
@@ -205,10 +173,7 @@ mod tests {
     #[test]
     fn filesize_flag_without_unit_is_mib() {
         assert_eq!(parse_filesize_flag("64"), Ok((ByteSize(64 << 20), true)));
-        assert_eq!(
-            parse_filesize_flag("256MB"),
-            Ok((ByteSize(256 << 20), false))
-        );
+        assert_eq!(parse_filesize_flag("256MB"), Ok((ByteSize(256 << 20), false)));
         assert_eq!(parse_filesize_flag("8KB"), Ok((ByteSize(8192), false)));
         assert!(parse_filesize_flag("abc").is_err());
     }
@@ -230,10 +195,7 @@ mod tests {
 
     #[test]
     fn serde_takes_numbers_and_strings() {
-        assert_eq!(
-            serde_yaml::from_str::<ByteSize>("96KiB").unwrap().0,
-            96 << 10
-        );
+        assert_eq!(serde_yaml::from_str::<ByteSize>("96KiB").unwrap().0, 96 << 10);
         assert_eq!(serde_yaml::from_str::<ByteSize>("12").unwrap().0, 12);
         assert!(serde_yaml::from_str::<ByteSize>("-1").is_err());
         assert_eq!(serde_json::to_string(&ByteSize(7)).unwrap(), "7");

@@ -90,14 +90,35 @@ impl Kind {
         use Kind::*;
         matches!(
             self,
-            CreateDatabase | AlterDatabase | DropDatabase | CreateTable | AlterTable | DropTable | RenameTable | TruncateTable | CreateIndex | DropIndex
+            CreateDatabase
+                | AlterDatabase
+                | DropDatabase
+                | CreateTable
+                | AlterTable
+                | DropTable
+                | RenameTable
+                | TruncateTable
+                | CreateIndex
+                | DropIndex
         )
     }
 
     /// On DM's built-in skip list (facts/dm.md 3.7): never replicated, whatever the filter says.
     pub fn is_skipped(self) -> bool {
         use Kind::*;
-        matches!(self, Savepoint | Flush | TableMaintenance | DropTemporaryTable | Trigger | Routine | View | Event | Tablespace | Account)
+        matches!(
+            self,
+            Savepoint
+                | Flush
+                | TableMaintenance
+                | DropTemporaryTable
+                | Trigger
+                | Routine
+                | View
+                | Event
+                | Tablespace
+                | Account
+        )
     }
 
     /// A change of rows as text, which a row-based binlog must not hold.
@@ -154,9 +175,9 @@ impl Reader<'_> {
         if let Some(token) = self.peeked {
             return token;
         }
-        let token = self
-            .lexer
-            .find(|token| !matches!(token.kind, TokenKind::Comment | TokenKind::ExecutableOpen | TokenKind::ExecutableClose));
+        let token = self.lexer.find(|token| {
+            !matches!(token.kind, TokenKind::Comment | TokenKind::ExecutableOpen | TokenKind::ExecutableClose)
+        });
         self.peeked = Some(token);
         token
     }
@@ -168,9 +189,9 @@ impl Reader<'_> {
     }
 
     fn accept(&mut self, word: &str) -> bool {
-        let found = self
-            .peek()
-            .is_some_and(|token| token.kind == TokenKind::Word && token.span.of(self.text).eq_ignore_ascii_case(word.as_bytes()));
+        let found = self.peek().is_some_and(|token| {
+            token.kind == TokenKind::Word && token.span.of(self.text).eq_ignore_ascii_case(word.as_bytes())
+        });
         if found {
             self.peeked = None;
         }
@@ -302,7 +323,8 @@ impl Reader<'_> {
                 Kind::Use
             }
             b"LOCK" | b"UNLOCK" => Kind::Lock,
-            b"SELECT" | b"WITH" | b"VALUES" | b"TABLE" | b"DO" | b"CALL" | b"HANDLER" | b"SHOW" | b"EXPLAIN" | b"DESCRIBE" | b"DESC" => Kind::Query,
+            b"SELECT" | b"WITH" | b"VALUES" | b"TABLE" | b"DO" | b"CALL" | b"HANDLER" | b"SHOW"
+            | b"EXPLAIN" | b"DESCRIBE" | b"DESC" => Kind::Query,
             _ => Kind::Other,
         };
     }
@@ -385,7 +407,8 @@ impl Reader<'_> {
             found.tables.extend(self.table());
             return if temporary { Kind::CreateTemporaryTable } else { Kind::CreateTable };
         }
-        while self.accept_any(&["ONLINE", "OFFLINE", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR", "COLUMNAR"]) {}
+        while self.accept_any(&["ONLINE", "OFFLINE", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR", "COLUMNAR"]) {
+        }
         if self.accept("INDEX") {
             if self.seek("ON") {
                 found.tables.extend(self.table());
@@ -400,9 +423,18 @@ impl Reader<'_> {
             // `ALTER DATABASE CHARACTER SET x` names none.
             if let Some(token) = self.peek()
                 && token.kind == TokenKind::Word
-                && [&b"CHARACTER"[..], b"CHARSET", b"COLLATE", b"DEFAULT", b"ENCRYPTION", b"READ", b"COMMENT", b"UPGRADE"]
-                    .iter()
-                    .any(|word| word.eq_ignore_ascii_case(token.span.of(self.text)))
+                && [
+                    &b"CHARACTER"[..],
+                    b"CHARSET",
+                    b"COLLATE",
+                    b"DEFAULT",
+                    b"ENCRYPTION",
+                    b"READ",
+                    b"COMMENT",
+                    b"UPGRADE",
+                ]
+                .iter()
+                .any(|word| word.eq_ignore_ascii_case(token.span.of(self.text)))
             {
                 return Kind::AlterDatabase;
             }
@@ -615,7 +647,14 @@ mod tests {
 
     #[test]
     fn skip_list_and_start() {
-        for text in ["SAVEPOINT a", "FLUSH LOGS", "/* x */ DROP TEMPORARY TABLE t", "-- y\nCREATE TRIGGER x", "DROP VIEW v", "ANALYZE TABLE t"] {
+        for text in [
+            "SAVEPOINT a",
+            "FLUSH LOGS",
+            "/* x */ DROP TEMPORARY TABLE t",
+            "-- y\nCREATE TRIGGER x",
+            "DROP VIEW v",
+            "ANALYZE TABLE t",
+        ] {
             assert!(classify(text.as_bytes(), SqlMode::default()).kind.is_skipped(), "{text}");
         }
         for text in ["ALTER TABLE t ADD a INT", "XA COMMIT 'x'", "frobnicate", "INSERT INTO t VALUES (1)"] {

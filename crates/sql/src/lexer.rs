@@ -147,15 +147,16 @@ const NEVER_EXECUTED: u32 = 99_999;
 
 /// Names of character sets that may stand before a literal with an underscore.
 const CHARSETS: [&str; 42] = [
-    "armscii8", "ascii", "big5", "binary", "cp1250", "cp1251", "cp1256", "cp1257", "cp850", "cp852", "cp866", "cp932", "dec8",
-    "eucjpms", "euckr", "gb18030", "gb2312", "gbk", "geostd8", "greek", "hebrew", "hp8", "keybcs2", "koi8r", "koi8u", "latin1",
-    "latin2", "latin5", "latin7", "macce", "macroman", "sjis", "swe7", "tis620", "ucs2", "ujis", "utf16", "utf16le", "utf32",
-    "utf8", "utf8mb3", "utf8mb4",
+    "armscii8", "ascii", "big5", "binary", "cp1250", "cp1251", "cp1256", "cp1257", "cp850", "cp852", "cp866",
+    "cp932", "dec8", "eucjpms", "euckr", "gb18030", "gb2312", "gbk", "geostd8", "greek", "hebrew", "hp8",
+    "keybcs2", "koi8r", "koi8u", "latin1", "latin2", "latin5", "latin7", "macce", "macroman", "sjis", "swe7",
+    "tis620", "ucs2", "ujis", "utf16", "utf16le", "utf32", "utf8", "utf8mb3", "utf8mb4",
 ];
 
 /// Whether `word` is `_` and the name of a character set.
 pub(crate) fn is_introducer(word: &[u8]) -> bool {
-    word.strip_prefix(b"_").is_some_and(|name| CHARSETS.iter().any(|set| set.as_bytes().eq_ignore_ascii_case(name)))
+    word.strip_prefix(b"_")
+        .is_some_and(|name| CHARSETS.iter().any(|set| set.as_bytes().eq_ignore_ascii_case(name)))
 }
 
 /// Bytes an unquoted name is made of.
@@ -252,7 +253,9 @@ impl<'a> Lexer<'a> {
         };
         match self.byte(from) {
             Some(b'`' | b'\'' | b'"') => self.quoted(from, kind),
-            Some(byte) if is_name_byte(byte) => (kind, self.run(from, |byte| is_name_byte(byte) || byte == b'.')),
+            Some(byte) if is_name_byte(byte) => {
+                (kind, self.run(from, |byte| is_name_byte(byte) || byte == b'.'))
+            }
             _ if from == start + 1 => (TokenKind::Punct(b'@'), from),
             _ => (kind, from),
         }
@@ -269,7 +272,10 @@ impl<'a> Lexer<'a> {
         if word.len() > 2 && word.starts_with(b"0x") && word[2..].iter().all(u8::is_ascii_hexdigit) {
             return (TokenKind::Hex, word_end);
         }
-        if word.len() > 2 && word.starts_with(b"0b") && word[2..].iter().all(|byte| matches!(byte, b'0' | b'1')) {
+        if word.len() > 2
+            && word.starts_with(b"0b")
+            && word[2..].iter().all(|byte| matches!(byte, b'0' | b'1'))
+        {
             return (TokenKind::Bit, word_end);
         }
         let mut end = digits_end;
@@ -283,7 +289,11 @@ impl<'a> Lexer<'a> {
                 end = exponent_end;
             }
         }
-        if end == digits_end && word_end > digits_end { (TokenKind::Word, word_end) } else { (TokenKind::Number, end) }
+        if end == digits_end && word_end > digits_end {
+            (TokenKind::Word, word_end)
+        } else {
+            (TokenKind::Number, end)
+        }
     }
 
     fn word(&self, start: usize, first: u8) -> (TokenKind, usize) {
@@ -327,7 +337,9 @@ impl<'a> Lexer<'a> {
             }
             b'@' => self.variable(start),
             b'0'..=b'9' => self.number_or_word(start),
-            b'.' if self.byte(start + 1).is_some_and(|byte| byte.is_ascii_digit()) && !self.previous_is_name() => {
+            b'.' if self.byte(start + 1).is_some_and(|byte| byte.is_ascii_digit())
+                && !self.previous_is_name() =>
+            {
                 let (_, end) = self.number_or_word(start + 1);
                 (TokenKind::Number, end)
             }
@@ -350,7 +362,10 @@ impl Iterator for Lexer<'_> {
             self.position = self.text.len();
             if self.in_executable {
                 self.in_executable = false;
-                return Some(Token { kind: TokenKind::Unterminated(Open::Comment), span: Span::new(start, start) });
+                return Some(Token {
+                    kind: TokenKind::Unterminated(Open::Comment),
+                    span: Span::new(start, start),
+                });
             }
             return None;
         };
@@ -367,12 +382,15 @@ impl Iterator for Lexer<'_> {
 /// The tokens that make up a statement: plain comments and the marks of executable comments are left out.
 pub fn tokens(text: &[u8], mode: SqlMode) -> Vec<Token> {
     use TokenKind::{Comment, ExecutableClose, ExecutableOpen};
-    Lexer::new(text, mode).filter(|token| !matches!(token.kind, Comment | ExecutableOpen | ExecutableClose)).collect()
+    Lexer::new(text, mode)
+        .filter(|token| !matches!(token.kind, Comment | ExecutableOpen | ExecutableClose))
+        .collect()
 }
 
 /// Whether `--` at `start` opens a comment: the server wants a blank or control byte behind it, or the end.
 pub(crate) fn starts_dash_comment(text: &[u8], start: usize) -> bool {
-    text.get(start..start + 2) == Some(b"--") && text.get(start + 2).is_none_or(|&byte| byte <= b' ' || byte == 0x7f)
+    text.get(start..start + 2) == Some(b"--")
+        && text.get(start + 2).is_none_or(|&byte| byte <= b' ' || byte == 0x7f)
 }
 
 /// If the comment at `start` (`/*`) is one that a server executes: where its statement text begins.
@@ -393,7 +411,8 @@ pub(crate) fn executable_open(text: &[u8], start: usize) -> Option<usize> {
     }
     let digits = text.get(end..)?.iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
     if digits >= 5 {
-        let version = text.get(end..end + digits)?.iter().fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+        let version =
+            text.get(end..end + digits)?.iter().fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0'));
         if version == NEVER_EXECUTED || version > 200_000 {
             return None;
         }
@@ -480,11 +499,34 @@ mod tests {
     fn every_kind_of_token() {
         let text = "SELECT `a``b`, 'it''s\\'' \"d\" N'n' _utf8mb4 'x' _id 0x1F x'1f' 0b01 b'1' 1.5e-3 .5 t.1st @u @`v w` @@g.x -- c\n# d\n/* e */ 1abc a$b 汉字;";
         let expected = vec![
-            (Word, "SELECT"), (Quoted, "`a``b`"), (Punct(b','), ","), (String, "'it''s\\''"), (String, "\"d\""), (String, "N'n'"),
-            (Introducer, "_utf8mb4"), (String, "'x'"), (Word, "_id"), (Hex, "0x1F"), (Hex, "x'1f'"), (Bit, "0b01"), (Bit, "b'1'"),
-            (Number, "1.5e-3"), (Number, ".5"), (Word, "t"), (Punct(b'.'), "."), (Word, "1st"), (UserVariable, "@u"),
-            (UserVariable, "@`v w`"), (SystemVariable, "@@g.x"), (Comment, "-- c\n"), (Comment, "# d\n"), (Comment, "/* e */"),
-            (Word, "1abc"), (Word, "a$b"), (Word, "汉字"), (Punct(b';'), ";"),
+            (Word, "SELECT"),
+            (Quoted, "`a``b`"),
+            (Punct(b','), ","),
+            (String, "'it''s\\''"),
+            (String, "\"d\""),
+            (String, "N'n'"),
+            (Introducer, "_utf8mb4"),
+            (String, "'x'"),
+            (Word, "_id"),
+            (Hex, "0x1F"),
+            (Hex, "x'1f'"),
+            (Bit, "0b01"),
+            (Bit, "b'1'"),
+            (Number, "1.5e-3"),
+            (Number, ".5"),
+            (Word, "t"),
+            (Punct(b'.'), "."),
+            (Word, "1st"),
+            (UserVariable, "@u"),
+            (UserVariable, "@`v w`"),
+            (SystemVariable, "@@g.x"),
+            (Comment, "-- c\n"),
+            (Comment, "# d\n"),
+            (Comment, "/* e */"),
+            (Word, "1abc"),
+            (Word, "a$b"),
+            (Word, "汉字"),
+            (Punct(b';'), ";"),
         ];
         assert_eq!(kinds(text, SqlMode::default()), expected);
     }
@@ -506,11 +548,26 @@ mod tests {
     fn executable_comments_are_open() {
         let mode = SqlMode::default();
         assert_eq!(
-            kinds("/*!40101 SET a */ /*M!100201 b */ /*T![clustered_index] c */ /*!090000 d*/ /*! e */", mode),
+            kinds(
+                "/*!40101 SET a */ /*M!100201 b */ /*T![clustered_index] c */ /*!090000 d*/ /*! e */",
+                mode
+            ),
             [
-                (ExecutableOpen, "/*!40101"), (Word, "SET"), (Word, "a"), (ExecutableClose, "*/"), (ExecutableOpen, "/*M!100201"),
-                (Word, "b"), (ExecutableClose, "*/"), (ExecutableOpen, "/*T![clustered_index]"), (Word, "c"), (ExecutableClose, "*/"),
-                (ExecutableOpen, "/*!090000"), (Word, "d"), (ExecutableClose, "*/"), (ExecutableOpen, "/*!"), (Word, "e"),
+                (ExecutableOpen, "/*!40101"),
+                (Word, "SET"),
+                (Word, "a"),
+                (ExecutableClose, "*/"),
+                (ExecutableOpen, "/*M!100201"),
+                (Word, "b"),
+                (ExecutableClose, "*/"),
+                (ExecutableOpen, "/*T![clustered_index]"),
+                (Word, "c"),
+                (ExecutableClose, "*/"),
+                (ExecutableOpen, "/*!090000"),
+                (Word, "d"),
+                (ExecutableClose, "*/"),
+                (ExecutableOpen, "/*!"),
+                (Word, "e"),
                 (ExecutableClose, "*/"),
             ]
         );

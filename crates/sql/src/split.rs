@@ -152,7 +152,8 @@ impl Splitter {
                         }
                     }
                     if !self.in_executable && window[at..].starts_with(&self.delimiter) {
-                        let span = self.start.take().map(|start| StatementSpan { start, end: self.last_solid });
+                        let span =
+                            self.start.take().map(|start| StatementSpan { start, end: self.last_solid });
                         at += self.delimiter.len();
                         self.position = base + at as u64;
                         self.last_solid = self.position;
@@ -182,14 +183,20 @@ impl Splitter {
             State::Quote(b'"') => unclosed(Open::DoubleQuote, self.opened),
             State::Quote(_) => unclosed(Open::Backquote, self.opened),
             State::BlockComment => unclosed(Open::Comment, self.opened),
-            State::Body | State::LineComment if self.in_executable => unclosed(Open::Comment, self.executable_opened),
+            State::Body | State::LineComment if self.in_executable => {
+                unclosed(Open::Comment, self.executable_opened)
+            }
             State::Body | State::LineComment => Ok(()),
         }
     }
 
     fn in_quote(&mut self, window: &[u8], at: usize, quote: u8, limit: usize) -> usize {
         let rest = &window[at..limit];
-        let found = if self.mode.escapes(quote) { memchr::memchr2(quote, b'\\', rest) } else { memchr::memchr(quote, rest) };
+        let found = if self.mode.escapes(quote) {
+            memchr::memchr2(quote, b'\\', rest)
+        } else {
+            memchr::memchr(quote, rest)
+        };
         let Some(found) = found else { return limit };
         if rest[found] == b'\\' {
             // The escaped byte lies within the look-ahead, or the script ends here.
@@ -206,7 +213,13 @@ impl Splitter {
     }
 
     /// A `DELIMITER x` line between statements: None if there is none here, Some(None) if more has to be shown.
-    fn delimiter_line(&mut self, window: &[u8], at: usize, base: u64, at_end: bool) -> Result<Option<Option<usize>>, SplitError> {
+    fn delimiter_line(
+        &mut self,
+        window: &[u8],
+        at: usize,
+        base: u64,
+        at_end: bool,
+    ) -> Result<Option<Option<usize>>, SplitError> {
         const WORD: &[u8] = b"delimiter";
         if self.start.is_some() || self.in_executable || !matches!(window[at], b'd' | b'D') {
             return Ok(None);
@@ -269,7 +282,8 @@ impl Splitter {
                 self.start.get_or_insert(offset);
                 self.last_solid = offset + 1;
                 // Letters and digits never change the state; a delimiter may begin with one, though.
-                let plain = |byte: u8| (byte.is_ascii_alphanumeric() || byte >= 0x80) && byte != self.delimiter[0];
+                let plain =
+                    |byte: u8| (byte.is_ascii_alphanumeric() || byte >= 0x80) && byte != self.delimiter[0];
                 if plain(byte) {
                     let run = window[at..].iter().position(|&byte| !plain(byte)).unwrap_or(window.len() - at);
                     self.last_solid = offset + run as u64;
@@ -368,7 +382,11 @@ mod tests {
     use super::*;
 
     fn split(text: &str) -> Vec<&str> {
-        statements(text.as_bytes(), SqlMode::default()).unwrap().into_iter().map(|span| &text[span.range()]).collect()
+        statements(text.as_bytes(), SqlMode::default())
+            .unwrap()
+            .into_iter()
+            .map(|span| &text[span.range()])
+            .collect()
     }
 
     #[test]
@@ -376,20 +394,25 @@ mod tests {
         assert_eq!(split(""), [""; 0]);
         assert_eq!(split(" ; ;; -- only\n # comments\n/* here; */"), [""; 0]);
         assert_eq!(split("a;b ; \n c"), ["a", "b", "c"]);
-        assert_eq!(split("-- x;\nselect ';' , \";\" , `;` /* ; */ -- ;\n ;b"), ["select ';' , \";\" , `;`", "b"]);
+        assert_eq!(
+            split("-- x;\nselect ';' , \";\" , `;` /* ; */ -- ;\n ;b"),
+            ["select ';' , \";\" , `;`", "b"]
+        );
         assert_eq!(split("select 'a\\';' ;b"), ["select 'a\\';'", "b"]);
         assert_eq!(split("select 'a'';' ;b"), ["select 'a'';'", "b"]);
-        assert_eq!(split("/*!40101 SET NAMES binary*/;\n/*!50003 CREATE TRIGGER x BEGIN a; b; END */;c"), [
-            "/*!40101 SET NAMES binary*/",
-            "/*!50003 CREATE TRIGGER x BEGIN a; b; END */",
-            "c"
-        ]);
+        assert_eq!(
+            split("/*!40101 SET NAMES binary*/;\n/*!50003 CREATE TRIGGER x BEGIN a; b; END */;c"),
+            ["/*!40101 SET NAMES binary*/", "/*!50003 CREATE TRIGGER x BEGIN a; b; END */", "c"]
+        );
         assert_eq!(split("/*!50003 SELECT '*/;' */; x--1;y"), ["/*!50003 SELECT '*/;' */", "x--1", "y"]);
     }
 
     #[test]
     fn delimiter_lines() {
-        assert_eq!(split("DELIMITER //\ncreate x begin a; b; end //\ndelimiter ;\nc;d"), ["create x begin a; b; end", "c", "d"]);
+        assert_eq!(
+            split("DELIMITER //\ncreate x begin a; b; end //\ndelimiter ;\nc;d"),
+            ["create x begin a; b; end", "c", "d"]
+        );
         assert_eq!(split("delimiter $$\r\na;b$$\r\nc$$"), ["a;b", "c"]);
         assert_eq!(split("DELIMITER ;;\na;b;;\nDELIMITER ;\nc;"), ["a;b", "c"]);
         assert_eq!(split("DELIMITER end\na;b end c END"), ["a;b", "c END"]);
@@ -417,7 +440,10 @@ mod tests {
             let mut found = Vec::new();
             let mut take = |buffer: &mut StatementBuffer| {
                 while let Some(statement) = buffer.next_statement().unwrap() {
-                    assert_eq!(&text.as_bytes()[statement.offset as usize..][..statement.text.len()], statement.text);
+                    assert_eq!(
+                        &text.as_bytes()[statement.offset as usize..][..statement.text.len()],
+                        statement.text
+                    );
                     found.push(String::from_utf8(statement.text.to_vec()).unwrap());
                 }
             };
@@ -443,7 +469,10 @@ mod tests {
             window.drain(..scan.consumed);
             assert!(window.len() <= LOOKAHEAD);
         }
-        assert_eq!(splitter.scan(&window, true), Err(SplitError::Unclosed { what: Open::SingleQuote, offset: 22 }));
+        assert_eq!(
+            splitter.scan(&window, true),
+            Err(SplitError::Unclosed { what: Open::SingleQuote, offset: 22 })
+        );
 
         let mut buffer = StatementBuffer::new(SqlMode::default(), 100_000);
         buffer.push(b"a; insert 'x");

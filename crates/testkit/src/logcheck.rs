@@ -41,8 +41,10 @@ impl LogCheck {
     /// Checks a text and returns every complaint.
     pub fn complaints(&self, log: &str) -> Vec<String> {
         let loud: Vec<&str> = log.lines().filter(|line| level(line).is_some_and(is_loud)).collect();
-        let expected = |line: &&str| self.allowed.iter().chain(&self.required).any(|pattern| pattern.is_match(line));
-        let mut complaints: Vec<String> = loud.iter().filter(|line| !expected(line)).map(|line| format!("unexpected: {line}")).collect();
+        let expected =
+            |line: &&str| self.allowed.iter().chain(&self.required).any(|pattern| pattern.is_match(line));
+        let mut complaints: Vec<String> =
+            loud.iter().filter(|line| !expected(line)).map(|line| format!("unexpected: {line}")).collect();
         for pattern in &self.required {
             if !loud.iter().any(|line| pattern.is_match(line)) {
                 complaints.push(format!("missing: no line at WARN or above matches `{pattern}`"));
@@ -99,7 +101,10 @@ mod tests {
     #[test]
     fn a_quiet_log_passes_and_a_warning_fails() {
         LogCheck::new().check(&format!("{INFO}\nplain line with ERROR\n"));
-        assert_eq!(LogCheck::new().complaints(&format!("{INFO}\n{WARN}")), vec![format!("unexpected: {WARN}")]);
+        assert_eq!(
+            LogCheck::new().complaints(&format!("{INFO}\n{WARN}")),
+            vec![format!("unexpected: {WARN}")]
+        );
     }
 
     #[test]

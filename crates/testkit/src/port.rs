@@ -30,7 +30,8 @@ pub fn free_port() -> u16 {
 
 /// Differs between processes and between calls; quality does not matter.
 fn seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
     now ^ (u64::from(std::process::id()) << 32)
 }
 
@@ -47,7 +48,8 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_not_given() {
-        let listeners: Vec<_> = (0..50).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).unwrap()).collect();
+        let listeners: Vec<_> =
+            (0..50).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).unwrap()).collect();
         let used: HashSet<u16> = listeners.iter().map(|l| l.local_addr().unwrap().port()).collect();
         assert!((0..200).all(|_| !used.contains(&free_port())));
     }

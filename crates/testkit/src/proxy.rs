@@ -118,7 +118,8 @@ impl Proxy {
         let port = prepared.unwrap_or_else(|error| panic!("the proxy cannot listen: {error}")).port();
         let stop = CancellationToken::new();
         let (inside, token) = (Arc::clone(&shared), stop.clone());
-        let thread = std::thread::Builder::new().name("proxy".into()).spawn(move || serve(listener, inside, token));
+        let thread =
+            std::thread::Builder::new().name("proxy".into()).spawn(move || serve(listener, inside, token));
         let thread = thread.unwrap_or_else(|error| panic!("the proxy cannot start its thread: {error}"));
         Proxy { port, shared, stop, thread: Some(thread) }
     }
@@ -188,7 +189,8 @@ impl Proxy {
     /// # Panics
     /// When the pattern is not a regular expression.
     pub fn hold(&self, pattern: &str, answer: bool) -> Hold {
-        let pattern = Regex::new(pattern).unwrap_or_else(|error| panic!("the pattern of a hold is wrong: {error}"));
+        let pattern =
+            Regex::new(pattern).unwrap_or_else(|error| panic!("the pattern of a hold is wrong: {error}"));
         let state = Arc::new(HoldState { pattern, answer, step: watch::Sender::new(Step::Armed) });
         self.shared.holds().push(Arc::clone(&state));
         Hold { state }
@@ -290,7 +292,8 @@ fn serve(listener: std::net::TcpListener, shared: Arc<Shared>, stop: Cancellatio
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.unwrap_or_else(|error| panic!("the proxy has no runtime: {error}"));
     runtime.block_on(async move {
-        let listener = TcpListener::from_std(listener).unwrap_or_else(|error| panic!("the proxy cannot listen: {error}"));
+        let listener = TcpListener::from_std(listener)
+            .unwrap_or_else(|error| panic!("the proxy cannot listen: {error}"));
         let mut connections = tokio::task::JoinSet::new();
         loop {
             tokio::select! {
@@ -361,7 +364,12 @@ impl Stop {
 type HeldAnswer = Mutex<Option<Arc<HoldState>>>;
 
 /// Passes the client's bytes until it closes. An error ends the whole connection in the way it says.
-async fn pass_up(shared: &Shared, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, held_answer: &HeldAnswer) -> Result<(), End> {
+async fn pass_up(
+    shared: &Shared,
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    held_answer: &HeldAnswer,
+) -> Result<(), End> {
     let mut commands = Commands::default();
     let mut buffer = vec![0; BUFFER];
     loop {
@@ -373,11 +381,15 @@ async fn pass_up(shared: &Shared, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>,
         }
         for piece in commands.push(&buffer[..length]) {
             match piece {
-                Piece::Bytes(bytes) => pass(shared, Direction::ToServer, &bytes, &mut to).await.map_err(Stop::end)?,
+                Piece::Bytes(bytes) => {
+                    pass(shared, Direction::ToServer, &bytes, &mut to).await.map_err(Stop::end)?
+                }
                 Piece::Query { packet, text } => {
                     let hold = shared.matching_hold(&text);
                     match hold {
-                        Some(hold) if hold.answer => *held_answer.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(hold),
+                        Some(hold) if hold.answer => {
+                            *held_answer.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(hold)
+                        }
                         Some(hold) if !hold.wait().await => return Err(End::Reset),
                         _ => {}
                     }
@@ -389,7 +401,12 @@ async fn pass_up(shared: &Shared, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>,
 }
 
 /// Passes the server's bytes until it closes.
-async fn pass_down(shared: &Shared, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, held_answer: &HeldAnswer) -> Result<(), End> {
+async fn pass_down(
+    shared: &Shared,
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    held_answer: &HeldAnswer,
+) -> Result<(), End> {
     let mut buffer = vec![0; BUFFER];
     let mut client_gone = false;
     loop {
@@ -417,7 +434,12 @@ async fn pass_down(shared: &Shared, mut from: ReadHalf<'_>, mut to: WriteHalf<'_
 }
 
 /// Passes bytes with the delay and the limit that are set.
-async fn pass(shared: &Shared, direction: Direction, bytes: &[u8], to: &mut WriteHalf<'_>) -> Result<(), Stop> {
+async fn pass(
+    shared: &Shared,
+    direction: Direction,
+    bytes: &[u8],
+    to: &mut WriteHalf<'_>,
+) -> Result<(), Stop> {
     let delay = shared.delay_micros.load(Ordering::SeqCst);
     if delay > 0 {
         tokio::time::sleep(Duration::from_micros(delay)).await;

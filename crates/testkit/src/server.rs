@@ -27,7 +27,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { durable: false, binlog: Some("ROW"), gtid: true, domain: 1, server_id: None, tmpfs_megabytes: None, extra: Vec::new() }
+        Options {
+            durable: false,
+            binlog: Some("ROW"),
+            gtid: true,
+            domain: 1,
+            server_id: None,
+            tmpfs_megabytes: None,
+            extra: Vec::new(),
+        }
     }
 }
 
@@ -64,7 +72,9 @@ impl Options {
 
     /// Compressed transactions (8.0.20 and later) or MariaDB's compressed events.
     pub fn compressed_binlog(self) -> Self {
-        self.with("loose_binlog_transaction_compression=ON").with("loose_log_bin_compress=ON").with("loose_log_bin_compress_min_len=10")
+        self.with("loose_binlog_transaction_compression=ON")
+            .with("loose_log_bin_compress=ON")
+            .with("loose_log_bin_compress_min_len=10")
     }
 
     /// `gtid_mode=OFF`. MariaDB always has GTIDs.
@@ -130,7 +140,8 @@ pub struct Credentials {
 
 impl Account {
     /// Every account.
-    pub const ALL: [Account; 5] = [Account::Admin, Account::Dump, Account::Replicate, Account::Target, Account::Nobody];
+    pub const ALL: [Account; 5] =
+        [Account::Admin, Account::Dump, Account::Replicate, Account::Target, Account::Nobody];
 
     /// User name and password.
     pub fn credentials(self) -> Credentials {
@@ -210,8 +221,12 @@ impl StartError {
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            StartError::NotInstalled { kind, reason: Some(reason) } => write!(f, "{kind} cannot be had on this machine: {reason}"),
-            StartError::NotInstalled { kind, reason: None } => write!(f, "{kind} is not installed: run `cargo xtask setup`"),
+            StartError::NotInstalled { kind, reason: Some(reason) } => {
+                write!(f, "{kind} cannot be had on this machine: {reason}")
+            }
+            StartError::NotInstalled { kind, reason: None } => {
+                write!(f, "{kind} is not installed: run `cargo xtask setup`")
+            }
             StartError::Template { kind, what, detail } => write!(f, "{kind}: {what} failed: {detail}"),
             StartError::Start { kind, log } => write!(f, "{kind} did not start; the end of its log:\n{log}"),
             StartError::Io { kind, what, source } => write!(f, "{kind}: {what}: {source}"),
@@ -247,12 +262,17 @@ impl Server {
         let template = template::ensure(kind)?;
         let io = |what: &'static str| move |source| StartError::Io { kind, what: what.into(), source };
         let dir = WorkDir::new(kind.name()).map_err(io("make its folder"))?;
-        let tmpfs = options.tmpfs_megabytes.map(|megabytes| WorkDir::tmpfs("data", megabytes)).transpose().map_err(io("mount its memory disk"))?;
+        let tmpfs = options
+            .tmpfs_megabytes
+            .map(|megabytes| WorkDir::tmpfs("data", megabytes))
+            .transpose()
+            .map_err(io("mount its memory disk"))?;
         static COUNTER: AtomicU32 = AtomicU32::new(1);
         // Ids of two processes meet rarely and hurt only when their servers replicate from each other.
         let own_id = (std::process::id() % 40_000) * 100_000 + COUNTER.fetch_add(1, Ordering::Relaxed);
         let server_id = options.server_id.unwrap_or(own_id);
-        let mut server = Server { kind, options, port: 0, server_id, version: String::new(), running: None, dir, tmpfs };
+        let mut server =
+            Server { kind, options, port: 0, server_id, version: String::new(), running: None, dir, tmpfs };
         copy_folder(&template, &server.data_dir()).map_err(io("copy its template"))?;
         fs::create_dir_all(server.dir.join("tmp")).map_err(io("make its folder"))?;
         for _ in 0..5 {
@@ -285,14 +305,23 @@ impl Server {
         let kind = self.kind;
         let io = |what: &'static str| move |source| StartError::Io { kind, what: what.into(), source };
         let config = self.dir.join("my.cnf");
-        fs::write(&config, format!("[mysqld]\n{}\n", self.config().join("\n"))).map_err(io("write my.cnf"))?;
+        fs::write(&config, format!("[mysqld]\n{}\n", self.config().join("\n")))
+            .map_err(io("write my.cnf"))?;
         let log_path = self.log_path();
         let log_start = fs::metadata(&log_path).map_or(0, |meta| meta.len()) as usize;
-        let output = File::options().create(true).append(true).open(self.dir.join("output.log")).map_err(io("open its log"))?;
+        let output = File::options()
+            .create(true)
+            .append(true)
+            .open(self.dir.join("output.log"))
+            .map_err(io("open its log"))?;
         let copy = output.try_clone().map_err(io("open its log"))?;
         let _ = fs::remove_file(self.socket());
         let mut command = template::server_command(kind);
-        command.arg(format!("--defaults-file={}", config.display())).stdin(Stdio::null()).stdout(output).stderr(copy);
+        command
+            .arg(format!("--defaults-file={}", config.display()))
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(copy);
         let mut running = process::spawn(command).map_err(io("start the process"))?;
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
@@ -307,7 +336,14 @@ impl Server {
                 if new.contains("Address already in use") {
                     return Ok(false);
                 }
-                return Err(StartError::Start { kind, log: format!("{}\n{}", template::tail(&self.dir.join("output.log")), template::tail(&log_path)) });
+                return Err(StartError::Start {
+                    kind,
+                    log: format!(
+                        "{}\n{}",
+                        template::tail(&self.dir.join("output.log")),
+                        template::tail(&log_path)
+                    ),
+                });
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -337,7 +373,10 @@ impl Server {
         if options.durable {
             lines.extend(["innodb_flush_log_at_trx_commit=1".to_owned(), "sync_binlog=1".to_owned()]);
         } else {
-            lines.extend(["innodb_flush_log_at_trx_commit=2", "sync_binlog=0", "innodb_doublewrite=0"].map(str::to_owned));
+            lines.extend(
+                ["innodb_flush_log_at_trx_commit=2", "sync_binlog=0", "innodb_doublewrite=0"]
+                    .map(str::to_owned),
+            );
         }
         lines.extend(self.binlog_lines());
         lines.extend(options.extra.iter().cloned());
@@ -419,7 +458,12 @@ impl Server {
     pub fn stop(&mut self) {
         if let Some(mut running) = self.running.take() {
             running.signal(libc::SIGTERM);
-            assert!(running.wait_for(Duration::from_secs(60)).is_some(), "{} did not stop:\n{}", self.kind, template::tail(&self.log_path()));
+            assert!(
+                running.wait_for(Duration::from_secs(60)).is_some(),
+                "{} did not stop:\n{}",
+                self.kind,
+                template::tail(&self.log_path())
+            );
         }
     }
 
@@ -441,7 +485,10 @@ impl Server {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !self.launch()? {
             if Instant::now() > deadline {
-                return Err(StartError::Start { kind: self.kind, log: format!("port {} is taken", self.port) });
+                return Err(StartError::Start {
+                    kind: self.kind,
+                    log: format!("port {} is taken", self.port),
+                });
             }
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -484,5 +531,9 @@ impl Drop for Server {
 /// `cp` shares blocks where the file system can, which no call of the standard library asks for.
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     let output = Command::new("cp").args(["-r", "--reflink=auto", "-p"]).arg(from).arg(to).output()?;
-    if output.status.success() { Ok(()) } else { Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned())) }
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
+    }
 }

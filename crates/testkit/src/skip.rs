@@ -12,7 +12,11 @@ pub fn report(name: &str, reason: &str) {
     eprint!("{line}");
     let Some(list) = std::env::var_os(LIST_VARIABLE) else { return };
     // One write call for the line: tests of several processes append to this file.
-    let written = File::options().create(true).append(true).open(&list).and_then(|mut file| file.write_all(line.as_bytes()));
+    let written = File::options()
+        .create(true)
+        .append(true)
+        .open(&list)
+        .and_then(|mut file| file.write_all(line.as_bytes()));
     if let Err(error) = written {
         panic!("cannot add to the list of skipped tests {}: {error}", list.display());
     }

@@ -29,9 +29,14 @@ pub fn ensure(kind: Kind) -> Result<PathBuf, StartError> {
     if final_path.exists() {
         return Ok(final_path);
     }
-    let failed = |what: &str, source: io::Error| StartError::Template { kind, what: what.to_owned(), detail: source.to_string() };
+    let failed = |what: &str, source: io::Error| StartError::Template {
+        kind,
+        what: what.to_owned(),
+        detail: source.to_string(),
+    };
     fs::create_dir_all(templates_dir()).map_err(|e| failed("make the folder of templates", e))?;
-    let lock = File::create(templates_dir().join(format!(".{}.lock", kind.name()))).map_err(|e| failed("open the lock file", e))?;
+    let lock = File::create(templates_dir().join(format!(".{}.lock", kind.name())))
+        .map_err(|e| failed("open the lock file", e))?;
     lock.lock().map_err(|e| failed("lock", e))?;
     if final_path.exists() {
         return Ok(final_path);
@@ -107,7 +112,8 @@ fn initialise(kind: Kind, build: &Path) -> Result<(), StartError> {
             let _ = fs::create_dir_all(data.join("mysql"));
             let mut sql = b"use mysql;\n".to_vec();
             for name in ["mysql_system_tables.sql", "mysql_system_tables_data.sql", "fill_help_tables.sql"] {
-                let text = fs::read(kind.home().join("share").join(name)).map_err(|e| StartError::template(kind, name, &e))?;
+                let text = fs::read(kind.home().join("share").join(name))
+                    .map_err(|e| StartError::template(kind, name, &e))?;
                 sql.extend_from_slice(&text);
             }
             stdin = Some(sql);
@@ -116,7 +122,8 @@ fn initialise(kind: Kind, build: &Path) -> Result<(), StartError> {
             command
         }
         Kind::MariaDb1011 => {
-            let program = crate::catalog::find_program("mariadb-install-db").unwrap_or_else(|| "mariadb-install-db".into());
+            let program = crate::catalog::find_program("mariadb-install-db")
+                .unwrap_or_else(|| "mariadb-install-db".into());
             let mut command = Command::new(program);
             command.args(["--no-defaults", "--user=root", "--auth-root-authentication-method=normal"]);
             command.args(["--skip-test-db", "--skip-name-resolve"]);
@@ -126,7 +133,9 @@ fn initialise(kind: Kind, build: &Path) -> Result<(), StartError> {
         }
         _ => {
             let mut command = server_command(kind);
-            command.arg(format!("--defaults-file={}", build.join("my.cnf").display())).arg("--initialize-insecure");
+            command
+                .arg(format!("--defaults-file={}", build.join("my.cnf").display()))
+                .arg("--initialize-insecure");
             command
         }
     };
@@ -145,13 +154,18 @@ fn create_accounts(kind: Kind, build: &Path, accounts: &str) -> Result<(), Start
     let mut command = server_command(kind);
     command.arg(format!("--defaults-file={}", build.join("my.cnf").display()));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut server = process::spawn(command).map_err(|e| StartError::template(kind, "start the server", &e))?;
+    let mut server =
+        process::spawn(command).map_err(|e| StartError::template(kind, "start the server", &e))?;
     let deadline = Instant::now() + Duration::from_secs(120);
     let error_log = build.join("error.log");
     // The server listens only after it has run the init file.
     while greeting(&build.join("mysqld.sock")).is_none() {
         if server.try_wait().is_some() || Instant::now() > deadline {
-            return Err(StartError::Template { kind, what: "make the accounts".into(), detail: tail(&error_log) });
+            return Err(StartError::Template {
+                kind,
+                what: "make the accounts".into(),
+                detail: tail(&error_log),
+            });
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -160,7 +174,11 @@ fn create_accounts(kind: Kind, build: &Path, accounts: &str) -> Result<(), Start
     let log = fs::read_to_string(&error_log).unwrap_or_default();
     // A failed statement of an init file is only logged; the folder would be useless later in ways hard to see.
     if !ended || log.contains("init_file") && log.contains("ERROR") {
-        return Err(StartError::Template { kind, what: "make the accounts".into(), detail: tail(&error_log) });
+        return Err(StartError::Template {
+            kind,
+            what: "make the accounts".into(),
+            detail: tail(&error_log),
+        });
     }
     Ok(())
 }
@@ -192,7 +210,14 @@ fn write_config(kind: Kind, build: &Path, options: &[String]) -> Result<(), Star
     fs::write(build.join("my.cnf"), text).map_err(|e| StartError::template(kind, "write my.cnf", &e))
 }
 
-fn run(kind: Kind, what: &str, mut command: Command, stdin: Option<Vec<u8>>, log: &Path, error_log: &Path) -> Result<(), StartError> {
+fn run(
+    kind: Kind,
+    what: &str,
+    mut command: Command,
+    stdin: Option<Vec<u8>>,
+    log: &Path,
+    error_log: &Path,
+) -> Result<(), StartError> {
     let file = File::create(log).map_err(|e| StartError::template(kind, what, &e))?;
     let copy = file.try_clone().map_err(|e| StartError::template(kind, what, &e))?;
     command.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() }).stdout(file).stderr(copy);
@@ -249,7 +274,12 @@ fn accounts_sql(kind: Kind) -> String {
     for account in Account::ALL {
         let login = account.credentials();
         lines.push(format!("CREATE USER '{}'@'%' IDENTIFIED BY '{}'", login.user, login.password));
-        lines.push(format!("GRANT {} ON *.* TO '{}'@'%'{}", account.privileges(kind), login.user, account.grant_option()));
+        lines.push(format!(
+            "GRANT {} ON *.* TO '{}'@'%'{}",
+            account.privileges(kind),
+            login.user,
+            account.grant_option()
+        ));
     }
     lines.iter().map(|line| format!("{line};\n")).collect()
 }

@@ -26,7 +26,8 @@ pub fn program(name: &str) -> PathBuf {
 
 /// `target/PROFILE`: test programs lie in its `deps`.
 fn own_folder() -> PathBuf {
-    let own = std::env::current_exe().unwrap_or_else(|error| panic!("the path of this program is unknown: {error}"));
+    let own = std::env::current_exe()
+        .unwrap_or_else(|error| panic!("the path of this program is unknown: {error}"));
     let folder = own.parent().unwrap_or(Path::new("."));
     if folder.ends_with("deps") { folder.parent().unwrap_or(folder).to_owned() } else { folder.to_owned() }
 }
@@ -95,7 +96,8 @@ impl Tool {
     /// # Panics
     /// When it cannot be started.
     pub fn start(self) -> Started {
-        let mut running = process::spawn(self.command).unwrap_or_else(|error| panic!("cannot start {}: {error}", self.name));
+        let mut running = process::spawn(self.command)
+            .unwrap_or_else(|error| panic!("cannot start {}: {error}", self.name));
         let child = running.child_mut();
         let stdout = child.stdout.take().map(collect);
         let stderr = child.stderr.take().map(collect);
@@ -132,13 +134,15 @@ fn collect(stream: impl Read + Send + 'static) -> Collected {
 
 impl Collected {
     fn so_far(&self) -> String {
-        String::from_utf8_lossy(&self.text.lock().unwrap_or_else(|poisoned| poisoned.into_inner())).into_owned()
+        String::from_utf8_lossy(&self.text.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+            .into_owned()
     }
 
     fn all(self) -> String {
         // The pipe ends when the last process of the group that holds it has ended.
         let _ = self.thread.join();
-        String::from_utf8_lossy(&self.text.lock().unwrap_or_else(|poisoned| poisoned.into_inner())).into_owned()
+        String::from_utf8_lossy(&self.text.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+            .into_owned()
     }
 }
 
@@ -175,7 +179,9 @@ impl Started {
     /// Bytes it has read and written so far by any means, from `/proc/PID/io`: what a kill loop waits on.
     pub fn bytes_moved(&self) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/io", self.id())).unwrap_or_default();
-        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok()).unwrap_or(0);
+        let field = |name: &str| {
+            text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok()).unwrap_or(0)
+        };
         field("rchar:") + field("wchar:")
     }
 
@@ -183,13 +189,23 @@ impl Started {
     ///
     /// # Panics
     /// After `limit`.
-    pub fn wait_until(&mut self, limit: Duration, what: &str, mut condition: impl FnMut(&Started) -> bool) -> bool {
+    pub fn wait_until(
+        &mut self,
+        limit: Duration,
+        what: &str,
+        mut condition: impl FnMut(&Started) -> bool,
+    ) -> bool {
         let deadline = Instant::now() + limit;
         while !condition(self) {
             if !self.is_running() {
                 return false;
             }
-            assert!(Instant::now() < deadline, "waited {limit:?} in vain until {what} ({})\n{}", self.name, self.stderr_so_far());
+            assert!(
+                Instant::now() < deadline,
+                "waited {limit:?} in vain until {what} ({})\n{}",
+                self.name,
+                self.stderr_so_far()
+            );
             std::thread::sleep(Duration::from_millis(1));
         }
         true
@@ -198,7 +214,8 @@ impl Started {
     /// Kills it with SIGKILL once it has moved that many bytes. Returns the bytes at the kill, or `None` when it had
     /// ended by itself before.
     pub fn kill_after_bytes(&mut self, bytes: u64, limit: Duration) -> Option<u64> {
-        let reached = self.wait_until(limit, &format!("{bytes} bytes are moved"), |tool| tool.bytes_moved() >= bytes);
+        let reached =
+            self.wait_until(limit, &format!("{bytes} bytes are moved"), |tool| tool.bytes_moved() >= bytes);
         if !reached || !self.is_running() {
             return None;
         }
@@ -250,7 +267,14 @@ impl Finished {
     /// # Panics
     /// With the output when it did not.
     pub fn expect_code(self, code: i32) -> Finished {
-        assert_eq!(self.status.code(), Some(code), "{} ended with {}\n{}", self.name, self.status, self.shown());
+        assert_eq!(
+            self.status.code(),
+            Some(code),
+            "{} ended with {}\n{}",
+            self.name,
+            self.status,
+            self.shown()
+        );
         self
     }
 
@@ -267,7 +291,13 @@ impl Finished {
     /// # Panics
     /// With the output when it did not.
     pub fn failure(self) -> Finished {
-        assert!(self.status.code().is_some_and(|code| code != 0 && code != 101), "{} ended with {}\n{}", self.name, self.status, self.shown());
+        assert!(
+            self.status.code().is_some_and(|code| code != 0 && code != 101),
+            "{} ended with {}\n{}",
+            self.name,
+            self.status,
+            self.shown()
+        );
         self
     }
 
@@ -276,7 +306,12 @@ impl Finished {
     /// # Panics
     /// With the output when neither does.
     pub fn says(self, text: &str) -> Finished {
-        assert!(self.stderr.contains(text) || self.stdout.contains(text), "{} does not say `{text}`\n{}", self.name, self.shown());
+        assert!(
+            self.stderr.contains(text) || self.stdout.contains(text),
+            "{} does not say `{text}`\n{}",
+            self.name,
+            self.shown()
+        );
         self
     }
 

@@ -40,7 +40,8 @@ impl WorkDir {
     pub fn tmpfs(what: &str, megabytes: u64) -> io::Result<WorkDir> {
         let mut dir = WorkDir::new(what)?;
         let size = format!("size={megabytes}m,mode=0755");
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&dir.path).status()?;
+        let status =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&dir.path).status()?;
         if !status.success() {
             return Err(io::Error::other(format!("mount of a {megabytes} MB tmpfs failed: {status}")));
         }
@@ -94,7 +95,10 @@ fn sweep(parent: &Path) {
             continue;
         }
         let path = entry.path();
-        let inside = mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(|m| Path::new(m).starts_with(&path));
+        let inside = mounts
+            .lines()
+            .filter_map(|line| line.split(' ').nth(1))
+            .filter(|m| Path::new(m).starts_with(&path));
         inside.for_each(|mount| unmount(Path::new(mount)));
         let _ = fs::remove_dir_all(&path);
     }

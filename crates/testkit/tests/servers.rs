@@ -56,7 +56,10 @@ fn a_server_dies_with_a_killed_process() {
     victim.env("RMT_TESTKIT_VICTIM", "1").stderr(Stdio::piped()).stdout(Stdio::null());
     let mut victim = testkit::process::spawn(victim).unwrap();
     let lines = BufReader::new(victim.child_mut().stderr.take().unwrap()).lines();
-    let pid = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("started ").map(str::to_owned)).unwrap();
+    let pid = lines
+        .map_while(Result::ok)
+        .find_map(|line| line.strip_prefix("started ").map(str::to_owned))
+        .unwrap();
     let stat = format!("/proc/{pid}/stat");
     assert!(std::fs::exists(&stat).unwrap());
     // SIGKILL to the test process alone: nobody is left to clean up.

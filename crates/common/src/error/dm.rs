@@ -75,22 +75,14 @@ impl DmCode {
         DmError(Box::new(Inner {
             code: self,
             scope: self.scope,
-            message: if message.is_empty() {
-                self.summary.into()
-            } else {
-                message
-            },
+            message: if message.is_empty() { self.summary.into() } else { message },
             raw_cause: String::new(),
             workaround: None,
         }))
     }
 
     /// An error with this code and the error that caused it.
-    pub fn wrap(
-        &'static self,
-        message: impl Into<String>,
-        cause: &dyn std::error::Error,
-    ) -> DmError {
+    pub fn wrap(&'static self, message: impl Into<String>, cause: &dyn std::error::Error) -> DmError {
         self.error(message).with_cause(super::chain(cause))
     }
 }
@@ -131,10 +123,7 @@ impl DmError {
 
     /// What to do; empty if nothing is known.
     pub fn workaround(&self) -> &str {
-        self.0
-            .workaround
-            .as_deref()
-            .unwrap_or(self.0.code.workaround)
+        self.0.workaround.as_deref().unwrap_or(self.0.code.workaround)
     }
 
     /// Sets the cause's text.
@@ -168,19 +157,12 @@ impl DmError {
 
 impl fmt::Display for DmError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let DmCode {
-            code, class, level, ..
-        } = self.0.code;
+        let DmCode { code, class, level, .. } = self.0.code;
         let scope = self.0.scope;
-        write!(
-            f,
-            "[code={code:05}:class={class}:scope={scope}:level={level}]"
-        )?;
-        for (key, value) in [
-            ("Message", self.message()),
-            ("RawCause", self.raw_cause()),
-            ("Workaround", self.workaround()),
-        ] {
+        write!(f, "[code={code:05}:class={class}:scope={scope}:level={level}]")?;
+        for (key, value) in
+            [("Message", self.message()), ("RawCause", self.raw_cause()), ("Workaround", self.workaround())]
+        {
             if !value.is_empty() {
                 write!(f, ", {key}: {value}")?;
             }

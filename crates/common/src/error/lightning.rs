@@ -9,11 +9,7 @@ pub struct RfcCode(pub &'static str);
 impl RfcCode {
     /// An error with this code.
     pub fn error(self, message: impl Into<String>) -> LightningError {
-        LightningError {
-            code: self,
-            message: message.into(),
-            cause: None,
-        }
+        LightningError { code: self, message: message.into(), cause: None }
     }
 
     /// An error with this code and the error that caused it.
@@ -22,11 +18,7 @@ impl RfcCode {
         message: impl Into<String>,
         cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> LightningError {
-        LightningError {
-            code: self,
-            message: message.into(),
-            cause: Some(cause.into()),
-        }
+        LightningError { code: self, message: message.into(), cause: Some(cause.into()) }
     }
 }
 
@@ -69,9 +61,7 @@ impl fmt::Display for LightningError {
 // `source` stays reachable for programs; printers use Display, which holds the whole chain.
 impl std::error::Error for LightningError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.cause
-            .as_deref()
-            .map(|c| c as &(dyn std::error::Error + 'static))
+        self.cause.as_deref().map(|c| c as &(dyn std::error::Error + 'static))
     }
 }
 
@@ -108,9 +98,6 @@ mod tests {
             e.to_string(),
             "[Lightning:Restore:ErrEncodeKV]encode kv error in file a.sql at offset 7: boom"
         );
-        assert_eq!(
-            CHECKSUM_MISMATCH.error("x").to_string(),
-            "[Lighting:Restore:ErrChecksumMismatch]x"
-        );
+        assert_eq!(CHECKSUM_MISMATCH.error("x").to_string(), "[Lighting:Restore:ErrChecksumMismatch]x");
     }
 }

@@ -5,9 +5,7 @@
 use std::sync::LazyLock;
 
 use prost::Message;
-use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage, Value,
-};
+use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage, Value};
 use serde::Serialize;
 
 use crate::proto::{DESCRIPTORS, pb};
@@ -197,7 +195,8 @@ impl Summary {
         if !answer.result || answer.sources.iter().any(|source| !source.result) {
             return None;
         }
-        let mut tasks: std::collections::BTreeMap<&str, Vec<(&str, &pb::SubTaskStatus, bool)>> = Default::default();
+        let mut tasks: std::collections::BTreeMap<&str, Vec<(&str, &pb::SubTaskStatus, bool)>> =
+            Default::default();
         for source in &answer.sources {
             let Some(status) = &source.source_status else { continue };
             let relay_stopped = status
@@ -241,7 +240,10 @@ fn task_status(name: &str, subtasks: &[(&str, &pb::SubTaskStatus, bool)]) -> Str
             "Error - Some error occurred in subtask. Please run `query-status {name}` to get more details."
         );
     }
-    if subtasks.iter().any(|(_, s, relay)| *relay && s.unit() == pb::UnitType::Sync && s.stage() == pb::Stage::Running) {
+    if subtasks
+        .iter()
+        .any(|(_, s, relay)| *relay && s.unit() == pb::UnitType::Sync && s.stage() == pb::Stage::Running)
+    {
         return format!(
             "Error - Relay status is Paused. Please run `query-status {name}` to get more details."
         );
@@ -266,7 +268,12 @@ mod tests {
     }
 
     fn on(source: &str, worker: &str) -> pb::CommonWorkerResponse {
-        pb::CommonWorkerResponse { result: true, source: source.into(), worker: worker.into(), ..Default::default() }
+        pb::CommonWorkerResponse {
+            result: true,
+            source: source.into(),
+            worker: worker.into(),
+            ..Default::default()
+        }
     }
 
     #[test]
@@ -282,7 +289,8 @@ mod tests {
 
     #[test]
     fn empty_lists_break_over_two_lines() {
-        let answer = pb::ShowDdlLocksResponse { result: true, msg: "no DDL lock exists".into(), locks: vec![] };
+        let answer =
+            pb::ShowDdlLocksResponse { result: true, msg: "no DDL lock exists".into(), locks: vec![] };
         assert_eq!(render(&answer), golden("shard-ddl-lock"));
     }
 

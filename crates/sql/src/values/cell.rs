@@ -195,7 +195,9 @@ pub fn cells(row: &[u8], mode: SqlMode) -> Result<Cells<'_>, CellError> {
         open = lexer.next();
     }
     match open {
-        Some(token) if token.kind == TokenKind::Punct(b'(') => Ok(Cells { row, mode, at: token.span.end, state: Progress::First }),
+        Some(token) if token.kind == TokenKind::Punct(b'(') => {
+            Ok(Cells { row, mode, at: token.span.end, state: Progress::First })
+        }
         _ => Err(CellError::NotARow),
     }
 }
@@ -284,9 +286,14 @@ impl<'a> Cells<'a> {
         use TokenKind::{Bit, Hex, Introducer, Number, Punct, String, Word};
         let row = self.row;
         let text = span.of(row);
-        let kind_at = |index: usize| tokens.get(index).copied().flatten().filter(|_| index < count).map(|token| token.kind);
-        let bytes_at = |index: usize| tokens.get(index).copied().flatten().map_or(&b""[..], |token| token.span.of(row));
-        let is = |index: usize, word: &str| kind_at(index) == Some(Word) && bytes_at(index).eq_ignore_ascii_case(word.as_bytes());
+        let kind_at = |index: usize| {
+            tokens.get(index).copied().flatten().filter(|_| index < count).map(|token| token.kind)
+        };
+        let bytes_at =
+            |index: usize| tokens.get(index).copied().flatten().map_or(&b""[..], |token| token.span.of(row));
+        let is = |index: usize, word: &str| {
+            kind_at(index) == Some(Word) && bytes_at(index).eq_ignore_ascii_case(word.as_bytes())
+        };
         let cell = |kind, literal, charset| Cell { kind, span, text, literal, charset, joined: false };
         let literal_kind = |index| match kind_at(index) {
             Some(String) => Some(CellKind::String),
@@ -295,9 +302,14 @@ impl<'a> Cells<'a> {
             _ => None,
         };
         // CONVERT( [_introducer] 'literal' USING charset ), mydumper's way to write JSON
-        if is(0, "CONVERT") && kind_at(1) == Some(Punct(b'(')) && kind_at(count.wrapping_sub(1)) == Some(Punct(b')')) {
+        if is(0, "CONVERT")
+            && kind_at(1) == Some(Punct(b'('))
+            && kind_at(count.wrapping_sub(1)) == Some(Punct(b')'))
+        {
             let literal = 2 + usize::from(kind_at(2) == Some(Introducer));
-            if let (Some(CellKind::String), true, true) = (literal_kind(literal), is(literal + 1, "USING"), count == literal + 4) {
+            if let (Some(CellKind::String), true, true) =
+                (literal_kind(literal), is(literal + 1, "USING"), count == literal + 4)
+            {
                 return cell(CellKind::String, bytes_at(literal), Some(bytes_at(literal + 2)));
             }
         }
@@ -307,10 +319,14 @@ impl<'a> Cells<'a> {
             (1, Some(Word)) if is(0, "FALSE") => cell(CellKind::Bool(false), text, None),
             (1, Some(Word)) if is(0, "DEFAULT") => cell(CellKind::Default, text, None),
             (1, Some(Number)) => cell(CellKind::Number, text, None),
-            (2, Some(Punct(b'-' | b'+'))) if kind_at(1) == Some(Number) && text.len() == 1 + bytes_at(1).len() => {
+            (2, Some(Punct(b'-' | b'+')))
+                if kind_at(1) == Some(Number) && text.len() == 1 + bytes_at(1).len() =>
+            {
                 cell(CellKind::Number, text, None)
             }
-            (1, _) if literal_kind(0).is_some() => cell(literal_kind(0).unwrap_or(CellKind::String), bytes_at(0), None),
+            (1, _) if literal_kind(0).is_some() => {
+                cell(literal_kind(0).unwrap_or(CellKind::String), bytes_at(0), None)
+            }
             (2, Some(Introducer)) if literal_kind(1).is_some() => {
                 let charset = bytes_at(0).get(1..);
                 cell(literal_kind(1).unwrap_or(CellKind::String), bytes_at(1), charset)

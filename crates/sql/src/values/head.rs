@@ -73,7 +73,9 @@ impl<'a> Words<'a> {
         loop {
             let token = self.lexer.next().ok_or(Stop::Exhausted)?;
             match token.kind {
-                TokenKind::Unterminated(what) if self.at_end => return Err(Stop::Unclosed(what, token.span.start)),
+                TokenKind::Unterminated(what) if self.at_end => {
+                    return Err(Stop::Unclosed(what, token.span.start));
+                }
                 TokenKind::Unterminated(_) => return Err(Stop::Exhausted),
                 // The window may cut a word short.
                 _ if token.span.end == self.text.len() && !self.at_end => return Err(Stop::Exhausted),
@@ -182,7 +184,15 @@ impl<'a> Words<'a> {
         if !self.is_word(values, "VALUES") && !self.is_word(values, "VALUE") {
             return Err(Stop::Unfit);
         }
-        Ok(Some(Head { verb, span: Span::new(start, values.span.end), schema, table, table_span, columns, columns_span }))
+        Ok(Some(Head {
+            verb,
+            span: Span::new(start, values.span.end),
+            schema,
+            table,
+            table_span,
+            columns,
+            columns_span,
+        }))
     }
 }
 

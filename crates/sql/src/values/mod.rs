@@ -178,7 +178,9 @@ impl ValuesReader {
         match scanner.skip_blank(at, self.state != State::Between) {
             Skip::At(at) => Ok(Some(at)),
             Skip::More => Ok(None),
-            Skip::Unclosed { what, at } => Err(ValuesError::Unclosed { what, offset: self.offset + at as u64 }),
+            Skip::Unclosed { what, at } => {
+                Err(ValuesError::Unclosed { what, offset: self.offset + at as u64 })
+            }
         }
     }
 
@@ -204,7 +206,9 @@ impl ValuesReader {
             }
             head::Outcome::More => Ok(Item::More),
             head::Outcome::NotValues => Err(ValuesError::NotValues { offset: start }),
-            head::Outcome::Unclosed { what, at } => Err(ValuesError::Unclosed { what, offset: self.offset + at as u64 }),
+            head::Outcome::Unclosed { what, at } => {
+                Err(ValuesError::Unclosed { what, offset: self.offset + at as u64 })
+            }
             head::Outcome::Truncated => {
                 Err(ValuesError::Truncated { offset: self.offset + window.len() as u64, expected: "VALUES" })
             }
@@ -222,10 +226,11 @@ impl ValuesReader {
     fn other(&self, window: &[u8], at: usize, at_end: bool) -> Result<Option<(Span, usize)>, ValuesError> {
         let start = self.offset + at as u64;
         let mut splitter = Splitter::starting_at(self.mode, start);
-        let scan = splitter.scan(window.get(at..).unwrap_or_default(), at_end).map_err(|error| match error {
-            SplitError::Unclosed { what, offset } => ValuesError::Unclosed { what, offset },
-            other => other.into(),
-        })?;
+        let scan =
+            splitter.scan(window.get(at..).unwrap_or_default(), at_end).map_err(|error| match error {
+                SplitError::Unclosed { what, offset } => ValuesError::Unclosed { what, offset },
+                other => other.into(),
+            })?;
         Ok(scan.statement.map(|span| {
             let span = Span::new((span.start - self.offset) as usize, (span.end - self.offset) as usize);
             (span, at + scan.consumed)
@@ -260,7 +265,12 @@ impl ValuesReader {
         ValuesError::Unexpected { found, offset: self.offset + at as u64, expected }
     }
 
-    fn rows(&mut self, scanner: &mut RowScanner<'_>, first: usize, max_bytes: usize) -> Result<Item, ValuesError> {
+    fn rows(
+        &mut self,
+        scanner: &mut RowScanner<'_>,
+        first: usize,
+        max_bytes: usize,
+    ) -> Result<Item, ValuesError> {
         let window = scanner.text();
         let mut at = first;
         let mut end = first;

@@ -64,15 +64,16 @@ impl<'a> RowScanner<'a> {
             _ => {}
         }
         let mut padded;
-        let bytes: &[u8; BLOCK] = match self.text.get(block..block + BLOCK).and_then(|bytes| bytes.try_into().ok()) {
-            Some(bytes) => bytes,
-            None => {
-                let rest = self.text.get(block..).unwrap_or_default();
-                padded = [0; BLOCK];
-                padded[..rest.len()].copy_from_slice(rest);
-                &padded
-            }
-        };
+        let bytes: &[u8; BLOCK] =
+            match self.text.get(block..block + BLOCK).and_then(|bytes| bytes.try_into().ok()) {
+                Some(bytes) => bytes,
+                None => {
+                    let rest = self.text.get(block..).unwrap_or_default();
+                    padded = [0; BLOCK];
+                    padded[..rest.len()].copy_from_slice(rest);
+                    &padded
+                }
+            };
         match class {
             Class::Outside => *self.outside.insert(mask::outside(bytes)),
             Class::Quote(quote) => self.quote.insert((quote, mask::quote(bytes, quote))).1,
@@ -127,7 +128,9 @@ impl<'a> RowScanner<'a> {
         let mut depth = 1u32;
         let mut at = open + 1;
         loop {
-            let Some(found) = self.find(at, Class::Outside) else { return self.more_or(Open::Parenthesis, open) };
+            let Some(found) = self.find(at, Class::Outside) else {
+                return self.more_or(Open::Parenthesis, open);
+            };
             at = match self.text[found] {
                 b')' => {
                     depth -= 1;
@@ -223,8 +226,12 @@ impl<'a> RowScanner<'a> {
             match self.text.get(at) {
                 Some(&byte) if is_blank(byte) => at += 1,
                 Some(b';') if !between_rows => at += 1,
-                Some(b'/') if !between_rows && crate::lexer::executable_open(self.text, at).is_some() => return Skip::At(at),
-                Some(b'/') if !between_rows && !self.at_end && self.text.len() < at + 12 => return Skip::More,
+                Some(b'/') if !between_rows && crate::lexer::executable_open(self.text, at).is_some() => {
+                    return Skip::At(at);
+                }
+                Some(b'/') if !between_rows && !self.at_end && self.text.len() < at + 12 => {
+                    return Skip::More;
+                }
                 Some(b'#' | b'-' | b'/') => match self.comment_end(at) {
                     Skip::At(end) if end == at => return Skip::At(at),
                     Skip::At(end) => at = end,
@@ -239,7 +246,9 @@ impl<'a> RowScanner<'a> {
 #[cfg(target_arch = "x86_64")]
 mod mask {
     use super::BLOCK;
-    use std::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8};
+    use std::arch::x86_64::{
+        __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
+    };
 
     #[inline]
     fn each(bytes: &[u8; BLOCK], matches: impl Fn(__m128i) -> __m128i) -> u64 {

@@ -17,7 +17,9 @@ fn read_mode(text: &str, step: usize, max_bytes: usize, mode: SqlMode) -> Result
         let window = &bytes[start..end];
         let shown = |span: Span| String::from_utf8_lossy(span.of(window)).into_owned();
         match reader.next(window, end == bytes.len(), max_bytes)? {
-            Item::Head(head) => found.push(format!("{:?} {:?}.{} {:?}", head.verb, head.schema, head.table, head.columns)),
+            Item::Head(head) => {
+                found.push(format!("{:?} {:?}.{} {:?}", head.verb, head.schema, head.table, head.columns))
+            }
             Item::Rows { span, count } => found.push(format!("{count}:{}", shown(span))),
             Item::Tail(span) => found.push(format!("tail {}", shown(span))),
             Item::End => found.push("end".into()),
@@ -35,8 +37,14 @@ fn read_mode(text: &str, step: usize, max_bytes: usize, mode: SqlMode) -> Result
 fn a_dumpling_file() {
     let text = "/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES binary*/;\nINSERT INTO `t` VALUES\n(1,'a(),\\'x'),\n(2,NULL);\nINSERT INTO `t` (`a`,`b``c`) VALUES\n(3,'--')\n;\n";
     let expected = [
-        "other /*!40014 SET FOREIGN_KEY_CHECKS=0*/", "other /*!40101 SET NAMES binary*/", "Insert None.t None",
-        "2:(1,'a(),\\'x'),\n(2,NULL)", "end", "Insert None.t Some([\"a\", \"b`c\"])", "1:(3,'--')", "end",
+        "other /*!40014 SET FOREIGN_KEY_CHECKS=0*/",
+        "other /*!40101 SET NAMES binary*/",
+        "Insert None.t None",
+        "2:(1,'a(),\\'x'),\n(2,NULL)",
+        "end",
+        "Insert None.t Some([\"a\", \"b`c\"])",
+        "1:(3,'--')",
+        "end",
     ];
     assert_eq!(read(text, 1000, 1000).unwrap(), expected);
     // One row at a time, whatever the windows.
@@ -52,14 +60,26 @@ fn all_forms_of_heads_and_rows() {
     let text = "insert low_priority ignore into `d`.t(a, t.b) value(1,2) , -- c\n(3, (4+(5))) /* ) */,(\"a)\",`x)`)#\n;REPLACE d.`t` PARTITION (p0,p1) () values (),();\
         set names x;insert t values row(1,2),ROW (3,')') as n on duplicate key update a=n.a+');';insert into t values (1)";
     let expected = [
-        "InsertIgnore Some(\"d\").t Some([\"a\", \"b\"])", "3:(1,2) , -- c\n(3, (4+(5))) /* ) */,(\"a)\",`x)`)", "end",
-        "Replace Some(\"d\").t Some([])", "2:(),()", "end", "other set names x", "Insert None.t None", "2:row(1,2),ROW (3,')')",
-        "tail as n on duplicate key update a=n.a+');'", "end", "Insert None.t None", "1:(1)", "end",
+        "InsertIgnore Some(\"d\").t Some([\"a\", \"b\"])",
+        "3:(1,2) , -- c\n(3, (4+(5))) /* ) */,(\"a)\",`x)`)",
+        "end",
+        "Replace Some(\"d\").t Some([])",
+        "2:(),()",
+        "end",
+        "other set names x",
+        "Insert None.t None",
+        "2:row(1,2),ROW (3,')')",
+        "tail as n on duplicate key update a=n.a+');'",
+        "end",
+        "Insert None.t None",
+        "1:(1)",
+        "end",
     ];
     assert_eq!(read(text, 10_000, 10_000).unwrap(), expected);
     for step in [1, 2, 3, 7, 31, 64, 65] {
         let merged = read(text, step, 1).unwrap();
-        let merged: Vec<&str> = merged.iter().map(String::as_str).filter(|item| !item.contains(':')).collect();
+        let merged: Vec<&str> =
+            merged.iter().map(String::as_str).filter(|item| !item.contains(':')).collect();
         let wanted: Vec<&str> = expected.into_iter().filter(|item| !item.contains(':')).collect();
         assert_eq!(merged, wanted, "windows of {step}");
     }
@@ -67,18 +87,25 @@ fn all_forms_of_heads_and_rows() {
 
 #[test]
 fn faults_name_their_offset() {
-    let fail = |text: &str| (1..90).map(|step| read(text, step, 1000).unwrap_err()).reduce(|a, b| {
-        assert_eq!(a, b);
-        a
-    });
+    let fail = |text: &str| {
+        (1..90).map(|step| read(text, step, 1000).unwrap_err()).reduce(|a, b| {
+            assert_eq!(a, b);
+            a
+        })
+    };
     let unclosed = |what, offset| Some(ValuesError::Unclosed { what, offset });
     assert_eq!(fail("insert into t values (1),('a"), unclosed(Open::SingleQuote, 26));
     assert_eq!(fail("insert into t values (1),(2"), unclosed(Open::Parenthesis, 25));
     assert_eq!(fail("insert into `t values (1)"), unclosed(Open::Backquote, 12));
     assert_eq!(fail("insert into t values (1/*"), unclosed(Open::Comment, 23));
-    assert_eq!(fail("insert into t values (1),"), Some(ValuesError::Truncated { offset: 24, expected: "a row" }));
+    assert_eq!(
+        fail("insert into t values (1),"),
+        Some(ValuesError::Truncated { offset: 24, expected: "a row" })
+    );
     assert_eq!(fail("insert into t "), Some(ValuesError::Truncated { offset: 14, expected: "VALUES" }));
-    let unexpected = |found: &str, offset, expected| Some(ValuesError::Unexpected { found: found.into(), offset, expected });
+    let unexpected = |found: &str, offset, expected| {
+        Some(ValuesError::Unexpected { found: found.into(), offset, expected })
+    };
     assert_eq!(fail("insert into t values (1)x,(2)"), unexpected("'x'", 24, "a comma or semicolon"));
     assert_eq!(fail("insert into t values (1)(2)"), unexpected("'('", 24, "a comma or semicolon"));
     assert_eq!(fail("insert into t values (1),,(2)"), unexpected("','", 25, "a row in parentheses"));
@@ -115,7 +142,10 @@ fn backslashes_follow_the_mode() {
     assert_eq!(read_mode(text, 99, 99, plain).unwrap()[1], r"2:('a\'),('b')");
     let ansi = SqlMode::parse("ANSI_QUOTES");
     let text = r#"insert into "t" ("a""b") values ('"\'"');"#;
-    assert_eq!(read_mode(text, 99, 99, ansi).unwrap()[..2], [r#"Insert None.t Some(["a\"b"])"#, r#"1:('"\'"')"#]);
+    assert_eq!(
+        read_mode(text, 99, 99, ansi).unwrap()[..2],
+        [r#"Insert None.t Some(["a\"b"])"#, r#"1:('"\'"')"#]
+    );
 }
 
 #[test]
@@ -126,8 +156,33 @@ fn cells_of_every_form() {
     let found: Vec<_> = cells(row.as_bytes(), mode).unwrap().collect::<Result<_, _>>().unwrap();
     let kinds: Vec<_> = found.iter().map(|cell| cell.kind).collect();
     let expected = [
-        Number, Number, Number, Number, Number, Null, Null, Bool(true), Bool(false), Default, String, String, String, String, String, Hex,
-        Hex, Hex, String, Bit, Bit, String, String, Expression, Expression, Expression, Expression,
+        Number,
+        Number,
+        Number,
+        Number,
+        Number,
+        Null,
+        Null,
+        Bool(true),
+        Bool(false),
+        Default,
+        String,
+        String,
+        String,
+        String,
+        String,
+        Hex,
+        Hex,
+        Hex,
+        String,
+        Bit,
+        Bit,
+        String,
+        String,
+        Expression,
+        Expression,
+        Expression,
+        Expression,
     ];
     assert_eq!(kinds, expected);
     let value = |index: usize| found[index].value(mode).unwrap();

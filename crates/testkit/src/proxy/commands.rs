@@ -108,7 +108,15 @@ mod tests {
     fn stream() -> Vec<u8> {
         let login = packet(1, &[0x85, 0xa2, 0, 0, 1, 2, 3]);
         let insert = packet(0, &[b"\x03INSERT ".as_slice(), &[b'x'; 9000]].concat());
-        [login, packet(0, b"\x03BEGIN"), insert, packet(3, b""), packet(0, b"\x03 commit "), packet(0, b"\x01")].concat()
+        [
+            login,
+            packet(0, b"\x03BEGIN"),
+            insert,
+            packet(3, b""),
+            packet(0, b"\x03 commit "),
+            packet(0, b"\x01"),
+        ]
+        .concat()
     }
 
     #[test]
