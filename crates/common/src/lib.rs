@@ -11,6 +11,7 @@ pub mod error;
 pub mod filter;
 pub mod go_regex;
 pub mod ident;
+pub mod manifest;
 pub mod metadata;
 pub mod pattern;
 pub mod route;

@@ -1,0 +1,334 @@
+//! `rdump-manifest.jsonl`: rdump's own record of a dump, which real Lightning ignores.
+//!
+//! One JSON object a line. The first line ([`DumpHead`]) and one line per table that will be dumped stand there
+//! from the start, so that a killed dump can be told from foreign files; the whole file is written anew when all
+//! data is synced, just before `metadata`. So a folder with a manifest but without `metadata` is an unfinished
+//! dump. Readers: rlightning (session time zone), `rsync-dm ctl meta-from` (start points of tables), rdump itself.
+//!
+//! Fields may be added within a format version; readers ignore what they do not know. A newer version is refused.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dumpfile;
+
+/// Version of the format that this code writes, and the newest it reads.
+pub const FORMAT: u32 = 1;
+
+/// A binlog position as the server printed it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartPoint {
+    /// Binlog file (`tidb-binlog` for TiDB).
+    pub file: String,
+    /// Position in the file; for TiDB the snapshot as the user gave it.
+    pub pos: String,
+    /// GTID set of either family in one line; empty if there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub gtid: String,
+}
+
+/// The server that was dumped.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerIdentity {
+    /// `MySQL`, `MariaDB` or `TiDB`.
+    pub flavor: String,
+    /// `SELECT version()`.
+    pub version: String,
+    /// `@@server_uuid`; empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub uuid: String,
+    /// `@@server_id`; 0 where there is none.
+    #[serde(default)]
+    pub server_id: u64,
+    /// Host that rdump connected to.
+    pub host: String,
+    /// Port that rdump connected to.
+    pub port: u16,
+}
+
+/// The session in which the rows were read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// `@@session.time_zone`: an offset, a zone name, or `SYSTEM`.
+    pub time_zone: String,
+    /// `@@system_time_zone`: what `SYSTEM` means, often only an abbreviation.
+    #[serde(default)]
+    pub system_time_zone: String,
+    /// Offset of the session from UTC, `+08:00`.
+    pub utc_offset: String,
+    /// Whether that offset holds for every TIMESTAMP (no summer time was found from 1970 to 2037).
+    pub offset_is_fixed: bool,
+    /// `@@session.sql_mode`.
+    pub sql_mode: String,
+}
+
+impl Session {
+    /// What to `SET time_zone` to so that the dump's TIMESTAMPs are read as they were written: the offset if it is
+    /// fixed, else the zone's name. `None`: the zone has summer time and no name that another server knows; only
+    /// the user can tell.
+    pub fn time_zone_to_set(&self) -> Option<&str> {
+        if self.offset_is_fixed {
+            return Some(&self.utc_offset);
+        }
+        (!self.time_zone.eq_ignore_ascii_case("SYSTEM") && !self.time_zone.is_empty())
+            .then_some(self.time_zone.as_str())
+    }
+}
+
+/// First line.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DumpHead {
+    /// Format version, see [`FORMAT`].
+    pub format: u32,
+    /// Program and version that wrote the dump.
+    pub tool: String,
+    /// When the dump began, RFC 3339 with offset.
+    pub started: String,
+    /// The server.
+    pub server: ServerIdentity,
+    /// The reading session.
+    pub session: Session,
+    /// Consistency that was in force (`flush`, `lock`, `snapshot`, `none`).
+    pub consistency: String,
+    /// Position of the dump; `None` if the server's binlog is off.
+    pub start: Option<StartPoint>,
+}
+
+/// A table of the dump.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableLine {
+    /// Schema, unescaped.
+    pub schema: String,
+    /// Table, unescaped; empty for the schema itself.
+    pub table: String,
+    /// `table`, `view`, `sequence` or `schema`.
+    pub kind: String,
+    /// The table's own start point; `None`: that of the dump.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<StartPoint>,
+    /// Rows dumped; `None` until the dump has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+}
+
+/// A finished file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileLine {
+    /// Name relative to the folder.
+    pub name: String,
+    /// Schema of its rows, unescaped.
+    pub schema: String,
+    /// Table of its rows, unescaped.
+    pub table: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// Bytes before compression.
+    pub bytes: u64,
+}
+
+/// Last line: the dump is whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndLine {
+    /// When the dump ended, RFC 3339 with offset.
+    pub finished: String,
+    /// Data files.
+    pub files: u64,
+    /// Rows in all tables.
+    pub rows: u64,
+    /// Bytes of data before compression.
+    pub bytes: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Line {
+    Dump(DumpHead),
+    Table(TableLine),
+    File(FileLine),
+    End(EndLine),
+}
+
+/// Why a manifest can't be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// A line that is no JSON, or not of the form above.
+    #[error("{} line {line}: {reason}", dumpfile::MANIFEST)]
+    Malformed {
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Written by a newer rdump.
+    #[error(
+        "{} has format version {found}; this program reads up to {FORMAT}: use a newer one",
+        dumpfile::MANIFEST
+    )]
+    NewerFormat {
+        /// Version in the file.
+        found: u32,
+    },
+}
+
+/// A whole manifest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Manifest {
+    /// First line.
+    pub dump: DumpHead,
+    /// All tables, views, sequences and schemas.
+    pub tables: Vec<TableLine>,
+    /// All data files; empty while the dump runs.
+    pub files: Vec<FileLine>,
+    /// `None` while the dump runs.
+    pub end: Option<EndLine>,
+}
+
+impl Manifest {
+    /// Reads the file's bytes.
+    ///
+    /// # Errors
+    /// See [`ManifestError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let malformed = |line: usize, reason: String| ManifestError::Malformed { line, reason };
+        let mut out: Option<Manifest> = None;
+        for (i, text) in bytes.split(|&b| b == b'\n').enumerate() {
+            if text.is_empty() {
+                continue;
+            }
+            // The version comes first: lines of a newer one need not have a form that we know.
+            let value: serde_json::Value =
+                serde_json::from_slice(text).map_err(|e| malformed(i + 1, e.to_string()))?;
+            if out.is_none() {
+                let format = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
+                if format > u64::from(FORMAT) {
+                    return Err(ManifestError::NewerFormat {
+                        found: u32::try_from(format).unwrap_or(u32::MAX),
+                    });
+                }
+            }
+            let line: Line = serde_json::from_value(value).map_err(|e| malformed(i + 1, e.to_string()))?;
+            match (&mut out, line) {
+                (None, Line::Dump(dump)) => out = Some(Manifest { dump, ..Manifest::default() }),
+                (None, _) => return Err(malformed(i + 1, "the first line must be of type `dump`".into())),
+                (Some(_), Line::Dump(_)) => {
+                    return Err(malformed(i + 1, "a second line of type `dump`".into()));
+                }
+                (Some(m), Line::Table(table)) => m.tables.push(table),
+                (Some(m), Line::File(file)) => m.files.push(file),
+                (Some(m), Line::End(end)) => m.end = Some(end),
+            }
+        }
+        out.ok_or_else(|| malformed(1, "the file is empty".into()))
+    }
+
+    /// The file's bytes.
+    pub fn render(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut push = |line: &Line| {
+            // Strings, numbers and options always serialise.
+            let text = serde_json::to_string(line).unwrap_or_default();
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'\n');
+        };
+        push(&Line::Dump(self.dump.clone()));
+        self.tables.iter().for_each(|table| push(&Line::Table(table.clone())));
+        self.files.iter().for_each(|file| push(&Line::File(file.clone())));
+        self.end.iter().for_each(|end| push(&Line::End(end.clone())));
+        out
+    }
+
+    /// The start point of a table: its own, else the dump's.
+    pub fn start_of(&self, schema: &str, table: &str) -> Option<&StartPoint> {
+        self.tables
+            .iter()
+            .find(|line| line.schema == schema && line.table == table)
+            .and_then(|line| line.start.as_ref())
+            .or(self.dump.start.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Manifest {
+        let start = StartPoint { file: "b.1".into(), pos: "4".into(), gtid: "0-1-2".into() };
+        Manifest {
+            dump: DumpHead {
+                format: FORMAT,
+                tool: "rdump 0.1.0".into(),
+                started: "2026-11-24T06:00:00+00:00".into(),
+                session: Session {
+                    time_zone: "SYSTEM".into(),
+                    system_time_zone: "CST".into(),
+                    utc_offset: "+08:00".into(),
+                    offset_is_fixed: true,
+                    sql_mode: "ANSI_QUOTES".into(),
+                },
+                start: Some(start.clone()),
+                ..DumpHead::default()
+            },
+            tables: vec![
+                TableLine {
+                    schema: "a".into(),
+                    table: "b\n\"`".into(),
+                    kind: "table".into(),
+                    ..TableLine::default()
+                },
+                TableLine {
+                    schema: "a".into(),
+                    table: "c".into(),
+                    kind: "table".into(),
+                    start: Some(StartPoint { pos: "9".into(), ..start }),
+                    rows: Some(3),
+                },
+            ],
+            files: vec![FileLine {
+                name: "a.c.000000000.sql".into(),
+                rows: 3,
+                bytes: 10,
+                ..FileLine::default()
+            }],
+            end: Some(EndLine { rows: 3, files: 1, ..EndLine::default() }),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let manifest = sample();
+        let bytes = manifest.render();
+        assert_eq!(bytes.iter().filter(|&&b| b == b'\n').count(), 5);
+        assert_eq!(Manifest::from_bytes(&bytes).unwrap(), manifest);
+        assert_eq!(manifest.start_of("a", "c").unwrap().pos, "9");
+        assert_eq!(manifest.start_of("a", "b\n\"`").unwrap().pos, "4");
+    }
+
+    #[test]
+    fn newer_and_broken_files_are_refused() {
+        let newer = br#"{"type":"future","format":2}"#;
+        assert_eq!(Manifest::from_bytes(newer), Err(ManifestError::NewerFormat { found: 2 }));
+        for bad in [&b""[..], b"{", b"{}", br#"{"type":"table","schema":"a"}"#, b"\xff"] {
+            assert!(matches!(Manifest::from_bytes(bad), Err(ManifestError::Malformed { line: 1, .. })));
+        }
+        let mut bytes = sample().render();
+        bytes.truncate(bytes.len() - 5);
+        assert!(Manifest::from_bytes(&bytes).is_err(), "a torn last line");
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_within_a_version() {
+        let mut text = String::from_utf8(sample().render()).unwrap();
+        text = text.replacen("\"type\":\"file\"", "\"type\":\"file\",\"hash\":\"x\"", 1);
+        assert_eq!(Manifest::from_bytes(text.as_bytes()).unwrap(), sample());
+    }
+
+    #[test]
+    fn the_zone_to_set() {
+        let mut session = sample().dump.session;
+        assert_eq!(session.time_zone_to_set(), Some("+08:00"));
+        session.offset_is_fixed = false;
+        assert_eq!(session.time_zone_to_set(), None);
+        session.time_zone = "Europe/Berlin".into();
+        assert_eq!(session.time_zone_to_set(), Some("Europe/Berlin"));
+    }
+}
