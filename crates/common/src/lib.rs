@@ -5,15 +5,22 @@
 
 pub mod block_allow;
 pub mod config;
+pub mod crashsafe;
 pub mod dumpfile;
 pub mod duration;
 pub mod error;
+pub mod failpoint;
 pub mod filter;
 pub mod go_regex;
 pub mod ident;
-pub mod manifest;
+pub mod log;
 pub mod metadata;
+pub mod out;
 pub mod pattern;
+pub mod progress;
+pub mod retry;
 pub mod route;
 pub mod secret;
 pub mod size;
+pub mod storage;
+pub mod version;

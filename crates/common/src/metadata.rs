@@ -238,7 +238,7 @@ mod tests {
         let golden = Metadata::parse(GOLDEN).unwrap();
         let source = golden.source.unwrap();
         assert_eq!(source.binlog_position(), Some(("mysql-bin.000002", 53928)));
-        assert_eq!(source.gtid, "46d39344-e65e-11f1-86ba-02fc00000001:1-23");
+        assert_eq!(source.gtid, "4497dc05-e65e-11f1-ad09-02fc00000001:1-23");
     }
 
     #[test]

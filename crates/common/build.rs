@@ -1,0 +1,26 @@
+//! Hands the commit, branch, time and compiler to `version.rs`; an unknown one stays unset.
+
+use std::process::Command;
+
+fn main() {
+    let git = |args: &[&str]| output("git", args);
+    set("RMT_GIT_HASH", git(&["rev-parse", "HEAD"]));
+    set("RMT_GIT_BRANCH", git(&["rev-parse", "--abbrev-ref", "HEAD"]));
+    set("RMT_BUILD_TIME", output("date", &["-u", "+%Y-%m-%d %H:%M:%S"]));
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
+    set("RMT_RUSTC_VERSION", output(&rustc, &["--version"]));
+    // Only this file: a commit must not rebuild the whole workspace. `cargo xtask package` builds from clean.
+    println!("cargo::rerun-if-changed=build.rs");
+}
+
+fn output(program: &str, args: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(args).output().ok().filter(|output| output.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+fn set(name: &str, value: Option<String>) {
+    if let Some(value) = value {
+        println!("cargo::rustc-env={name}={value}");
+    }
+}
