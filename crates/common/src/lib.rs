@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 pub mod block_allow;
+pub mod cipher;
 pub mod config;
 pub mod crashsafe;
 pub mod dumpfile;
@@ -14,6 +15,7 @@ pub mod filter;
 pub mod go_regex;
 pub mod ident;
 pub mod log;
+pub mod manifest;
 pub mod metadata;
 pub mod out;
 pub mod pattern;
