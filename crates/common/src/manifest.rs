@@ -55,22 +55,40 @@ pub struct Session {
     pub system_time_zone: String,
     /// Offset of the session from UTC, `+08:00`.
     pub utc_offset: String,
-    /// Whether that offset holds for every TIMESTAMP (no summer time was found from 1970 to 2037).
+    /// Whether that offset holds for every TIMESTAMP (no other was found from 1970 to 2037).
     pub offset_is_fixed: bool,
+    /// The first year from which on that offset holds to 2037; `None`: there is none, as with summer time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_since: Option<u32>,
     /// `@@session.sql_mode`.
     pub sql_mode: String,
 }
 
 impl Session {
     /// What to `SET time_zone` to so that the dump's TIMESTAMPs are read as they were written: the offset if it is
-    /// fixed, else the zone's name. `None`: the zone has summer time and no name that another server knows; only
+    /// fixed, else the zone's name, else the offset if it holds at least for newer times (see
+    /// [`Session::time_zone_caveat`]). `None`: the zone has summer time and no name that another server knows; only
     /// the user can tell.
     pub fn time_zone_to_set(&self) -> Option<&str> {
         if self.offset_is_fixed {
             return Some(&self.utc_offset);
         }
-        (!self.time_zone.eq_ignore_ascii_case("SYSTEM") && !self.time_zone.is_empty())
-            .then_some(self.time_zone.as_str())
+        if !self.time_zone.eq_ignore_ascii_case("SYSTEM") && !self.time_zone.is_empty() {
+            return Some(&self.time_zone);
+        }
+        self.fixed_since.map(|_| self.utc_offset.as_str())
+    }
+
+    /// What is not exact with [`Session::time_zone_to_set`], for a warning: the server's own zone had another offset
+    /// in earlier years, such as summer time in China up to 1991.
+    pub fn time_zone_caveat(&self) -> Option<String> {
+        let year = self.fixed_since?;
+        (!self.offset_is_fixed && self.time_zone.eq_ignore_ascii_case("SYSTEM")).then(|| {
+            format!(
+                "the source's zone {} is taken as {}, which does not hold for TIMESTAMPs before {year}",
+                self.system_time_zone, self.utc_offset
+            )
+        })
     }
 }
 
@@ -263,6 +281,7 @@ mod tests {
                     system_time_zone: "CST".into(),
                     utc_offset: "+08:00".into(),
                     offset_is_fixed: true,
+                    fixed_since: None,
                     sql_mode: "ANSI_QUOTES".into(),
                 },
                 start: Some(start.clone()),
@@ -328,6 +347,9 @@ mod tests {
         assert_eq!(session.time_zone_to_set(), Some("+08:00"));
         session.offset_is_fixed = false;
         assert_eq!(session.time_zone_to_set(), None);
+        session.fixed_since = Some(1992);
+        assert_eq!(session.time_zone_to_set(), Some("+08:00"));
+        assert!(session.time_zone_caveat().unwrap().contains("1992"));
         session.time_zone = "Europe/Berlin".into();
         assert_eq!(session.time_zone_to_set(), Some("Europe/Berlin"));
     }
