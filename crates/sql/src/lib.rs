@@ -13,11 +13,16 @@
 //! | [`ddl`] | the tree of a DDL statement, and its split into single changes |
 //! | [`rename`] | the same text with other table names |
 //! | [`schema`] | the structure of a table and how DDL changes it |
+//! | [`table_info`] | that structure as TiDB's TableInfo JSON, which checkpoints hold |
 #![deny(missing_docs)]
 
 pub mod classify;
+pub mod ddl;
 pub mod lexer;
+pub mod rename;
+pub mod schema;
 pub mod split;
+pub mod table_info;
 pub mod values;
 
 pub use classify::{Kind, classify};
