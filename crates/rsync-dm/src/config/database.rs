@@ -1,6 +1,6 @@
 //! A database as a configuration names it: where it is, who connects, with which session.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use common::{
@@ -8,26 +8,9 @@ use common::{
     error::{DmError, dm_codes as code},
     secret::Secret,
 };
+use mysql::{Endpoint, Pem, Tls, TlsMode};
 
 use super::yaml::{DatabaseYaml, SecurityYaml};
-
-/// A certificate or key: a file, or the text itself.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Pem {
-    /// Path on this machine.
-    File(PathBuf),
-    /// PEM text.
-    Bytes(Vec<u8>),
-}
-
-impl std::fmt::Debug for Pem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Bytes(bytes) => write!(f, "({} bytes)", bytes.len()),
-        }
-    }
-}
 
 /// The certificates of `security`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,6 +58,26 @@ impl Database {
         })
     }
 
+    /// Where to connect, without the session variables (their meaning is the caller's).
+    ///
+    /// With a CA the server has to prove that it is this host. DM asks less (any certificate of the CA will do), which
+    /// the driver cannot check.
+    pub fn endpoint(&self) -> Endpoint {
+        let mut tls = Tls::new(TlsMode::Off);
+        if let Some(certificates) = &self.certificates {
+            tls.mode = if certificates.ca.is_some() { TlsMode::VerifyIdentity } else { TlsMode::Required };
+            tls.ca = certificates.ca.clone();
+            if let Some((cert, key)) = &certificates.identity {
+                tls = tls.with_identity(cert.clone(), key.clone());
+            }
+        }
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        Endpoint::new(host, self.port, self.user.as_str(), self.password.clone())
+            .with_tls(tls)
+            .with_connect_timeout(Duration::from_secs(10))
+            .with_program("rsync-dm")
+    }
+
     /// A session variable, by its name in any case.
     pub fn session_variable(&self, name: &str) -> Option<&str> {
         self.session.iter().find(|(k, _)| k.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
@@ -95,15 +98,15 @@ impl std::fmt::Display for Database {
 fn certificates(security: &SecurityYaml, what: &str) -> Result<Option<Certificates>, DmError> {
     let pick = |path: &str, bytes: &[u8], base64: &str, key: &str| -> Result<Option<Pem>, DmError> {
         if !bytes.is_empty() {
-            return Ok(Some(Pem::Bytes(bytes.to_vec())));
+            return Ok(Some(Pem::from(bytes.to_vec())));
         }
         if !base64.is_empty() {
             let bytes = STANDARD.decode(base64.trim()).map_err(|_| {
                 code::CONN_INVALID_TLS_CONFIG.error(format!("{what}.security.{key}-base64 is not base64"))
             })?;
-            return Ok(Some(Pem::Bytes(bytes)));
+            return Ok(Some(Pem::from(bytes)));
         }
-        Ok((!path.is_empty()).then(|| Pem::File(path.into())))
+        Ok((!path.is_empty()).then(|| Pem::from(PathBuf::from(path))))
     };
     let s = security;
     let ca = pick(&s.ssl_ca, &s.ssl_ca_bytes, &s.ssl_ca_base64, "ssl-ca")?;

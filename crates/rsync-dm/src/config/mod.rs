@@ -7,6 +7,7 @@
 mod database;
 pub mod event_filter;
 pub mod online_ddl;
+pub mod process;
 mod source;
 mod subtask;
 mod task;
@@ -14,10 +15,11 @@ mod task;
 mod tests;
 pub mod yaml;
 
-pub use database::{Certificates, Database, Pem};
+pub use database::{Certificates, Database};
 pub use event_filter::{Decision, EventFilters};
 pub use online_ddl::{OnlineDdl, TableKind};
-pub use source::{Flavor, MAX_SOURCE_ID, SourceConfig};
+pub use process::{MasterConfig, MasterFlags, WorkerConfig, WorkerFlags};
+pub use source::{MAX_SOURCE_ID, SourceConfig};
 pub use subtask::{Meta, ShardMode, SubtaskConfig, SyncerConfig};
 pub use task::{CHECK_ITEMS, TaskConfig};
 

@@ -8,6 +8,8 @@ use common::{
     error::{DmError, dm_codes as code},
 };
 
+use mysql::Flavor;
+
 use super::{
     database::Database,
     event_filter::EventFilters,
@@ -16,25 +18,6 @@ use super::{
 
 /// The longest `source-id`, in bytes: the width of the key columns in the meta schema's tables.
 pub const MAX_SOURCE_ID: usize = 32;
-
-/// Which server family the source is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flavor {
-    /// MySQL and Percona Server.
-    MySql,
-    /// MariaDB.
-    MariaDb,
-}
-
-impl Flavor {
-    /// As in source.yaml.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::MySql => "mysql",
-            Self::MariaDb => "mariadb",
-        }
-    }
-}
 
 /// A source: one upstream server.
 #[derive(Debug, Clone, PartialEq)]
@@ -153,7 +136,7 @@ impl SourceConfig {
     /// Notes what was found at the server or chosen: kept in the text of [`SourceConfig::to_text`].
     pub fn settle(&mut self, flavor: Flavor, server_id: u32) {
         self.flavor = Some(flavor);
-        self.yaml.flavor = flavor.as_str().into();
+        self.yaml.flavor = flavor.name().into();
         self.server_id = server_id;
         self.yaml.server_id = server_id;
     }

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use common::{block_allow::BlockAllowList, route::Router};
+use mysql::Flavor;
 
-use super::{
-    database::Database, event_filter::EventFilters, online_ddl::OnlineDdl, source::Flavor, yaml::CheckerYaml,
-};
+use super::{database::Database, event_filter::EventFilters, online_ddl::OnlineDdl, yaml::CheckerYaml};
 
 /// How DDL of shards is merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 use super::*;
 use common::cipher::Key;
+use mysql::Flavor;
 
 const SOURCE: &str = include_str!("../../tests/fixtures/source.yaml");
 const TASK: &str = include_str!("../../tests/fixtures/task.yaml");

@@ -1,0 +1,4 @@
+//! The master.
+pub mod locks;
+pub mod scheduler;
+pub mod store;
