@@ -241,7 +241,8 @@ impl Work<'_> {
             return Ok(());
         }
         let promote = promoted == Some(definition.name.as_str());
-        let column = build::column(&self.table, definition, self.environment, promote)?;
+        let mut column = build::column(&self.table, definition, self.environment, promote)?;
+        column.origin_default = column.default.clone().filter(|value| *value != DefaultValue::Null);
         let at = self.place(position)?;
         self.table.push_column(column, at)?;
         self.old_names.insert(at.unwrap_or(self.old_names.len()), None);
@@ -260,6 +261,7 @@ impl Work<'_> {
         let promote = promoted == Some(definition.name.as_str());
         let mut column = build::column(&self.table, definition, self.environment, promote)?;
         column.id = self.table.columns[at].id;
+        column.origin_default = self.table.columns[at].origin_default.clone();
         let in_primary = self
             .table
             .primary_key()

@@ -148,6 +148,7 @@ pub(super) fn column(
         collation,
         nullable,
         default,
+        origin_default: None,
         on_update,
         auto_increment: definition.auto_increment,
         generated: definition.generated.clone(),

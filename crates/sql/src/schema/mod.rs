@@ -203,6 +203,8 @@ pub struct Column {
     pub nullable: bool,
     /// The default; a nullable column without any written has [`DefaultValue::Null`], None is a column that needs a value.
     pub default: Option<DefaultValue>,
+    /// The default at the time an ALTER TABLE added the column, which rows older than the column show.
+    pub origin_default: Option<DefaultValue>,
     /// Digits of ON UPDATE CURRENT_TIMESTAMP.
     pub on_update: Option<u8>,
     /// AUTO_INCREMENT
