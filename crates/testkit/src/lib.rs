@@ -26,6 +26,7 @@ pub mod template;
 pub mod tool;
 pub mod wait;
 pub mod workdir;
+pub mod workload;
 
 pub use catalog::Kind;
 pub use logcheck::LogCheck;

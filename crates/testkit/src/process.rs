@@ -55,6 +55,15 @@ pub fn spawn(mut command: Command) -> io::Result<Running> {
     Ok(Running { child, status: None })
 }
 
+/// What a process has used.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// User and system time.
+    pub cpu: Duration,
+    /// Largest resident size in bytes.
+    pub memory: u64,
+}
+
 /// A child process; it and its process group are killed when this is dropped.
 #[derive(Debug)]
 pub struct Running {
@@ -93,6 +102,29 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Waits for the end and tells what it used, with its own children that it has waited for.
+    ///
+    /// # Errors
+    /// When it has been waited for before.
+    pub fn wait_measured(&mut self) -> io::Result<(ExitStatus, Usage)> {
+        let mut status = 0;
+        // SAFETY: an all-zero rusage is valid, and both pointers live through the call.
+        let (waited, usage) = unsafe {
+            let mut usage: libc::rusage = std::mem::zeroed();
+            (libc::wait4(self.child.id() as libc::pid_t, &mut status, 0, &mut usage), usage)
+        };
+        if waited < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let status = ExitStatus::from_raw(status);
+        self.status = Some(status);
+        let time = |time: libc::timeval| {
+            Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
+        };
+        let cpu = time(usage.ru_utime) + time(usage.ru_stime);
+        Ok((status, Usage { cpu, memory: usage.ru_maxrss as u64 * 1024 }))
     }
 
     /// Sends a signal to the process alone.
