@@ -1,1 +1,215 @@
-//! Placeholder root; the modules land next.
+//! rdump: dumps MySQL, MariaDB and TiDB as Dumpling does, byte for byte, only faster and safer.
+//!
+//! Map of the crate, in the order of the work:
+//! - [`cli`] reads the arguments with pflag's grammar; [`config`] checks them.
+//! - [`folder`] decides who may write to the output; [`source`] knows the server; [`consistency`] takes the snapshot with
+//!   [`position`] and [`listing`].
+//! - [`dump`] runs everything: a planner ([`table`], [`chunk`], [`schema`]) and readers ([`data`]).
+//! - [`render`], [`escape`] and [`csv`] are pure: rows in, bytes out. [`file`] compresses.
+//!
+//! Invariants: `metadata` appears last and only if all is well; a file appears under its name only when it is synced;
+//! nothing is allocated per row or cell.
+#![warn(missing_docs)]
+
+pub mod chunk;
+pub mod cli;
+pub mod config;
+pub mod consistency;
+pub mod csv;
+pub mod data;
+pub mod dump;
+pub mod error;
+pub mod escape;
+pub mod file;
+pub mod folder;
+pub mod listing;
+pub mod metrics;
+pub mod position;
+pub mod render;
+pub mod schema;
+pub mod source;
+pub mod status;
+pub mod table;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::log::{LogConfig, LogFormat, Terminal};
+use common::{out, version};
+use tracing::info;
+
+use crate::cli::flags::{FLAGS, usage};
+use crate::cli::pflag::{self, Parsed, PflagError};
+use crate::config::Config;
+use crate::dump::Dumper;
+use crate::error::DumpError;
+use crate::metrics::Metrics;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All is well.
+    Success,
+    /// The dump failed, or the flags can't be used.
+    Failure,
+    /// The flags can't be read.
+    Usage,
+    /// Stopped by this signal.
+    Signal(i32),
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Success => 0.into(),
+            Exit::Failure => 1.into(),
+            Exit::Usage => 2.into(),
+            // What a shell shows for a process that the signal ended.
+            Exit::Signal(number) => u8::try_from(128 + number).unwrap_or(1).into(),
+        }
+    }
+}
+
+/// The whole program, given its arguments without the program's name.
+pub fn run(args: &[String]) -> Exit {
+    out::keep_running_after_hangup();
+    cli::wipe::wipe_arguments(FLAGS, args);
+    let parsed = match pflag::parse(FLAGS, args) {
+        Ok(parsed) => parsed,
+        Err(error) => return refuse_arguments(&error),
+    };
+    if parsed.last("help") == Some("true") {
+        out::eprintln(usage().trim_end());
+        return Exit::Success;
+    }
+    out::eprintln(version::block().trim_end());
+    if parsed.last("version") == Some("true") {
+        return Exit::Success;
+    }
+    let config = match checked(&parsed) {
+        Ok(config) => config,
+        Err(text) => {
+            out::println(&text);
+            return Exit::Failure;
+        }
+    };
+    let log = LogConfig {
+        level: config.log_level.clone(),
+        file: config.log_file.clone(),
+        terminal: Terminal::Stdout,
+        format: if config.log_json { LogFormat::Json } else { LogFormat::Text },
+        ..LogConfig::default()
+    };
+    let _log = match common::log::init(&log) {
+        Ok(guard) => guard,
+        Err(error) => {
+            out::println(&format!("\ncreate dumper failed: {error}"));
+            return Exit::Failure;
+        }
+    };
+    mysql::install_crypto();
+    info!(
+        "Release Version" = version::RELEASE,
+        "Git Commit Hash" = version::GIT_HASH,
+        "Git Branch" = version::GIT_BRANCH,
+        "Build timestamp" = version::BUILD_TIME,
+        "Rust Version" = version::COMPILER,
+        "Welcome to dumpling"
+    );
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            out::println(&format!("\ncreate dumper failed: can't start threads: {error}"));
+            return Exit::Failure;
+        }
+    };
+    let exit = runtime.block_on(dump_until_signal(config));
+    // Threads that sync or remove files finish what they are at.
+    runtime.shutdown_timeout(Duration::from_secs(60));
+    exit
+}
+
+fn refuse_arguments(error: &PflagError) -> Exit {
+    let mut text = error.to_string();
+    if let PflagError::Unknown(name) = error
+        && let Some(near) = pflag::nearest(FLAGS, name)
+    {
+        text.push_str(&format!("; did you mean --{near}?"));
+    }
+    out::eprintln(&text);
+    out::eprintln(usage().trim_end());
+    out::println(&text);
+    Exit::Usage
+}
+
+fn checked(parsed: &Parsed) -> Result<Arc<Config>, String> {
+    let now = jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+    let environment = |name: &str| std::env::var(name).ok();
+    let config = Config::resolve(parsed, environment, &now)
+        .map_err(|error| format!("\nparse arguments failed: {error}"))?;
+    if !parsed.rest.is_empty() {
+        let mut text =
+            format!("\nmeet some unparsed arguments, please check again: [{}]", parsed.rest.join(" "));
+        if parsed.last("password").is_some_and(|password| password.starts_with('-')) {
+            text.push_str(" (-p takes the next word as the password: write -p PASSWORD, or leave -p out)");
+        }
+        return Err(text);
+    }
+    for warning in &config.warnings {
+        out::println(warning);
+    }
+    Ok(Arc::new(config))
+}
+
+async fn dump_until_signal(config: Arc<Config>) -> Exit {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        out::println("\ncreate dumper failed: can't listen for signals");
+        return Exit::Failure;
+    };
+    let number = tokio::select! {
+        exit = dump(config) => return exit,
+        _ = interrupt.recv() => 2,
+        _ = terminate.recv() => 15,
+    };
+    // The dump's future is dropped: sockets are closed, the server frees its locks, unfinished files are gone.
+    tracing::error!(signal = number, "dump stopped by a signal, the output folder holds an unfinished dump");
+    out::println(&format!("\ndump failed: stopped by signal {number}"));
+    Exit::Signal(number)
+}
+
+async fn dump(config: Arc<Config>) -> Exit {
+    let metrics = match Metrics::new() {
+        Ok(metrics) => metrics,
+        Err(error) => {
+            return failed("create dumper failed", &DumpError::Internal(error.to_string()), &config);
+        }
+    };
+    if let Some(address) = config.status_addr.clone() {
+        tokio::spawn(status::serve(address, metrics.clone()));
+    }
+    let dumper = match Dumper::create(Arc::clone(&config), metrics).await {
+        Ok(dumper) => dumper,
+        Err(error) => return failed("create dumper failed", &error, &config),
+    };
+    match dumper.run().await {
+        Ok(_) => {
+            info!("dump data successfully, dumpling will exit now");
+            Exit::Success
+        }
+        Err(error) => failed("dump failed", &error, &config),
+    }
+}
+
+/// One clear error, last.
+fn failed(stage: &str, error: &DumpError, config: &Config) -> Exit {
+    let mut text = error.to_string();
+    let refused = error.server().is_some_and(|error| error.class() == mysql::ErrorClass::ConnectFailed);
+    if refused && config.port == 4000 {
+        text.push_str("; the port is given with -P (MySQL's is 3306; -p is the password)");
+    }
+    out::println(&format!("\n{stage}: {text}"));
+    Exit::Failure
+}

@@ -1,0 +1,295 @@
+//! Every flag, once: parser, usage text and documentation read this table.
+
+use super::pflag::{Flag, Kind};
+
+const CONNECTION: &str = "Connection";
+const WHAT: &str = "What to dump";
+const SPLIT: &str = "Parallelism and splitting";
+const FORMAT: &str = "Format";
+const CONSISTENCY: &str = "Consistency";
+const LOG: &str = "Log and operation";
+const STORAGE: &str = "Storage";
+
+/// The groups in the order of the usage text.
+pub const GROUPS: [&str; 7] = [CONNECTION, WHAT, SPLIT, FORMAT, CONSISTENCY, LOG, STORAGE];
+
+const fn flag(
+    group: &'static str,
+    name: &'static str,
+    short: Option<char>,
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> Flag {
+    Flag { name, short, kind, default, group, help, hidden: false, not_yet: false }
+}
+
+const fn hidden(flag: Flag) -> Flag {
+    Flag { hidden: true, ..flag }
+}
+
+/// A flag of Dumpling whose feature is still to come; it is refused, never ignored.
+const fn not_yet(group: &'static str, name: &'static str, kind: Kind) -> Flag {
+    Flag {
+        name,
+        short: None,
+        kind,
+        default: "",
+        group,
+        help: "not supported yet",
+        hidden: true,
+        not_yet: true,
+    }
+}
+
+use Kind::{Bool, Duration, Int, List, Map, Text, Uint};
+
+/// All flags.
+pub const FLAGS: &[Flag] = &[
+    flag(CONNECTION, "host", Some('h'), Text, "127.0.0.1", "Host to connect to (TCP)"),
+    flag(CONNECTION, "port", Some('P'), Int, "4000", "Port to connect to"),
+    flag(CONNECTION, "user", Some('u'), Text, "root", "User name"),
+    flag(
+        CONNECTION,
+        "password",
+        Some('p'),
+        Text,
+        "",
+        "Password; it is wiped from the process list. Without this flag $MYSQL_PWD is taken",
+    ),
+    flag(CONNECTION, "ca", None, Text, "", "CA certificate file; with it the server's chain is verified"),
+    flag(CONNECTION, "cert", None, Text, "", "Client certificate file"),
+    flag(CONNECTION, "key", None, Text, "", "Client private key file"),
+    flag(
+        CONNECTION,
+        "params",
+        None,
+        Map,
+        "",
+        "Session variables for every connection, for example time_zone=+00:00; unknown ones are skipped",
+    ),
+    flag(
+        CONNECTION,
+        "allow-cleartext-passwords",
+        None,
+        Bool,
+        "false",
+        "Allow the mysql_clear_password plugin (refused for now)",
+    ),
+    hidden(flag(
+        CONNECTION,
+        "read-timeout",
+        None,
+        Duration,
+        "15m",
+        "How long one read from the server may take",
+    )),
+    flag(
+        CONNECTION,
+        "tidb-mem-quota-query",
+        None,
+        Uint,
+        "0",
+        "Bytes a query may use on TiDB; 0 leaves the server's setting",
+    ),
+    flag(WHAT, "database", Some('B'), List, "", "Databases to dump, exact names"),
+    flag(
+        WHAT,
+        "tables-list",
+        Some('T'),
+        List,
+        "",
+        "Tables to dump as db.table, exact names; not together with --filter",
+    ),
+    flag(
+        WHAT,
+        "filter",
+        Some('f'),
+        List,
+        "*.*,!/^(mysql|sys|INFORMATION_SCHEMA|PERFORMANCE_SCHEMA|METRICS_SCHEMA|INSPECTION_SCHEMA)$/.*",
+        "Table filter rules; the last that matches wins. Giving any rule drops the default",
+    ),
+    flag(WHAT, "case-sensitive", None, Bool, "false", "Whether the filter looks at upper and lower case"),
+    flag(WHAT, "where", None, Text, "", "Condition on the rows of every table"),
+    hidden(flag(WHAT, "sql", Some('S'), Text, "", "Dump the result of one query as CSV")),
+    flag(WHAT, "no-data", Some('d'), Bool, "false", "Schema files only"),
+    flag(WHAT, "no-schemas", Some('m'), Bool, "false", "Data files only"),
+    flag(WHAT, "no-views", Some('W'), Bool, "true", "Leave out views; --no-views=false dumps them"),
+    flag(WHAT, "no-sequences", None, Bool, "true", "Leave out sequences"),
+    flag(
+        WHAT,
+        "dump-empty-database",
+        None,
+        Bool,
+        "true",
+        "Write a schema file for a database without tables, too",
+    ),
+    flag(SPLIT, "threads", Some('t'), Int, "4", "Connections that read rows at the same time"),
+    flag(
+        SPLIT,
+        "rows",
+        Some('r'),
+        Uint,
+        "0",
+        "Split tables into chunks of about this many rows, read in parallel; 0 does not split",
+    ),
+    flag(
+        SPLIT,
+        "filesize",
+        Some('F'),
+        Text,
+        "",
+        "Begin a new file after about this many bytes (before compression), for example 256MiB",
+    ),
+    flag(
+        SPLIT,
+        "statement-size",
+        Some('s'),
+        Uint,
+        "1000000",
+        "Bytes of one INSERT statement, about; 0: no limit",
+    ),
+    flag(SPLIT, "order-by-primary-key", None, Bool, "true", "Sort rows by the primary key"),
+    flag(FORMAT, "filetype", None, Text, "", "sql or csv; sql if not given, csv with --sql"),
+    flag(FORMAT, "compress", Some('c'), Text, "", "gzip, snappy, zstd or no-compression"),
+    flag(FORMAT, "complete-insert", None, Bool, "false", "Name the columns in every INSERT"),
+    flag(
+        FORMAT,
+        "escape-backslash",
+        None,
+        Bool,
+        "true",
+        "Escape special characters with backslashes; off for targets with NO_BACKSLASH_ESCAPES",
+    ),
+    flag(FORMAT, "no-header", None, Bool, "false", "CSV without the line of column names"),
+    flag(FORMAT, "csv-separator", None, Text, ",", "Between CSV fields"),
+    flag(FORMAT, "csv-delimiter", None, Text, "\"", "Around CSV fields that are no numbers; may be empty"),
+    flag(FORMAT, "csv-null-value", None, Text, "\\N", "NULL in CSV, written without the delimiter"),
+    flag(FORMAT, "csv-line-terminator", None, Text, "\r\n", "End of a CSV record; in a shell write $'\\n'"),
+    flag(
+        FORMAT,
+        "csv-output-dialect",
+        None,
+        Text,
+        "",
+        "How CSV shows binary data: default (raw), snowflake and redshift (hex), bigquery (base64)",
+    ),
+    flag(FORMAT, "output", Some('o'), Text, "", "Folder for the dump; default ./export-TIME"),
+    not_yet(FORMAT, "output-filename-template", Text),
+    not_yet(FORMAT, "column-filter", Text),
+    not_yet(FORMAT, "column-filter-file", Text),
+    not_yet(FORMAT, "include-generated-columns", Text),
+    not_yet(FORMAT, "parquet-page-size", Text),
+    not_yet(FORMAT, "parquet-row-group-size", Text),
+    not_yet(FORMAT, "parquet-compress", Text),
+    flag(
+        CONSISTENCY,
+        "consistency",
+        None,
+        Text,
+        "auto",
+        "auto, flush (global read lock), lock (LOCK TABLES), snapshot (TiDB) or none",
+    ),
+    flag(CONSISTENCY, "snapshot", None, Text, "", "TiDB: dump as of this TSO or time, 'YYYY-MM-DD hh:mm:ss'"),
+    hidden(flag(
+        CONSISTENCY,
+        "transactional-consistency",
+        None,
+        Bool,
+        "true",
+        "Release the lock as soon as all snapshots are open; =false keeps it to the end",
+    )),
+    flag(LOG, "loglevel", None, Text, "info", "debug, info, warn, error"),
+    flag(LOG, "logfile", Some('L'), Text, "", "Log file; without it the log goes to stdout"),
+    flag(LOG, "logfmt", None, Text, "text", "text or json"),
+    flag(LOG, "status-addr", None, Text, ":8281", "Address of /metrics and /status; empty: none"),
+    flag(LOG, "help", None, Bool, "false", "Print this text"),
+    flag(LOG, "version", Some('V'), Bool, "false", "Print the version"),
+    not_yet(STORAGE, "s3.endpoint", Text),
+    not_yet(STORAGE, "s3.region", Text),
+    not_yet(STORAGE, "s3.storage-class", Text),
+    not_yet(STORAGE, "s3.sse", Text),
+    not_yet(STORAGE, "s3.sse-kms-key-id", Text),
+    not_yet(STORAGE, "s3.acl", Text),
+    not_yet(STORAGE, "s3.provider", Text),
+    not_yet(STORAGE, "s3.role-arn", Text),
+    not_yet(STORAGE, "s3.external-id", Text),
+    not_yet(STORAGE, "gcs.endpoint", Text),
+    not_yet(STORAGE, "gcs.storage-class", Text),
+    not_yet(STORAGE, "gcs.predefined-acl", Text),
+    not_yet(STORAGE, "gcs.credentials-file", Text),
+    not_yet(STORAGE, "azblob.endpoint", Text),
+    not_yet(STORAGE, "azblob.access-tier", Text),
+    not_yet(STORAGE, "azblob.account-name", Text),
+    not_yet(STORAGE, "azblob.account-key", Text),
+    not_yet(STORAGE, "azblob.sas-token", Text),
+    not_yet(STORAGE, "azblob.encryption-scope", Text),
+    not_yet(STORAGE, "azblob.encryption-key", Text),
+];
+
+/// The usage text, with examples first.
+pub fn usage() -> String {
+    let mut out = String::from(
+        "rdump writes a MySQL, MariaDB or TiDB server's tables to files, consistently and in parallel.\n\
+         It takes Dumpling's flags and writes Dumpling's files.\n\n\
+         Usage:\n  rdump [flags]\n\n\
+         Examples:\n\
+         \x20 Dump the server, 8 readers, tables in chunks of 200,000 rows, files of 256 MiB:\n\
+         \x20   rdump -h db1 -P 3306 -u dump -p secret -t 8 -r 200000 -F 256MiB -o /backup/db1\n\
+         \x20 Two tables of one database, compressed:\n\
+         \x20   rdump -P 3306 -u dump -B shop -f 'shop.order[12]' -c zstd -o ./shop\n\
+         \x20 The table definitions only:\n\
+         \x20   rdump -P 3306 -u dump -d -o ./schemas\n",
+    );
+    for group in GROUPS {
+        let flags: Vec<&Flag> =
+            FLAGS.iter().filter(|flag| flag.group == group && !flag.hidden && !flag.not_yet).collect();
+        if flags.is_empty() {
+            continue;
+        }
+        out.push_str(&format!("\n{group}:\n"));
+        for flag in flags {
+            let short = flag.short.map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
+            let word = flag.kind.word();
+            let blank = if word.is_empty() { "" } else { " " };
+            let head = format!("  {short}--{}{blank}{word}", flag.name);
+            let default = match flag.default {
+                "" | "false" => String::new(),
+                "\r\n" => " (default: CR LF)".into(),
+                default if flag.kind == Kind::Text => format!(" (default \"{default}\")"),
+                default => format!(" (default {default})"),
+            };
+            out.push_str(&format!("{head:<36} {}{default}\n", flag.help));
+        }
+    }
+    out.push_str(
+        "\nThe account needs SELECT, RELOAD, LOCK TABLES, REPLICATION CLIENT and PROCESS (SHOW VIEW for views).\n\
+         Exit codes: 0 the dump is whole; 1 it failed; 2 the flags can't be read; 130, 143 stopped by a signal.\n",
+    );
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_grouped() {
+        for (i, flag) in FLAGS.iter().enumerate() {
+            assert!(GROUPS.contains(&flag.group));
+            for other in &FLAGS[i + 1..] {
+                assert_ne!(flag.name, other.name);
+                assert!(flag.short.is_none() || flag.short != other.short, "{}", flag.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_usage_text_names_every_flag_that_works() {
+        let usage = usage();
+        for flag in FLAGS.iter().filter(|flag| !flag.hidden) {
+            assert!(usage.contains(&format!("--{}", flag.name)), "{}", flag.name);
+        }
+        assert!(!usage.contains("s3.endpoint"));
+    }
+}

@@ -1,0 +1,488 @@
+//! The checked configuration: flags and environment in, one struct out. Nothing downstream sees raw flags.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use common::dumpfile::{Compression, Format};
+use common::duration::GoDuration;
+use common::filter::{DUMPLING_DEFAULT, TableFilter};
+use common::ident::TableName;
+use common::secret::Secret;
+use common::size::parse_filesize_flag;
+
+use crate::cli::flags::FLAGS;
+use crate::cli::pflag::Parsed;
+use crate::csv::{CsvOptions, Dialect};
+
+/// Environment variable with the password, used when `-p` is not given.
+pub const PASSWORD_VARIABLE: &str = "MYSQL_PWD";
+
+/// How the dump is made consistent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consistency {
+    /// By the kind of server.
+    Auto,
+    /// `FLUSH TABLES WITH READ LOCK` while the snapshots are opened.
+    Flush,
+    /// `LOCK TABLES ... READ` while the snapshots are opened.
+    Lock,
+    /// TiDB's `tidb_snapshot`.
+    Snapshot,
+    /// Not at all.
+    None,
+}
+
+impl Consistency {
+    /// The value of the flag.
+    pub fn name(self) -> &'static str {
+        match self {
+            Consistency::Auto => "auto",
+            Consistency::Flush => "flush",
+            Consistency::Lock => "lock",
+            Consistency::Snapshot => "snapshot",
+            Consistency::None => "none",
+        }
+    }
+}
+
+/// What is written to the data files.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// SQL or CSV.
+    pub format: Format,
+    /// Compression of all files but `metadata`.
+    pub compression: Compression,
+    /// Column list in every INSERT.
+    pub complete_insert: bool,
+    /// Backslash escapes.
+    pub escape_backslash: bool,
+    /// Bytes of one INSERT, about; `u64::MAX` for no limit.
+    pub statement_size: u64,
+    /// Bytes of one file before compression, about; `None` for no limit.
+    pub file_size: Option<u64>,
+    /// CSV form.
+    pub csv: CsvOptions,
+}
+
+/// Everything a dump needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Host.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User.
+    pub user: String,
+    /// Password; empty for none.
+    pub password: Secret,
+    /// CA certificate.
+    pub ca: Option<PathBuf>,
+    /// Client certificate.
+    pub cert: Option<PathBuf>,
+    /// Client key.
+    pub key: Option<PathBuf>,
+    /// Session variables of every connection, as given.
+    pub params: Vec<(String, String)>,
+    /// Limit of one read from the server.
+    pub read_timeout: Duration,
+    /// `tidb_mem_quota_query`; 0 leaves it.
+    pub tidb_mem_quota_query: u64,
+    /// Exact names of databases; empty: all that the filter takes.
+    pub databases: Vec<String>,
+    /// Exact names of tables; if not empty the filter is not used.
+    pub tables: Vec<TableName>,
+    /// The filter.
+    pub filter: TableFilter,
+    /// Condition on all rows.
+    pub where_clause: Option<String>,
+    /// One query instead of tables.
+    pub sql: Option<String>,
+    /// No data files.
+    pub no_data: bool,
+    /// No schema files.
+    pub no_schemas: bool,
+    /// No views.
+    pub no_views: bool,
+    /// No sequences.
+    pub no_sequences: bool,
+    /// Schema files of databases without tables.
+    pub dump_empty_database: bool,
+    /// Reading connections.
+    pub threads: usize,
+    /// Rows of a chunk; 0 does not split.
+    pub rows: u64,
+    /// Sort by the primary key.
+    pub order_by_primary_key: bool,
+    /// Form of the files.
+    pub output: Output,
+    /// Folder or URL.
+    pub output_url: String,
+    /// Consistency as asked for.
+    pub consistency: Consistency,
+    /// TiDB snapshot; empty for now.
+    pub snapshot: String,
+    /// Release the lock when the snapshots are open.
+    pub transactional_consistency: bool,
+    /// Log level.
+    pub log_level: String,
+    /// Log file; `None` for stdout.
+    pub log_file: Option<PathBuf>,
+    /// JSON log.
+    pub log_json: bool,
+    /// Address of the status server; `None` for none.
+    pub status_addr: Option<String>,
+    /// Sentences to print before the dump starts.
+    pub warnings: Vec<String>,
+}
+
+/// Why flags that can be read can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A flag of Dumpling that we do not have yet.
+    #[error("--{0} is not supported yet by rdump")]
+    NotYet(&'static str),
+    /// A value out of range or two flags that exclude each other.
+    #[error("{0}")]
+    Value(String),
+    /// The filter.
+    #[error("failed to parse filter: {0}")]
+    Filter(#[from] common::filter::FilterError),
+}
+
+fn value_error(text: impl Into<String>) -> ConfigError {
+    ConfigError::Value(text.into())
+}
+
+/// Looks a flag up with its default.
+struct Flags<'a>(&'a Parsed);
+
+impl Flags<'_> {
+    fn text(&self, name: &str) -> String {
+        let default = || FLAGS.iter().find(|flag| flag.name == name).map_or("", |flag| flag.default);
+        self.0.last(name).unwrap_or_else(default).to_owned()
+    }
+
+    fn bool(&self, name: &str) -> bool {
+        self.text(name) == "true"
+    }
+
+    /// The parser has checked that it is a number.
+    fn number<T: std::str::FromStr + Default>(&self, name: &str) -> T {
+        self.text(name).parse().unwrap_or_default()
+    }
+
+    fn optional(&self, name: &str) -> Option<String> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+}
+
+impl Config {
+    /// Checks the flags. `environment` is asked for [`PASSWORD_VARIABLE`], `now` names the default folder.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn resolve(
+        parsed: &Parsed,
+        environment: impl Fn(&str) -> Option<String>,
+        now: &str,
+    ) -> Result<Config, ConfigError> {
+        if let Some(flag) = FLAGS.iter().find(|flag| flag.not_yet && parsed.given(flag.name)) {
+            return Err(ConfigError::NotYet(flag.name));
+        }
+        let flags = Flags(parsed);
+        if flags.bool("allow-cleartext-passwords") {
+            return Err(ConfigError::NotYet("allow-cleartext-passwords"));
+        }
+        let threads: i64 = flags.number("threads");
+        if threads <= 0 {
+            return Err(value_error(format!("--threads is set to {threads}. It should be greater than 0")));
+        }
+        let port: i64 = flags.number("port");
+        let port = u16::try_from(port)
+            .map_err(|_| value_error(format!("--port is set to {port}. It must lie between 0 and 65535")))?;
+        let sql = flags.optional("sql");
+        let where_clause = flags.optional("where");
+        if sql.is_some() && where_clause.is_some() {
+            return Err(value_error(
+                "can't specify both --sql and --where at the same time. Please try to combine them into --sql",
+            ));
+        }
+        let (tables, filter) = table_choice(parsed, &flags)?;
+        let mut warnings = Vec::new();
+        let output = output_form(&flags, sql.is_some(), &mut warnings)?;
+        let (cert, key) = (flags.optional("cert"), flags.optional("key"));
+        if cert.is_some() != key.is_some() {
+            return Err(value_error("--cert and --key belong together: give both or none"));
+        }
+        Ok(Config {
+            host: flags.text("host"),
+            port,
+            user: flags.text("user"),
+            password: match parsed.last("password") {
+                Some(text) => Secret::new(text),
+                None => Secret::new(environment(PASSWORD_VARIABLE).unwrap_or_default()),
+            },
+            ca: flags.optional("ca").map(PathBuf::from),
+            cert: cert.map(PathBuf::from),
+            key: key.map(PathBuf::from),
+            params: parsed
+                .all("params")
+                .iter()
+                .filter_map(|pair| pair.split_once('='))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            read_timeout: flags
+                .text("read-timeout")
+                .parse::<GoDuration>()
+                .map_or(Duration::from_secs(900), GoDuration::get),
+            tidb_mem_quota_query: flags.number("tidb-mem-quota-query"),
+            databases: parsed.all("database").to_vec(),
+            tables,
+            filter,
+            where_clause,
+            sql,
+            no_data: flags.bool("no-data"),
+            no_schemas: flags.bool("no-schemas"),
+            no_views: flags.bool("no-views"),
+            no_sequences: flags.bool("no-sequences"),
+            dump_empty_database: flags.bool("dump-empty-database"),
+            threads: threads as usize,
+            rows: flags.number("rows"),
+            order_by_primary_key: flags.bool("order-by-primary-key"),
+            output,
+            output_url: flags.optional("output").unwrap_or_else(|| format!("./export-{now}")),
+            consistency: consistency(&flags)?,
+            snapshot: flags.text("snapshot"),
+            transactional_consistency: flags.bool("transactional-consistency"),
+            log_level: log_level(&flags)?,
+            log_file: flags.optional("logfile").map(PathBuf::from),
+            log_json: match flags.text("logfmt").as_str() {
+                "text" => false,
+                "json" => true,
+                other => return Err(value_error(format!("unknown log format `{other}`: text or json"))),
+            },
+            status_addr: flags.optional("status-addr"),
+            warnings,
+        })
+    }
+}
+
+fn table_choice(parsed: &Parsed, flags: &Flags<'_>) -> Result<(Vec<TableName>, TableFilter), ConfigError> {
+    let list = parsed.all("tables-list");
+    if !list.is_empty() && parsed.given("filter") {
+        return Err(value_error("failed to parse filter: cannot pass --tables-list and --filter together"));
+    }
+    let mut tables = Vec::new();
+    for name in list {
+        let Some((schema, table)) = name.split_once('.') else {
+            return Err(value_error(format!(
+                "--tables-list only accepts qualified table names, but `{name}` lacks a dot"
+            )));
+        };
+        let table = TableName::new(schema, table);
+        if !tables.contains(&table) {
+            tables.push(table);
+        }
+    }
+    let case_sensitive = flags.bool("case-sensitive");
+    let filter = match parsed.given("filter") {
+        true => TableFilter::parse(parsed.all("filter"), case_sensitive)?,
+        false => TableFilter::parse(&DUMPLING_DEFAULT, case_sensitive)?,
+    };
+    Ok((tables, filter))
+}
+
+fn output_form(flags: &Flags<'_>, has_sql: bool, warnings: &mut Vec<String>) -> Result<Output, ConfigError> {
+    let raw_type = flags.text("filetype");
+    let format = match raw_type.to_lowercase().as_str() {
+        "" if has_sql => Format::Csv,
+        "" => Format::Sql,
+        "sql" if has_sql => {
+            return Err(value_error(
+                "unsupported config.FileType 'sql' when we specify --sql, please unset --filetype or set it to 'csv'",
+            ));
+        }
+        "sql" => Format::Sql,
+        "csv" => Format::Csv,
+        "parquet" => return Err(ConfigError::NotYet("filetype parquet")),
+        other => return Err(value_error(format!("unknown config.FileType '{other}'"))),
+    };
+    let dialect = match flags.text("csv-output-dialect").as_str() {
+        "" | "default" => Dialect::Raw,
+        "snowflake" | "redshift" => Dialect::Hex,
+        "bigquery" => Dialect::Base64,
+        other => return Err(value_error(format!("unknown output dialect {other}"))),
+    };
+    if flags.0.given("csv-output-dialect") && raw_type != "csv" {
+        return Err(value_error(format!(
+            "csv-output-dialect is only supported when dumping whole table to csv, not compatible with {raw_type}"
+        )));
+    }
+    let separator = flags.text("csv-separator");
+    if separator.is_empty() {
+        return Err(value_error("--csv-separator is set to \"\". It must not be an empty string"));
+    }
+    let compress = flags.text("compress");
+    let compression = Compression::from_flag(&compress)
+        .ok_or_else(|| value_error(format!("unknown compress type {compress}")))?;
+    let file_size = match flags.optional("filesize") {
+        None => None,
+        Some(text) => {
+            let (size, no_unit) = parse_filesize_flag(&text)
+                .map_err(|_| value_error(format!("failed to parse filesize (-F '{text}')")))?;
+            if no_unit {
+                warnings.push(format!(
+                    "Warning: -F without unit is not recommended, try using `-F '{text}MiB'` in the future"
+                ));
+            }
+            Some(size.bytes()).filter(|&bytes| bytes > 0)
+        }
+    };
+    let statement_size: u64 = flags.number("statement-size");
+    Ok(Output {
+        format,
+        compression,
+        complete_insert: flags.bool("complete-insert"),
+        escape_backslash: flags.bool("escape-backslash"),
+        statement_size: if statement_size == 0 { u64::MAX } else { statement_size },
+        file_size,
+        csv: CsvOptions {
+            separator: separator.into_bytes(),
+            delimiter: flags.text("csv-delimiter").into_bytes(),
+            null: flags.text("csv-null-value").into_bytes(),
+            terminator: flags.text("csv-line-terminator").into_bytes(),
+            header: !flags.bool("no-header"),
+            escape_backslash: flags.bool("escape-backslash"),
+            dialect,
+        },
+    })
+}
+
+fn consistency(flags: &Flags<'_>) -> Result<Consistency, ConfigError> {
+    Ok(match flags.text("consistency").as_str() {
+        "auto" => Consistency::Auto,
+        "flush" => Consistency::Flush,
+        "lock" => Consistency::Lock,
+        "snapshot" => Consistency::Snapshot,
+        "none" => Consistency::None,
+        other => return Err(value_error(format!("invalid consistency option {other}"))),
+    })
+}
+
+fn log_level(flags: &Flags<'_>) -> Result<String, ConfigError> {
+    let level = flags.text("loglevel").to_lowercase();
+    match level.as_str() {
+        "debug" | "info" | "warn" | "error" => Ok(level),
+        "warning" => Ok("warn".into()),
+        "fatal" | "panic" | "dpanic" => Ok("error".into()),
+        _ => Err(value_error(format!("unrecognized level: {level:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::pflag;
+
+    fn resolve(args: &[&str]) -> Result<Config, String> {
+        let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+        let parsed = pflag::parse(FLAGS, &args).map_err(|e| e.to_string())?;
+        let environment = |name: &str| (name == PASSWORD_VARIABLE).then(|| "from-env".to_owned());
+        Config::resolve(&parsed, environment, "NOW").map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_command_of_the_job() {
+        let config = resolve(&[
+            "-h",
+            "db1",
+            "-P",
+            "3306",
+            "-u",
+            "dump",
+            "-p",
+            "s",
+            "-t",
+            "16",
+            "-r",
+            "200000",
+            "-F",
+            "256MB",
+            "-B",
+            "my_db1",
+            "-f",
+            "my_db1.table[12]",
+            "-o",
+            "out",
+        ])
+        .unwrap();
+        assert_eq!((config.host.as_str(), config.port, config.threads), ("db1", 3306, 16));
+        assert_eq!((config.rows, config.output.file_size), (200_000, Some(256 << 20)));
+        assert_eq!((config.databases, config.output_url), (vec!["my_db1".to_owned()], "out".to_owned()));
+        assert!(config.filter.matches_table("my_db1", "table2"));
+        assert!(!config.filter.matches_table("my_db1", "table3"));
+        assert_eq!(config.password.expose(), "s");
+        assert_eq!(config.consistency, Consistency::Auto);
+    }
+
+    #[test]
+    fn defaults_are_dumplings() {
+        let config = resolve(&[]).unwrap();
+        assert_eq!((config.host.as_str(), config.port, config.user.as_str()), ("127.0.0.1", 4000, "root"));
+        assert_eq!((config.threads, config.rows, config.output.statement_size), (4, 0, 1_000_000));
+        assert_eq!((config.output.file_size, config.output.format), (None, Format::Sql));
+        assert!(config.no_views && config.no_sequences && config.dump_empty_database);
+        assert!(config.order_by_primary_key && config.output.escape_backslash);
+        assert_eq!(config.output_url, "./export-NOW");
+        assert_eq!(config.password.expose(), "from-env");
+        assert_eq!(config.read_timeout, Duration::from_secs(900));
+        assert!(!config.filter.matches_table("mysql", "user") && config.filter.matches_table("a", "b"));
+        assert_eq!(resolve(&["-p", ""]).unwrap().password.expose(), "");
+        assert_eq!(resolve(&["-s", "0"]).unwrap().output.statement_size, u64::MAX);
+        assert_eq!(resolve(&["-S", "select 1"]).unwrap().output.format, Format::Csv);
+    }
+
+    #[test]
+    fn wrong_values_have_dumplings_words() {
+        for (args, text) in [
+            (&["-t", "0"][..], "--threads is set to 0. It should be greater than 0"),
+            (
+                &["--tables-list", "a"],
+                "--tables-list only accepts qualified table names, but `a` lacks a dot",
+            ),
+            (
+                &["-T", "a.b", "-f", "a.*"],
+                "failed to parse filter: cannot pass --tables-list and --filter together",
+            ),
+            (&["-f", "a"], "failed to parse filter: at <cmdline>:1: wrong table pattern"),
+            (&["--filetype", "x"], "unknown config.FileType 'x'"),
+            (
+                &["-S", "q", "--filetype", "sql"],
+                "unsupported config.FileType 'sql' when we specify --sql, please unset --filetype or set it to 'csv'",
+            ),
+            (
+                &["-S", "q", "--where", "w"],
+                "can't specify both --sql and --where at the same time. Please try to combine them into --sql",
+            ),
+            (&["-c", "x"], "unknown compress type x"),
+            (&["--csv-separator", ""], "--csv-separator is set to \"\". It must not be an empty string"),
+            (&["-F", "abc"], "failed to parse filesize (-F 'abc')"),
+            (&["--loglevel", "x"], "unrecognized level: \"x\""),
+            (&["--consistency", "x"], "invalid consistency option x"),
+            (&["--csv-output-dialect", "x"], "unknown output dialect x"),
+            (
+                &["--csv-output-dialect", "bigquery", "--filetype", "CSV"],
+                "csv-output-dialect is only supported when dumping whole table to csv, not compatible with CSV",
+            ),
+            (&["--s3.region", "x"], "--s3.region is not supported yet by rdump"),
+            (
+                &["--output-filename-template", "x"],
+                "--output-filename-template is not supported yet by rdump",
+            ),
+        ] {
+            assert_eq!(resolve(args).unwrap_err(), text);
+        }
+        assert_eq!(resolve(&["-F", "64"]).unwrap().warnings.len(), 1);
+    }
+}

@@ -1,0 +1,342 @@
+//! Locks, snapshots and the position that belongs to them (facts/dumpling.md 1.7).
+//!
+//! Order for `flush` and `lock`: connect everything first; take the lock; open all snapshots at once, and meanwhile
+//! read the position and the list of tables; release the lock. What is done under the lock is one round of short
+//! statements on connections that are open already.
+
+use std::time::Instant;
+
+use common::metadata::Block;
+use futures::future::try_join_all;
+use mysql::wire::WireConn;
+use mysql::{ErrorClass, Flavor};
+use tracing::{info, warn};
+
+use crate::config::{Config, Consistency};
+use crate::error::{Doing, DumpError, Result};
+use crate::listing::{self, Listing};
+use crate::position;
+use crate::source::{Source, ask, needs_privilege};
+
+/// Everything that was fixed at one moment.
+pub struct Snapshot {
+    /// What was in force in the end.
+    pub consistency: Consistency,
+    /// Reads definitions and limits, in the snapshot.
+    pub meta: WireConn,
+    /// Read rows, each in the snapshot.
+    pub readers: Vec<WireConn>,
+    /// Holds the lock to the end of the dump, with `--transactional-consistency=false`.
+    pub lock: Option<WireConn>,
+    /// The server's position; `None` if its binlog is off.
+    pub position: Option<Block>,
+    /// Position after all connections were open, if there was no lock.
+    pub after_connect: Option<Block>,
+    /// The server's positions at its own sources.
+    pub replicas: Vec<Block>,
+    /// What is dumped.
+    pub listing: Listing,
+}
+
+/// Decides on a mode for this server.
+///
+/// # Errors
+/// A mode that it can't have.
+pub fn resolve(config: &Config, flavor: Flavor) -> Result<Consistency> {
+    let resolved = match (config.consistency, flavor) {
+        (Consistency::Auto, Flavor::TiDb) => Consistency::Snapshot,
+        (Consistency::Auto, Flavor::MySql | Flavor::MariaDb) => Consistency::Flush,
+        (Consistency::Flush, Flavor::TiDb) => {
+            return Err(DumpError::Consistency(
+                "'flush table with read lock' cannot be used to ensure the consistency in TiDB".into(),
+            ));
+        }
+        (Consistency::Snapshot, Flavor::MySql | Flavor::MariaDb) => {
+            return Err(DumpError::Consistency(
+                "snapshot consistency is not supported for this server".into(),
+            ));
+        }
+        (other, _) => other,
+    };
+    if !config.snapshot.is_empty() && resolved != Consistency::Snapshot {
+        return Err(DumpError::Consistency(format!(
+            "can't specify --snapshot when --consistency isn't snapshot, resolved consistency: {}",
+            resolved.name()
+        )));
+    }
+    Ok(resolved)
+}
+
+/// Takes the snapshot. `first` is a connection of `source` that is open already.
+///
+/// # Errors
+/// The server's.
+pub async fn take(source: &mut Source, config: &Config, first: WireConn) -> Result<Snapshot> {
+    let resolved = resolve(config, source.server.flavor)?;
+    match resolved {
+        Consistency::Snapshot => take_tidb(source, config, first).await,
+        Consistency::Lock => take_locked(source, config, first).await,
+        Consistency::Flush => {
+            let mut connections = Connections::open(source, config, first).await?;
+            match connections.lock.simple("FLUSH TABLES WITH READ LOCK").await {
+                Ok(_) => connections.under_flush(source, config).await,
+                Err(error) if config.consistency == Consistency::Auto && error.code().is_some() => {
+                    warn!(%error, "error when use FLUSH TABLE WITH READ LOCK, fallback to LOCK TABLES");
+                    connections.under_lock(source, config).await
+                }
+                Err(error) => {
+                    let doing = "flush tables with read lock".to_owned();
+                    Err(needs_privilege(error, doing, "RELOAD", "*.*", &source.account))
+                }
+            }
+        }
+        Consistency::None | Consistency::Auto => take_unlocked(source, config, first).await,
+    }
+}
+
+/// Sets the isolation level and opens a snapshot on a connection.
+///
+/// # Errors
+/// The server's.
+pub async fn begin(conn: &mut WireConn, consistency: Consistency) -> Result<()> {
+    isolate(conn, consistency).await?;
+    start_transaction(conn).await
+}
+
+async fn isolate(conn: &mut WireConn, consistency: Consistency) -> Result<()> {
+    // TiDB reads the snapshot whatever the level is.
+    if consistency != Consistency::Snapshot {
+        conn.simple("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            .await
+            .doing(|| "set the isolation level".into())?;
+    }
+    Ok(())
+}
+
+async fn start_transaction(conn: &mut WireConn) -> Result<()> {
+    match conn.simple("START TRANSACTION /*!40108 WITH CONSISTENT SNAPSHOT */").await {
+        Ok(_) => Ok(()),
+        Err(error) if error.code().is_some() => {
+            conn.simple("START TRANSACTION").await.map(|_| ()).doing(|| "start a transaction".into())
+        }
+        Err(error) => Err(error).doing(|| "start a transaction".into()),
+    }
+}
+
+struct Connections {
+    lock: WireConn,
+    meta: WireConn,
+    readers: Vec<WireConn>,
+}
+
+impl Connections {
+    /// Opens all connections; the isolation level is set, no snapshot yet.
+    async fn open(source: &Source, config: &Config, first: WireConn) -> Result<Connections> {
+        let mut readers = open_readers(source, config).await?;
+        let mut meta = source.connect().await?;
+        for conn in readers.iter_mut().chain([&mut meta]) {
+            isolate(conn, Consistency::None).await?;
+        }
+        Ok(Connections { lock: first, meta, readers })
+    }
+
+    /// Opens all snapshots, while `work` is done on the connection that holds the lock.
+    async fn snapshots(&mut self) -> Result<()> {
+        let all = self.readers.iter_mut().chain([&mut self.meta]);
+        try_join_all(all.map(start_transaction)).await.map(|_| ())
+    }
+
+    async fn under_flush(mut self, source: &Source, config: &Config) -> Result<Snapshot> {
+        let locked_at = Instant::now();
+        let Connections { lock, meta, readers } = &mut self;
+        let position = async {
+            let position = position::read(lock, source, Consistency::Flush).await?;
+            Ok((position, position::read_replicas(lock, source).await?))
+        };
+        let listing = async {
+            start_transaction(meta).await?;
+            listing::list(meta, &source.server, config, &source.account).await
+        };
+        let snapshots = try_join_all(readers.iter_mut().map(start_transaction));
+        let ((position, replicas), listing, _) = futures::try_join!(position, listing, snapshots)?;
+        self.release(config, Consistency::Flush, locked_at, position, replicas, listing).await
+    }
+
+    async fn under_lock(mut self, source: &Source, config: &Config) -> Result<Snapshot> {
+        let (listing, locked_at) = lock_tables(&mut self.lock, &mut self.meta, source, config).await?;
+        let position = position::read(&mut self.lock, source, Consistency::Lock).await?;
+        let replicas = position::read_replicas(&mut self.lock, source).await?;
+        self.snapshots().await?;
+        self.release(config, Consistency::Lock, locked_at, position, replicas, listing).await
+    }
+
+    async fn release(
+        mut self,
+        config: &Config,
+        consistency: Consistency,
+        locked_at: Instant,
+        position: Option<Block>,
+        replicas: Vec<Block>,
+        listing: Listing,
+    ) -> Result<Snapshot> {
+        let mut lock = None;
+        if config.transactional_consistency {
+            info!("All the dumping transactions have started. Start to unlock tables");
+            self.lock.simple("UNLOCK TABLES").await.doing(|| "unlock tables".into())?;
+            let held = common::duration::GoDuration::from(locked_at.elapsed());
+            info!(mode = consistency.name(), held = %held, "tables are unlocked");
+            self.lock.close().await;
+        } else {
+            lock = Some(self.lock);
+        }
+        Ok(Snapshot {
+            consistency,
+            meta: self.meta,
+            readers: self.readers,
+            lock,
+            position,
+            after_connect: None,
+            replicas,
+            listing,
+        })
+    }
+}
+
+async fn open_readers(source: &Source, config: &Config) -> Result<Vec<WireConn>> {
+    // Ten at a time: a burst of logins is unkind to the server.
+    let mut readers = Vec::with_capacity(config.threads);
+    while readers.len() < config.threads {
+        let count = (config.threads - readers.len()).min(10);
+        readers.extend(try_join_all((0..count).map(|_| source.connect())).await?);
+    }
+    Ok(readers)
+}
+
+async fn take_locked(source: &Source, config: &Config, first: WireConn) -> Result<Snapshot> {
+    Connections::open(source, config, first).await?.under_lock(source, config).await
+}
+
+/// Tries again when tables come or go between listing and locking.
+const LOCK_ATTEMPTS: u32 = 5;
+
+/// Lists the tables and locks them, until the list is the same before and after.
+async fn lock_tables(
+    lock: &mut WireConn,
+    meta: &mut WireConn,
+    source: &Source,
+    config: &Config,
+) -> Result<(Listing, Instant)> {
+    let mut listing = listing::list(meta, &source.server, config, &source.account).await?;
+    for attempt in 1.. {
+        let tables: Vec<String> = listing.tables().map(|table| format!("{table} READ")).collect();
+        let locked_at = Instant::now();
+        if !tables.is_empty() {
+            let locked = lock.simple(format!("LOCK TABLES {}", tables.join(","))).await;
+            match locked {
+                Ok(_) => {}
+                // A table was dropped meanwhile.
+                Err(error) if error.class() == ErrorClass::UnknownTable && attempt < LOCK_ATTEMPTS => {
+                    listing = listing::list(meta, &source.server, config, &source.account).await?;
+                    continue;
+                }
+                Err(error) => return Err(lock_refused(error, &listing, source)),
+            }
+        }
+        let now = listing::list(meta, &source.server, config, &source.account).await?;
+        // A table made before the lock would be missing in the dump and not be in the binlog behind the position.
+        if now == listing {
+            return Ok((listing, locked_at));
+        }
+        if attempt >= LOCK_ATTEMPTS {
+            break;
+        }
+        warn!("tables were created or dropped while they were being locked, trying again");
+        lock.simple("UNLOCK TABLES").await.doing(|| "unlock tables".into())?;
+        listing = now;
+    }
+    Err(DumpError::Consistency(
+        "tables are created and dropped faster than they can be locked: stop it, or use --consistency flush"
+            .into(),
+    ))
+}
+
+fn lock_refused(error: mysql::Error, listing: &Listing, source: &Source) -> DumpError {
+    let schema = listing.tables().next().map_or("*", |table| table.schema.as_str());
+    let object = format!("{}.*", common::ident::quote(schema));
+    needs_privilege(error, "lock tables".into(), "LOCK TABLES", &object, &source.account)
+}
+
+/// No lock: each snapshot has its own moment. The position before and after says how far apart they may be.
+async fn take_unlocked(source: &Source, config: &Config, mut first: WireConn) -> Result<Snapshot> {
+    let position = position::read(&mut first, source, Consistency::None).await?;
+    let replicas = position::read_replicas(&mut first, source).await?;
+    begin(&mut first, Consistency::None).await?;
+    let listing = listing::list(&mut first, &source.server, config, &source.account).await?;
+    let mut readers = open_readers(source, config).await?;
+    for reader in &mut readers {
+        begin(reader, Consistency::None).await?;
+    }
+    let after_connect = match &position {
+        Some(_) => position::read(&mut first, source, Consistency::None).await?,
+        None => None,
+    };
+    Ok(Snapshot {
+        consistency: Consistency::None,
+        meta: first,
+        readers,
+        lock: None,
+        position,
+        after_connect,
+        replicas,
+        listing,
+    })
+}
+
+/// TiDB: every session reads as of one time stamp.
+async fn take_tidb(source: &mut Source, config: &Config, mut first: WireConn) -> Result<Snapshot> {
+    let snapshot = match config.snapshot.is_empty() {
+        false => config.snapshot.clone(),
+        true => {
+            let answer =
+                ask(&mut first, "SHOW MASTER STATUS").await.doing(|| "read the snapshot's TSO".into())?;
+            answer.at(0, 1).unwrap_or_default()
+        }
+    };
+    if snapshot.is_empty() {
+        return Err(DumpError::Consistency("the server gives no TSO for a snapshot".into()));
+    }
+    let value = match snapshot.bytes().all(|b| b.is_ascii_digit()) {
+        true => snapshot.clone(),
+        false => common::ident::quote_string(&snapshot),
+    };
+    let set = format!("SET SESSION tidb_snapshot = {value}");
+    first.simple(&set).await.doing(|| {
+        "fail to set snapshot for tidb, please set --consistency=none/--consistency=lock or fix snapshot problem".into()
+    })?;
+    source.add_setup(set);
+    warn!(
+        "the snapshot is not protected from garbage collection: make sure that tidb_gc_life_time is longer than the dump takes"
+    );
+    start_transaction(&mut first).await?;
+    let listing = listing::list(&mut first, &source.server, config, &source.account).await?;
+    let mut readers = open_readers(source, config).await?;
+    for reader in &mut readers {
+        start_transaction(reader).await?;
+    }
+    Ok(Snapshot {
+        consistency: Consistency::Snapshot,
+        meta: first,
+        readers,
+        lock: None,
+        position: Some(Block { file: "tidb-binlog".into(), pos: snapshot, ..Block::default() }),
+        after_connect: None,
+        replicas: Vec::new(),
+        listing,
+    })
+}
+
+/// Whether a reader that lost its connection can go on with a new one: only where a new session sees the same rows, or
+/// where nobody promised that.
+pub fn can_reconnect(consistency: Consistency) -> bool {
+    matches!(consistency, Consistency::Snapshot | Consistency::None)
+}

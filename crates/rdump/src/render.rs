@@ -1,0 +1,375 @@
+//! Rows as file text, and where statements and files are cut (facts/dumpling.md 2.5). Pure: no I/O.
+//!
+//! [`ChunkText`] turns rows into bytes in one buffer that is used again and again: nothing is allocated per row or
+//! cell once the buffer has grown. Its owner writes the buffer out and begins files when [`ChunkText::push_row`]
+//! says so.
+
+use mysql::wire::{ColumnDef, ColumnType, flag};
+
+use crate::csv::CsvWriter;
+use crate::escape::{escape_backslash, escape_doubling, hex};
+
+/// How a column's cells are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CellKind {
+    /// The server's text as it is.
+    Number,
+    /// Quoted and escaped.
+    Text,
+    /// `x'...'` in SQL.
+    Binary,
+}
+
+impl CellKind {
+    /// Dumpling decides by the type names of its driver; these are the same decisions.
+    pub fn of(column: &ColumnDef) -> CellKind {
+        match column.type_ {
+            ColumnType::TINY
+            | ColumnType::SHORT
+            | ColumnType::LONG
+            | ColumnType::INT24
+            | ColumnType::LONGLONG
+            | ColumnType::FLOAT
+            | ColumnType::DOUBLE
+            | ColumnType::DECIMAL
+            | ColumnType::NEWDECIMAL => CellKind::Number,
+            ColumnType::BIT | ColumnType::GEOMETRY => CellKind::Binary,
+            ColumnType::TINY_BLOB
+            | ColumnType::BLOB
+            | ColumnType::MEDIUM_BLOB
+            | ColumnType::LONG_BLOB
+            | ColumnType::VARCHAR
+            | ColumnType::VAR_STRING
+            | ColumnType::VECTOR
+                if column.is_binary() =>
+            {
+                CellKind::Binary
+            }
+            ColumnType::STRING if column.is_binary() && column.flags & (flag::ENUM | flag::SET) == 0 => {
+                CellKind::Binary
+            }
+            _ => CellKind::Text,
+        }
+    }
+}
+
+/// The text form of one table's rows.
+#[derive(Debug, Clone)]
+pub enum Form {
+    /// INSERT statements.
+    Sql {
+        /// Comment lines at the start of each file.
+        header: Vec<u8>,
+        /// ``INSERT INTO `t` VALUES`` with its line end.
+        prefix: Vec<u8>,
+        /// Backslash escapes; else only `'` is doubled.
+        backslash: bool,
+        /// Limit of one statement in bytes.
+        statement_size: u64,
+    },
+    /// CSV records.
+    Csv {
+        /// The header line, empty for none.
+        header: Vec<u8>,
+        /// Field writer.
+        writer: CsvWriter,
+    },
+}
+
+/// What the owner of a [`ChunkText`] has to do after a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Todo {
+    /// Nothing.
+    Nothing,
+    /// The buffer is large: write it to the file.
+    Write,
+    /// The file has its size: write the buffer, finish the file.
+    EndFile,
+}
+
+/// Size of the buffer at which it is written out.
+const WRITE_AT: usize = 256 * 1024;
+
+/// The rows of one chunk on their way into files.
+#[derive(Debug)]
+pub struct ChunkText<'f> {
+    form: &'f Form,
+    kinds: Vec<CellKind>,
+    file_limit: u64,
+    buffer: Vec<u8>,
+    /// A file is begun: its header was put into the buffer.
+    in_file: bool,
+    in_statement: bool,
+    statement_bytes: u64,
+    file_bytes: u64,
+    /// Rows and true bytes of the file at hand.
+    rows: u64,
+    bytes_before_buffer: u64,
+}
+
+impl<'f> ChunkText<'f> {
+    /// `buffer` is taken empty, for its memory. `kinds` may be empty for a table without columns to insert.
+    pub fn new(form: &'f Form, kinds: Vec<CellKind>, file_limit: Option<u64>, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        Self {
+            form,
+            kinds,
+            file_limit: file_limit.unwrap_or(u64::MAX),
+            buffer,
+            in_file: false,
+            in_statement: false,
+            statement_bytes: 0,
+            file_bytes: 0,
+            rows: 0,
+            bytes_before_buffer: 0,
+        }
+    }
+
+    /// Whether a file is begun.
+    pub fn in_file(&self) -> bool {
+        self.in_file
+    }
+
+    /// Appends a row; begins a file if there is none.
+    #[inline]
+    pub fn push_row<'a>(&mut self, cells: impl Iterator<Item = Option<&'a [u8]>>) -> Todo {
+        if !self.in_file {
+            self.begin_file();
+        }
+        match self.form {
+            Form::Sql { prefix, backslash, statement_size, .. } => {
+                if self.in_statement {
+                    self.buffer.extend_from_slice(b",\n");
+                } else {
+                    self.buffer.extend_from_slice(prefix);
+                    self.statement_bytes = prefix.len() as u64;
+                    self.file_bytes += prefix.len() as u64;
+                    self.in_statement = true;
+                }
+                let start = self.buffer.len();
+                sql_row(&mut self.buffer, &self.kinds, *backslash, cells);
+                // The line end belongs to the row, though it is written with the next one.
+                let size = (self.buffer.len() - start) as u64 + 2;
+                self.statement_bytes += size;
+                self.file_bytes += size;
+                if self.statement_bytes >= *statement_size || self.file_bytes >= self.file_limit {
+                    self.end_statement();
+                }
+            }
+            Form::Csv { writer, .. } => {
+                let start = self.buffer.len();
+                csv_row(&mut self.buffer, &self.kinds, writer, cells);
+                self.file_bytes += (self.buffer.len() - start) as u64 + 1;
+                self.buffer.extend_from_slice(&writer.options().terminator);
+            }
+        }
+        self.rows += 1;
+        if self.file_bytes >= self.file_limit {
+            Todo::EndFile
+        } else if self.buffer.len() >= WRITE_AT {
+            Todo::Write
+        } else {
+            Todo::Nothing
+        }
+    }
+
+    #[cold]
+    fn begin_file(&mut self) {
+        let (Form::Sql { header, .. } | Form::Csv { header, .. }) = self.form;
+        self.buffer.extend_from_slice(header);
+        self.in_file = true;
+        self.file_bytes = header.len() as u64;
+        self.rows = 0;
+        self.bytes_before_buffer = 0;
+    }
+
+    fn end_statement(&mut self) {
+        self.buffer.extend_from_slice(b";\n");
+        self.in_statement = false;
+    }
+
+    /// The bytes to write next.
+    pub fn pending(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Says that [`pending`](Self::pending) was written.
+    pub fn written(&mut self) {
+        self.bytes_before_buffer += self.buffer.len() as u64;
+        self.buffer.clear();
+    }
+
+    /// Gives the pending bytes away in exchange for an empty buffer.
+    pub fn swap(&mut self, mut empty: Vec<u8>) -> Vec<u8> {
+        empty.clear();
+        self.bytes_before_buffer += self.buffer.len() as u64;
+        std::mem::replace(&mut self.buffer, empty)
+    }
+
+    /// Completes the text of the file at hand: afterwards write what is pending and finish the file. Returns its rows
+    /// and bytes.
+    pub fn end_file(&mut self) -> (u64, u64) {
+        if self.in_statement {
+            self.end_statement();
+        }
+        self.in_file = false;
+        (self.rows, self.bytes_before_buffer + self.buffer.len() as u64)
+    }
+
+    /// Gives the buffer back for the next chunk.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+}
+
+/// Appends `(1,'a',NULL)`.
+#[inline]
+fn sql_row<'a>(
+    out: &mut Vec<u8>,
+    kinds: &[CellKind],
+    backslash: bool,
+    cells: impl Iterator<Item = Option<&'a [u8]>>,
+) {
+    out.push(b'(');
+    for (i, (cell, kind)) in cells.zip(kinds).enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        let Some(value) = cell else {
+            out.extend_from_slice(b"NULL");
+            continue;
+        };
+        match kind {
+            CellKind::Number => out.extend_from_slice(value),
+            CellKind::Text => {
+                out.push(b'\'');
+                match backslash {
+                    true => escape_backslash(out, value),
+                    false => escape_doubling(out, value),
+                }
+                out.push(b'\'');
+            }
+            CellKind::Binary => {
+                out.extend_from_slice(b"x'");
+                hex(out, value);
+                out.push(b'\'');
+            }
+        }
+    }
+    out.push(b')');
+}
+
+/// Appends a record without its terminator.
+fn csv_row<'a>(
+    out: &mut Vec<u8>,
+    kinds: &[CellKind],
+    writer: &CsvWriter,
+    cells: impl Iterator<Item = Option<&'a [u8]>>,
+) {
+    for (i, (cell, kind)) in cells.zip(kinds).enumerate() {
+        if i > 0 {
+            out.extend_from_slice(&writer.options().separator);
+        }
+        match (cell, kind) {
+            (None, _) => out.extend_from_slice(&writer.options().null),
+            (Some(value), CellKind::Number) => out.extend_from_slice(value),
+            (Some(value), CellKind::Text) => writer.text(out, value),
+            (Some(value), CellKind::Binary) => writer.binary(out, value),
+        }
+    }
+}
+
+/// The header line of CSV files.
+pub fn csv_header<'a>(writer: &CsvWriter, names: impl Iterator<Item = &'a str>) -> Vec<u8> {
+    let mut out = Vec::new();
+    if !writer.options().header {
+        return out;
+    }
+    for (i, name) in names.enumerate() {
+        if i > 0 {
+            out.extend_from_slice(&writer.options().separator);
+        }
+        writer.text(&mut out, name.as_bytes());
+    }
+    if !out.is_empty() {
+        out.extend_from_slice(&writer.options().terminator);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(statement_size: u64) -> Form {
+        Form::Sql { header: b"H\n".to_vec(), prefix: b"INS\n".to_vec(), backslash: true, statement_size }
+    }
+
+    /// All files of a run over rows `(1,'a')`, `(2,'a')`, ...
+    fn files(form: &Form, file_limit: Option<u64>, rows: u64) -> Vec<(String, u64)> {
+        let mut files = Vec::new();
+        let mut file = Vec::new();
+        let mut text = ChunkText::new(form, vec![CellKind::Number, CellKind::Text], file_limit, Vec::new());
+        for i in 1..=rows {
+            let number = i.to_string();
+            let todo = text.push_row([Some(number.as_bytes()), Some(&b"a"[..])].into_iter());
+            file.extend_from_slice(text.pending());
+            text.written();
+            if todo == Todo::EndFile {
+                finish(&mut text, &mut file, &mut files);
+            }
+        }
+        if text.in_file() {
+            finish(&mut text, &mut file, &mut files);
+        }
+        files
+    }
+
+    fn finish(text: &mut ChunkText<'_>, file: &mut Vec<u8>, files: &mut Vec<(String, u64)>) {
+        let (rows, bytes) = text.end_file();
+        file.extend_from_slice(text.pending());
+        text.written();
+        assert_eq!(bytes, file.len() as u64);
+        files.push((String::from_utf8(std::mem::take(file)).unwrap(), rows));
+    }
+
+    #[test]
+    fn one_statement() {
+        let expected = "H\nINS\n(1,'a'),\n(2,'a');\n".to_owned();
+        assert_eq!(files(&form(1000), None, 2), [(expected, 2)]);
+        assert_eq!(files(&form(1000), None, 0), []);
+    }
+
+    #[test]
+    fn statements_are_cut_after_the_row_that_reaches_the_size() {
+        // 4 bytes of prefix and 9 a row: 13, 22.
+        let expected = "H\nINS\n(1,'a'),\n(2,'a');\nINS\n(3,'a');\n".to_owned();
+        assert_eq!(files(&form(22), None, 3), [(expected, 3)]);
+        let expected = "H\nINS\n(1,'a');\nINS\n(2,'a');\n".to_owned();
+        assert_eq!(files(&form(13), None, 2), [(expected, 2)]);
+    }
+
+    #[test]
+    fn files_are_cut_and_begin_anew() {
+        let two = "H\nINS\n(1,'a'),\n(2,'a');\n".to_owned();
+        let one = "H\nINS\n(3,'a');\n".to_owned();
+        assert_eq!(files(&form(1000), Some(24), 3), [(two.clone(), 2), (one, 1)]);
+        // The last row fills the file: no empty file follows.
+        assert_eq!(files(&form(1000), Some(24), 2), [(two, 2)]);
+    }
+
+    #[test]
+    fn values_by_kind() {
+        let mut out = Vec::new();
+        let kinds = [CellKind::Number, CellKind::Text, CellKind::Binary, CellKind::Text];
+        let cells = [Some(&b"-1.5"[..]), Some(b"a'\\"), Some(b"\x00\xff"), None];
+        sql_row(&mut out, &kinds, true, cells.into_iter());
+        assert_eq!(out, b"(-1.5,'a\\'\\\\',x'00ff',NULL)");
+        out.clear();
+        sql_row(&mut out, &kinds, false, cells.into_iter());
+        assert_eq!(out, b"(-1.5,'a''\\',x'00ff',NULL)");
+        out.clear();
+        sql_row(&mut out, &[], true, cells.into_iter());
+        assert_eq!(out, b"()");
+    }
+}

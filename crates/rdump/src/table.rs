@@ -1,0 +1,255 @@
+//! What has to be known of a table before its rows are read, and the statement that reads them.
+
+use common::ident::{TableName, quote, quote_list};
+use mysql::Flavor;
+use mysql::wire::WireConn;
+
+use crate::config::Config;
+use crate::error::{Doing, Result};
+use crate::source::{Answer, Source, ask, needs_privilege};
+
+/// A column that can be cut by ranges of numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkKey {
+    /// Its name.
+    pub column: String,
+    /// Whether it may hold NULL.
+    pub nullable: bool,
+}
+
+/// A table that is dumped.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Its name.
+    pub name: TableName,
+    /// Text of `SHOW CREATE TABLE`.
+    pub create: Vec<u8>,
+    /// Columns that are selected and inserted, in order: all that are not generated.
+    pub columns: Vec<String>,
+    /// The columns are named in SELECT and INSERT; else `*`.
+    pub explicit: bool,
+    /// Columns of ORDER BY, may be empty.
+    pub order_by: Vec<String>,
+    /// Where the table can be cut.
+    pub chunk_key: Option<ChunkKey>,
+}
+
+/// Learns about one table.
+///
+/// # Errors
+/// The server's; a missing SELECT privilege by name.
+pub async fn describe(
+    conn: &mut WireConn,
+    source: &Source,
+    config: &Config,
+    name: &TableName,
+) -> Result<Table> {
+    let refused = |error: mysql::Error, what: &str| {
+        needs_privilege(error, format!("{what} {name}"), "SELECT", &name.quoted(), &source.account)
+    };
+    let create = ask(conn, &format!("SHOW CREATE TABLE {name}"))
+        .await
+        .map_err(|error| refused(error, "read the definition of table"))?;
+    let create = create.bytes(0, 1).unwrap_or_default().to_vec();
+    let fields = ask(conn, &format!("SHOW COLUMNS FROM {name}"))
+        .await
+        .map_err(|error| refused(error, "read the columns of table"))?;
+    let columns = read_columns(&fields);
+    let index = ask(conn, &format!("SHOW INDEX FROM {name}"))
+        .await
+        .map_err(|error| refused(error, "read the indexes of table"))?;
+    let mut order_by = Vec::new();
+    if config.order_by_primary_key {
+        order_by = primary_key(&index);
+        if order_by.is_empty() && source.server.flavor == Flavor::TiDb && has_row_id(conn, name).await? {
+            order_by.push("_tidb_rowid".into());
+        }
+    }
+    let explicit =
+        config.output.complete_insert || columns.iter().any(|column| column.generated || column.invisible);
+    Ok(Table {
+        name: name.clone(),
+        create,
+        chunk_key: if config.rows > 0 { chunk_key(&index, &columns) } else { None },
+        columns: columns.into_iter().filter(|column| !column.generated).map(|column| column.name).collect(),
+        explicit,
+        order_by,
+    })
+}
+
+async fn has_row_id(conn: &mut WireConn, name: &TableName) -> Result<bool> {
+    match ask(conn, &format!("SELECT _tidb_rowid FROM {name} LIMIT 0")).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code().is_some() => Ok(false),
+        Err(error) => Err(error).doing(|| format!("read the row id of table {name}")),
+    }
+}
+
+impl Table {
+    /// The fields of the SELECT. A table without columns to insert gives one constant a row.
+    pub fn select_list(&self) -> String {
+        match (self.explicit, self.columns.is_empty()) {
+            (true, true) => "1".into(),
+            (true, false) => quote_list(&self.columns),
+            (false, _) => "*".into(),
+        }
+    }
+
+    /// The statement that reads the rows of one chunk. `condition` is a chunk's, `filter` the user's.
+    pub fn select(&self, condition: Option<&str>, filter: Option<&str>) -> String {
+        let mut sql = format!("SELECT {} FROM {}", self.select_list(), self.name);
+        match (filter, condition) {
+            (Some(filter), Some(condition)) => sql.push_str(&format!(" WHERE ({filter}) AND ({condition})")),
+            (Some(filter), None) => sql.push_str(&format!(" WHERE {filter}")),
+            (None, Some(condition)) => sql.push_str(&format!(" WHERE {condition}")),
+            (None, None) => {}
+        }
+        if !self.order_by.is_empty() {
+            sql.push_str(&format!(" ORDER BY {}", quote_list(&self.order_by)));
+        }
+        sql
+    }
+
+    /// ``INSERT INTO `t` VALUES`` with its line end.
+    pub fn insert_prefix(&self) -> Vec<u8> {
+        let table = quote(&self.name.table);
+        match self.explicit && !self.columns.is_empty() {
+            true => format!("INSERT INTO {table} ({}) VALUES\n", quote_list(&self.columns)),
+            false => format!("INSERT INTO {table} VALUES\n"),
+        }
+        .into_bytes()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Column {
+    name: String,
+    integer: bool,
+    nullable: bool,
+    generated: bool,
+    invisible: bool,
+}
+
+fn read_columns(fields: &Answer) -> Vec<Column> {
+    (0..fields.len())
+        .map(|row| {
+            let text = |name: &str| fields.get(row, &[name]).unwrap_or_default();
+            let extra = text("Extra").to_ascii_uppercase();
+            Column {
+                name: text("Field"),
+                integer: is_integer(&text("Type")),
+                nullable: text("Null").eq_ignore_ascii_case("YES"),
+                // DEFAULT_GENERATED is an ordinary column with an expression as default.
+                generated: extra.split(' ').any(|word| matches!(word, "VIRTUAL" | "STORED" | "PERSISTENT")),
+                invisible: extra.contains("INVISIBLE"),
+            }
+        })
+        .collect()
+}
+
+fn is_integer(column_type: &str) -> bool {
+    let word = column_type.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    matches!(
+        word.to_ascii_lowercase().as_str(),
+        "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint"
+    )
+}
+
+/// One index of `SHOW INDEX`.
+struct Index {
+    name: String,
+    unique: bool,
+    columns: Vec<String>,
+    cardinality: u64,
+}
+
+fn read_indexes(answer: &Answer) -> Vec<Index> {
+    let mut out: Vec<Index> = Vec::new();
+    for row in 0..answer.len() {
+        let text = |name: &str| answer.get(row, &[name]).unwrap_or_default();
+        let name = text("Key_name");
+        // A functional key part has no column; the key is of no use here.
+        let column = text("Column_name");
+        let cardinality = text("Cardinality").parse().unwrap_or(0);
+        match out.iter_mut().find(|index| index.name == name) {
+            Some(index) => index.columns.push(column),
+            None => out.push(Index {
+                unique: text("Non_unique") == "0",
+                columns: vec![column],
+                cardinality,
+                name,
+            }),
+        }
+    }
+    out
+}
+
+fn primary_key(answer: &Answer) -> Vec<String> {
+    read_indexes(answer)
+        .into_iter()
+        .find(|index| index.name == "PRIMARY")
+        .map(|index| index.columns)
+        .unwrap_or_default()
+}
+
+/// As Dumpling: only first key parts of an integer type; the primary key at once, else the unique key with the fewest
+/// columns, else the key with the most different values.
+fn chunk_key(answer: &Answer, columns: &[Column]) -> Option<ChunkKey> {
+    let find = |index: &Index| {
+        let first = index.columns.first()?;
+        columns.iter().find(|column| column.name == *first && column.integer)
+    };
+    let indexes = read_indexes(answer);
+    let candidates = || indexes.iter().filter(|index| find(index).is_some());
+    let chosen = candidates()
+        .find(|index| index.name == "PRIMARY")
+        .or_else(|| candidates().filter(|index| index.unique).min_by_key(|index| index.columns.len()))
+        .or_else(|| candidates().max_by_key(|index| index.cardinality))?;
+    let column = find(chosen)?;
+    Some(ChunkKey { column: column.name.clone(), nullable: column.nullable })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(explicit: bool, columns: &[&str]) -> Table {
+        Table {
+            name: TableName::new("d", "t`"),
+            create: Vec::new(),
+            columns: columns.iter().map(|&name| name.to_owned()).collect(),
+            explicit,
+            order_by: vec!["a".into(), "b".into()],
+            chunk_key: None,
+        }
+    }
+
+    #[test]
+    fn statements() {
+        let plain = table(false, &["a", "b"]);
+        assert_eq!(plain.select(None, None), "SELECT * FROM `d`.`t``` ORDER BY `a`,`b`");
+        assert_eq!(
+            plain.select(Some("`a` < 3"), Some("x = 1 OR y")),
+            "SELECT * FROM `d`.`t``` WHERE (x = 1 OR y) AND (`a` < 3) ORDER BY `a`,`b`"
+        );
+        assert_eq!(plain.insert_prefix(), b"INSERT INTO `t``` VALUES\n");
+        let explicit = table(true, &["a", "c`"]);
+        assert!(
+            explicit.select(None, Some("w")).starts_with("SELECT `a`,`c``` FROM `d`.`t``` WHERE w ORDER")
+        );
+        assert_eq!(explicit.insert_prefix(), b"INSERT INTO `t``` (`a`,`c```) VALUES\n");
+        let empty = table(true, &[]);
+        assert!(empty.select(None, None).starts_with("SELECT 1 FROM"));
+        assert_eq!(empty.insert_prefix(), b"INSERT INTO `t``` VALUES\n");
+    }
+
+    #[test]
+    fn integer_types() {
+        for yes in ["int", "bigint(20) unsigned", "TINYINT(1)", "int unsigned zerofill"] {
+            assert!(is_integer(yes), "{yes}");
+        }
+        for no in ["varchar(3)", "decimal(3,0)", "datetime", "point", "interval", "", "bit(1)", "year"] {
+            assert!(!is_integer(no), "{no}");
+        }
+    }
+}
