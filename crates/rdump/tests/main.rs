@@ -1,0 +1,8 @@
+//! rdump against real servers.
+
+mod bad_input;
+mod consistency;
+mod golden;
+mod kills;
+mod round_trip;
+mod support;
