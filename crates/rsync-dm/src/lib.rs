@@ -5,5 +5,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod ctl;
 pub mod master;
+pub mod meta_from;
 pub mod proto;
 pub mod shard;
+pub mod verify;
