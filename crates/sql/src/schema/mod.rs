@@ -219,6 +219,13 @@ pub struct Column {
     pub srid: Option<u32>,
 }
 
+impl Column {
+    /// Type, length and sign, as COLUMN_TYPE of information_schema shows them.
+    pub fn full_type(&self) -> String {
+        render::column_type(self)
+    }
+}
+
 /// A part of an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
