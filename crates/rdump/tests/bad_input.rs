@@ -1,1 +1,207 @@
-//! To come.
+//! Wrong flags, wrong logins, missing privileges, taken folders: one clear error each, the right exit code, nothing
+//! written.
+
+use std::path::Path;
+
+use mysql::TlsMode;
+use testkit::{Account, Certificates, Kind, Options, Server, Tool};
+
+use crate::support::{dump, files, program, rdump, work_dir};
+
+fn alone(args: &[&str]) -> testkit::tool::Finished {
+    Tool::at("rdump", &program()).args(args).run()
+}
+
+#[test]
+fn flags_that_cannot_be_read_end_with_2() {
+    for (args, text) in [
+        (&["--nope"][..], "unknown flag: --nope"),
+        (&["--thread", "4"], "unknown flag: --thread; did you mean --threads?"),
+        (&["--row", "4"], "did you mean --rows?"),
+        (&["-x"], "unknown shorthand flag: 'x' in -x"),
+        (&["-t", "many"], "invalid argument \"many\" for \"-t, --threads\" flag"),
+        (&["-f", "d1.\"big\""], "bare \" in non-quoted-field"),
+        (&["--host"], "flag needs an argument: --host"),
+        (&["-h"], "flag needs an argument: 'h' in -h"),
+    ] {
+        let done = alone(args).expect_code(2).says(text);
+        assert!(done.stdout.contains(text) && done.stderr.contains("Usage:"), "{args:?}");
+    }
+}
+
+#[test]
+fn flags_that_cannot_be_used_end_with_1() {
+    for (args, text) in [
+        (&["-t", "0"][..], "parse arguments failed: --threads is set to 0. It should be greater than 0"),
+        (&["-F", "abc"], "parse arguments failed: failed to parse filesize (-F 'abc')"),
+        (&["--no-views", "false"], "meet some unparsed arguments, please check again: [false]"),
+        (&["-p", "-B", "db"], "(-p takes the next word as the password"),
+        (&["--s3.region", "x"], "--s3.region is not supported yet"),
+        (&["--filetype", "parquet"], "parquet is not supported yet"),
+        (&["--consistency", "maybe"], "invalid consistency option maybe"),
+        (&["-f", "a-b.c"], "failed to parse filter: at <cmdline>:1: unexpected special character '-'"),
+    ] {
+        alone(args).expect_code(1).says(text);
+    }
+}
+
+#[test]
+fn help_and_version() {
+    let help = alone(&["--help"]).expect_code(0);
+    assert!(help.stderr.contains("Examples:") && help.stdout.is_empty());
+    for flag in ["-V", "--version"] {
+        let version = alone(&[flag]).expect_code(0);
+        assert!(version.stderr.starts_with("Release Version: v"), "{}", version.shown());
+    }
+}
+
+#[test]
+fn nobody_listens() {
+    let dir = work_dir();
+    let port = testkit::port::free_port().to_string();
+    let out = dir.join("o");
+    let out = out.to_str().unwrap();
+    alone(&["-P", &port, "-o", out, "--status-addr="])
+        .expect_code(1)
+        .says("create dumper failed: connect to 127.0.0.1:");
+    alone(&["-o", out, "--status-addr=", "-p", "3306"]).expect_code(1).says("the port is given with -P");
+    alone(&["-h", "no.such.host.invalid", "-o", out, "--status-addr="])
+        .expect_code(1)
+        .says("create dumper failed:");
+    assert!(files(Path::new(out)).is_empty());
+}
+
+#[test]
+fn logins_and_privileges() {
+    let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
+    server.sql(
+        "CREATE DATABASE p; CREATE TABLE p.t (a INT); CREATE TABLE p.u (a INT); INSERT INTO p.t VALUES (1); CREATE VIEW p.v AS SELECT 1;
+         CREATE USER half@'%' IDENTIFIED BY 'half-Pw1'; GRANT RELOAD, REPLICATION CLIENT, PROCESS ON *.* TO half@'%'; GRANT SELECT ON p.t TO half@'%';
+         CREATE USER nopos@'%' IDENTIFIED BY 'nopos-Pw1'; GRANT RELOAD, SELECT ON *.* TO nopos@'%';
+         CREATE USER noview@'%' IDENTIFIED BY 'noview-Pw1'; GRANT RELOAD, SELECT, REPLICATION CLIENT ON *.* TO noview@'%';
+         CREATE USER insert_only@'%' IDENTIFIED BY 'half-Pw1'; GRANT RELOAD, REPLICATION CLIENT, INSERT ON *.* TO insert_only@'%';",
+    );
+    let dir = work_dir();
+    let port = server.port().to_string();
+    let out = dir.join("o");
+    let run = |user: &str, password: &str, args: &[&str]| {
+        Tool::at("rdump", &program())
+            .args(["-P", &port, "-u", user, "-p", password, "--status-addr="])
+            .args(args)
+            .arg("-o")
+            .arg(&out)
+            .run()
+    };
+    let done = run("dump", "wrong", &["-B", "p"])
+        .expect_code(1)
+        .says("create dumper failed: ")
+        .says("Access denied for user");
+    assert!(!done.shown().contains("wrong"));
+    run("nopos", "nopos-Pw1", &["-B", "p"])
+        .expect_code(1)
+        .says("GRANT REPLICATION CLIENT ON *.* TO 'nopos'@'%'");
+    run("noview", "noview-Pw1", &["-B", "p", "-W=false"])
+        .expect_code(1)
+        .says("GRANT SHOW VIEW ON `p`.`v` TO 'noview'@'%'");
+    run("insert_only", "half-Pw1", &["-B", "p"])
+        .expect_code(1)
+        .says("GRANT SELECT ON `p`.`t` TO 'insert_only'@'%'");
+    let nobody = Account::Nobody.credentials();
+    run(nobody.user, nobody.password, &["-B", "p"])
+        .expect_code(1)
+        .says("Unknown databases [p]")
+        .says("GRANT SELECT ON `p`.* TO 'nobody'@'%'");
+    run("half", "half-Pw1", &["-T", "p.u"])
+        .expect_code(1)
+        .says("table `p`.`u` doesn't exist, or the account may not see it");
+    assert!(!files(&out).contains_key("metadata"));
+    // $MYSQL_PWD is taken where -p is not given.
+    let login = Account::Dump.credentials();
+    Tool::at("rdump", &program())
+        .args(["-P", &port, "-u", login.user, "-B", "p", "--status-addr=", "-o"])
+        .arg(&out)
+        .env("MYSQL_PWD", login.password)
+        .run()
+        .success();
+}
+
+#[test]
+fn names_that_are_not_there() {
+    let Some(server) = Server::start_or_skip(Kind::MySql57, Options::default()) else { return };
+    let dir = work_dir();
+    for (args, text) in [
+        (&["-B", "nope,mysql"][..], "Unknown databases [nope,mysql]"),
+        (&["-T", "mysql.nope"], "table `mysql`.`nope` doesn't exist"),
+        (&["--consistency", "snapshot"], "snapshot consistency is not supported for this server"),
+        (
+            &["--snapshot", "1"],
+            "can't specify --snapshot when --consistency isn't snapshot, resolved consistency: flush",
+        ),
+        (&["--params", "time_zone=nonsense"], "set session variable time_zone"),
+        (&["-S", "SELECT nonsense"], "run the query of --sql"),
+        (&["-f", "mysql.user", "--where", "no_such = 1"], "read table `mysql`.`user`"),
+    ] {
+        let out = dir.join("o");
+        rdump(&server, Account::Admin, &out).args(args).run().expect_code(1).says(text);
+        assert!(!files(&out).contains_key("metadata"));
+    }
+    dump(&server, &["--params", "no_such_variable=1", "-f", "!a.b"], &dir.join("p"));
+}
+
+#[test]
+fn folders_that_are_taken() {
+    let Some(server) = Server::start_or_skip(Kind::MySql57, Options::default()) else { return };
+    server.sql("CREATE DATABASE d; CREATE TABLE d.t (a INT); INSERT INTO d.t VALUES (1)");
+    let dir = work_dir();
+    let out = dir.join("o");
+    dump(&server, &["-B", "d"], &out);
+    let before = files(&out);
+    rdump(&server, Account::Dump, &out).args(["-B", "d"]).run().expect_code(1).says("already holds a dump");
+    assert_eq!(files(&out), before);
+    std::fs::remove_file(out.join("metadata")).unwrap();
+    // Now it is an unfinished dump of ours, to which somebody added a file.
+    std::fs::write(out.join("d.other.sql"), "x").unwrap();
+    rdump(&server, Account::Dump, &out)
+        .args(["-B", "d"])
+        .run()
+        .expect_code(1)
+        .says("d.other.sql, which is not part of it");
+    std::fs::remove_file(out.join("d.other.sql")).unwrap();
+    std::fs::write(out.join("README.txt"), "x").unwrap();
+    dump(&server, &["-B", "d"], &out);
+    assert!(files(&out).contains_key("README.txt"));
+    std::fs::remove_file(out.join("metadata")).unwrap();
+    std::fs::remove_file(out.join(common::dumpfile::MANIFEST)).unwrap();
+    rdump(&server, Account::Dump, &out)
+        .args(["-B", "d"])
+        .run()
+        .expect_code(1)
+        .says("already holds dump files");
+    std::fs::write(dir.join("file"), "x").unwrap();
+    rdump(&server, Account::Dump, &dir.join("file")).run().expect_code(1).says("create dumper failed: ");
+    rdump(&server, Account::Dump, Path::new("s3://bucket/x")).run().expect_code(1).says("not supported");
+}
+
+#[test]
+fn certificates_are_checked() {
+    let certificates = Certificates::new();
+    let Some(server) = Server::start_or_skip(Kind::MySql8033, certificates.serve(Options::default())) else {
+        return;
+    };
+    server.sql("CREATE DATABASE d; CREATE TABLE d.t (a INT); INSERT INTO d.t VALUES (1)");
+    let dir = work_dir();
+    let tls = certificates.client(TlsMode::VerifyCa);
+    assert_eq!(tls.mode, TlsMode::VerifyCa);
+    let file = |name: &str| certificates.file(name).to_str().unwrap().to_owned();
+    dump(&server, &["-B", "d", "--ca", &file("ca.pem")], &dir.join("good"));
+    rdump(&server, Account::Dump, &dir.join("bad"))
+        .args(["-B", "d", "--ca", &file("other-ca.pem")])
+        .run()
+        .expect_code(1)
+        .says("create dumper failed: ");
+    rdump(&server, Account::Dump, &dir.join("bad"))
+        .args(["-B", "d", "--ca", "/no/such/file"])
+        .run()
+        .expect_code(1)
+        .says("/no/such/file");
+}
