@@ -152,7 +152,7 @@ const RULES: &[Rule] = &[
     Rule {
         class: ErrorClass::Retryable,
         // TiDB: write conflicts, a schema that changed under the transaction, PD and TiKV out of reach or busy.
-        codes: &[8002, 8005, 8022, 8027, 8028, 9001, 9002, 9003, 9004, 9005, 9006, 9007, 9010, 9013],
+        codes: &[8002, 8005, 8022, 8027, 8028, 8245, 9001, 9002, 9003, 9004, 9005, 9006, 9007, 9010, 9013],
         advice: "",
     },
     Rule { class: ErrorClass::Interrupted, codes: &[1317, 1969, 3024], advice: "" },
@@ -189,7 +189,7 @@ const RULES: &[Rule] = &[
         codes: &[1153, 1301],
         advice: "raise max_allowed_packet on the server",
     },
-    Rule { class: ErrorClass::Binlog, codes: &[1220, 1236, 1381, 1789, 1943], advice: "" },
+    Rule { class: ErrorClass::Binlog, codes: &[1220, 1236, 1381, 1789, 1943, 4052], advice: "" },
     Rule { class: ErrorClass::Unsupported, codes: &[1235], advice: "" },
 ];
 

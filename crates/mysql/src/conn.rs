@@ -445,13 +445,26 @@ fn translate(error: mysql_async::Error) -> Error {
         E::Io(IoError::Io(e)) => {
             // tokio-rustls wraps the handshake's error.
             match e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                Some(tls) => Error::tls(tls.to_string()),
+                Some(tls) => translate_tls(tls),
                 None => Error::io(e),
             }
         }
         E::Io(IoError::Tls(e)) => Error::tls(e.to_string()),
         E::Driver(e) => translate_driver(e),
         other => Error::protocol(other.to_string()),
+    }
+}
+
+fn translate_tls(error: &rustls::Error) -> Error {
+    use rustls::{AlertDescription as Alert, Error as E};
+    match error {
+        // MySQL 5.6 and 5.7 stop at TLS 1.1 in many builds, 8.0 below 8.0.16 has no ECDHE.
+        E::AlertReceived(Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity)
+        | E::PeerIncompatible(_)
+        | E::InvalidMessage(_) => Error::tls(format!(
+            "{error}: nothing in common with this server; TLS 1.3, or 1.2 with ECDHE and AES-GCM or ChaCha20, is needed"
+        )),
+        _ => Error::tls(error.to_string()),
     }
 }
 
@@ -463,8 +476,9 @@ fn translate_driver(error: DriverError) -> Error {
             Error::tls("the server has no TLS: turn it on there, or use the TLS mode off or preferred")
         }
         DriverError::UnknownAuthPlugin { name } => Error::unsupported(format!(
-            "the account uses the authentication plugin {name}, which can't be used for this connection: give it \
-             caching_sha2_password or mysql_native_password (ALTER USER … IDENTIFIED WITH … BY …)"
+            "the server asks for the authentication plugin {name}, which can't be used for this connection: give the \
+             account caching_sha2_password or mysql_native_password (ALTER USER … IDENTIFIED WITH … BY …); a server \
+             may also ask so if there is no such account"
         )),
         DriverError::MysqlOldPasswordDisabled | DriverError::CleartextPluginDisabled => Error::unsupported(
             "the account uses an authentication plugin that shows the password: give it caching_sha2_password or \

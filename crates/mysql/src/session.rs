@@ -73,13 +73,16 @@ pub async fn gtid_purged(conn: &mut Conn) -> Result<GtidSet> {
             let Some(first) = binary_logs(conn).await?.into_iter().next() else {
                 return Ok(GtidSet::empty(Flavor::MariaDb));
             };
-            // 4 is the place of the first event in every file.
-            let sql = format!("SELECT BINLOG_GTID_POS({}, 4)", common::ident::quote_string(&first.name));
-            let text = match conn.query_one(sql).await? {
-                Some(row) => row.str(0)?.unwrap_or_default(),
-                None => String::new(),
-            };
-            read_set(Flavor::MariaDb, &text)
+            // Every file begins with the list of what came before it; BINLOG_GTID_POS knows no place before that.
+            let file = common::ident::quote_string(&first.name);
+            let events = conn.query(format!("SHOW BINLOG EVENTS IN {file} LIMIT 3")).await?;
+            for event in &events {
+                if event.text("Event_type")? == "Gtid_list" {
+                    let list = event.text("Info")?;
+                    return read_set(Flavor::MariaDb, list.trim_matches(['[', ']']));
+                }
+            }
+            Ok(GtidSet::empty(Flavor::MariaDb))
         }
     }
 }

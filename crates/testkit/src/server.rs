@@ -397,6 +397,9 @@ impl Server {
         } else if options.gtid {
             lines.push("gtid_mode=ON".to_owned());
             lines.push("enforce_gtid_consistency=ON".to_owned());
+        } else {
+            // Not the default everywhere.
+            lines.push("gtid_mode=OFF".to_owned());
         }
         lines
     }

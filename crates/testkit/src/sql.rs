@@ -116,6 +116,9 @@ impl Certificates {
                 &["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", &subject],
                 &["-keyout", &format!("{name}-key.pem"), "-out", &format!("{name}.csr")],
             );
+            // The old form of a key is the only one that yaSSL in 5.6 and 5.7 reads.
+            let key = format!("{name}-key.pem");
+            openssl(dir, &["rsa", "-traditional", "-in", &key], &["-out", &key]);
             openssl(
                 dir,
                 &["x509", "-req", "-days", "30", "-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial"],
