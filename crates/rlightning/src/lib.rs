@@ -1,1 +1,192 @@
-//! Placeholder root; the modules land next.
+//! Imports SQL dumps into TiDB, MySQL and MariaDB, each row exactly once: the logical import of TiDB Lightning.
+//!
+//! The way of a row: [`source::walk`] finds files and tables, [`source::rows`] finds rows in a file, [`import::batch`] packs them into
+//! transactions, [`import::worker`] commits each together with its row in the [`ledger`]. [`run::import`] is the whole of it;
+//! [`run::prepare`] is the part that needs no target.
+#![warn(missing_docs)]
+
+pub mod cli;
+pub mod config;
+pub mod ctl;
+pub mod error;
+pub mod import;
+pub mod ledger;
+pub mod precheck;
+pub mod progress;
+pub mod run;
+pub mod schema;
+pub mod source;
+pub mod target;
+
+use std::process::ExitCode;
+
+use common::error::lightning_codes as codes;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use cli::{Action, Flags};
+use config::Config;
+use error::{Context, Error, Exit, Result};
+
+/// The program: reads the process's arguments, runs, and says how it ended.
+pub fn main() -> ExitCode {
+    common::out::keep_running_after_hangup();
+    let (action, flags) = match cli::parse(std::env::args_os()) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let text = error.render().to_string();
+            if error.use_stderr() {
+                common::out::eprintln(text.trim_end());
+                return Exit::Usage.into();
+            }
+            common::out::print(&text);
+            return Exit::Success.into();
+        }
+    };
+    if action == Action::Version {
+        common::out::print(&common::version::block());
+        return Exit::Success.into();
+    }
+    start(&action, &flags).into()
+}
+
+/// Everything that can fail before there is a runtime.
+fn start(action: &Action, flags: &Flags) -> Exit {
+    let usage = |error: &dyn std::fmt::Display| {
+        common::out::eprintln(&format!("rlightning: {error}"));
+        Exit::Usage
+    };
+    let mut raw = match config::load(flags.config.as_deref()) {
+        Ok(raw) => raw,
+        Err(error) => return usage(&error),
+    };
+    if let Err(error) = config::overlay(&mut raw, flags) {
+        return usage(&error);
+    }
+    let mut log = match config::log_config(&raw, flags) {
+        Ok(log) => log,
+        Err(error) => return usage(&error),
+    };
+    if matches!(action, Action::Ctl(_)) {
+        // A command's answer goes to stdout; what goes wrong is its error.
+        log.file = None;
+        log.terminal = common::log::Terminal::Stderr;
+        log.level = flags.level.clone().unwrap_or_else(|| "warn".into());
+    }
+    let guard = match common::log::init(&log) {
+        Ok(guard) => guard,
+        Err(error) => return usage(&error),
+    };
+    if let (Some(file), false) = (&log.file, matches!(action, Action::Ctl(_))) {
+        common::out::print(&format!("Verbose debug logs will be written to {}\n\n", file.display()));
+    }
+    let exit = match Config::resolve(&raw, flags, log) {
+        Ok(config) => in_runtime(action, &config),
+        Err(error) => report(&error),
+    };
+    drop(guard);
+    exit
+}
+
+fn report(error: &Error) -> Exit {
+    match error {
+        Error::Canceled => common::out::println("tidb lightning canceled"),
+        Error::Failed(cause) => {
+            common::out::eprintln(&format!("tidb lightning encountered error: {cause}"));
+        }
+    }
+    Exit::Failure
+}
+
+fn in_runtime(action: &Action, config: &Config) -> Exit {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Each worker has a reader thread of its own.
+        .max_blocking_threads(config.concurrency * 2 + 16)
+        .build();
+    let runtime = match runtime.context(codes::UNKNOWN, || "start the runtime".into()) {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&error),
+    };
+    let exit = runtime.block_on(async {
+        match action {
+            Action::Import => import(config).await,
+            Action::Ctl(command) => match ctl::run(config, command).await {
+                Ok(()) => Exit::Success,
+                Err(error) => report(&error),
+            },
+            Action::Check { .. } => {
+                common::out::eprintln("rlightning: `check` is not there yet");
+                Exit::Failure
+            }
+            Action::Version => Exit::Success,
+        }
+    });
+    // A reader thread that hangs in the file system must not keep the process.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn import(config: &Config) -> Exit {
+    use common::version as v;
+    info!(
+        "release-version" = v::RELEASE,
+        "git-hash" = v::GIT_HASH,
+        "git-branch" = v::GIT_BRANCH,
+        "utc-build-time" = v::BUILD_TIME,
+        "Welcome to TiDB-Lightning"
+    );
+    info!(cfg = %config.shown, "cfg");
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let token = CancellationToken::new();
+    let result = match watch_signals(token.clone()) {
+        Ok(()) => run::import(config, token).await,
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(finished) => {
+            info!(finished = true, "tidb lightning exit");
+            common::out::println("tidb lightning exit successfully");
+            finished.forget().await;
+            Exit::Success
+        }
+        Err(error) => {
+            if let Error::Failed(cause) = &error {
+                tracing::error!(error = %cause, "tidb lightning encountered error stack info");
+            }
+            info!(finished = false, "tidb lightning exit");
+            report(&error)
+        }
+    }
+}
+
+/// The first signal asks for an orderly stop, the second ends the process at once.
+fn watch_signals(token: CancellationToken) -> Result<()> {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    let listen = |kind: SignalKind| -> Result<Signal> {
+        signal(kind).context(codes::UNKNOWN, || "listen for signals".into())
+    };
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut quit = listen(SignalKind::quit())?;
+    tokio::spawn(async move {
+        loop {
+            let signal = tokio::select! {
+                _ = interrupt.recv() => "SIGINT",
+                _ = terminate.recv() => "SIGTERM",
+                _ = quit.recv() => "SIGQUIT",
+            };
+            if token.is_cancelled() {
+                common::out::eprintln(
+                    "second signal, stopping at once; the next run goes on from the last commit",
+                );
+                std::process::exit(1);
+            }
+            info!(signal, "got signal to exit");
+            token.cancel();
+        }
+    });
+    Ok(())
+}

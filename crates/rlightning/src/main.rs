@@ -1,1 +1,8 @@
-fn main() {}
+//! See [`rlightning::main`].
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    rlightning::main()
+}

@@ -1,0 +1,305 @@
+//! Reads the rows of one merged table: keys into the sorters, lengths against the target's columns.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use common::error::lightning_codes as codes;
+use common::progress::Bar;
+use common::storage::Storage;
+use sql::lexer::SqlMode;
+use sql::values::{Cell, Value, cells};
+
+use super::keys::{KeyHasher, RowKey, UniqueKey};
+use super::limits::Limit;
+use super::sorter::{Place, Record, Sorter};
+use crate::error::{Context, Result, fail};
+use crate::import::{file, shape::single_rows};
+use crate::source::DataFile;
+use crate::source::prologue::Prologue;
+use crate::source::rows::{FileReader, Item, Part};
+
+/// Rows a thread gathers before it hands their keys over.
+const HANDOVER: usize = 8192;
+
+/// Largest row that is read.
+const ROW_LIMIT: usize = 1 << 30;
+
+/// What is asked of the rows.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// The files with the columns that rows without a column list fill.
+    pub files: Vec<(&'a DataFile, Option<Arc<Vec<String>>>)>,
+    /// Keys whose values are compared.
+    pub keys: Vec<UniqueKey>,
+    /// Columns whose values may be too long or too large, by name in lower case.
+    pub limits: Vec<(String, Limit)>,
+    /// The AUTO_INCREMENT column, whose highest value is wanted.
+    pub counter: Option<String>,
+    /// Largest row that the target takes, in bytes.
+    pub row_bytes: usize,
+    /// Read only the first so many bytes of each file.
+    pub sample: Option<u64>,
+}
+
+/// What the rows say.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// Rows read.
+    pub rows: u64,
+    /// Bytes read, unpacked.
+    pub bytes: u64,
+    /// The longest row and where it is.
+    pub longest: Option<(usize, Place)>,
+    /// The highest value of the counter.
+    pub highest: Option<u64>,
+    /// Values that a column can't hold: how many, and the first.
+    pub cut: Vec<(u64, Option<Place>)>,
+    /// Keys of rows whose value only a server could tell.
+    pub unknown: Vec<u64>,
+}
+
+impl Answer {
+    fn add(&mut self, other: Answer) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+        self.longest = match (self.longest, other.longest) {
+            (Some(mine), Some(theirs)) if mine.0 >= theirs.0 => Some(mine),
+            (mine, theirs) => theirs.or(mine),
+        };
+        self.highest = self.highest.max(other.highest);
+        merge_counts(&mut self.cut, other.cut, |mine, theirs| {
+            mine.0 += theirs.0;
+            mine.1 = mine.1.or(theirs.1);
+        });
+        merge_counts(&mut self.unknown, other.unknown, |mine, theirs| *mine += theirs);
+    }
+}
+
+fn merge_counts<T>(mine: &mut Vec<T>, theirs: Vec<T>, add: impl Fn(&mut T, T)) {
+    if mine.is_empty() {
+        *mine = theirs;
+        return;
+    }
+    mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| add(mine, theirs));
+}
+
+/// Reads all files with `threads` threads. The sorters are in the order of the keys. Blocks.
+///
+/// # Errors
+/// A file that can't be read or holds something else than rows; a run that can't be written.
+pub fn scan(
+    storage: &dyn Storage,
+    question: &Question<'_>,
+    sorters: &[Mutex<Sorter>],
+    threads: usize,
+    bar: &Bar,
+) -> Result<Answer> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Answer> {
+        let mut total = Answer::default();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some((data, columns)) = question.files.get(number) else { return Ok(total) };
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            let mut reading = Reading::new(question, sorters, number, data, columns.as_deref());
+            reading.file(storage, bar)?;
+            total.add(reading.answer);
+        }
+    };
+    let answers = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
+        running.into_iter().map(|thread| thread.join()).collect::<Vec<_>>()
+    });
+    let mut total = Answer::default();
+    for answer in answers {
+        match answer {
+            Ok(answer) => total.add(answer?),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+    Ok(total)
+}
+
+/// One file in work.
+struct Reading<'a> {
+    question: &'a Question<'a>,
+    sorters: &'a [Mutex<Sorter>],
+    number: u32,
+    data: &'a DataFile,
+    default_columns: Option<&'a Vec<String>>,
+    hasher: KeyHasher,
+    /// For each key the positions of its parts in the row.
+    positions: Vec<Vec<Option<usize>>>,
+    limits: Vec<Option<usize>>,
+    counter: Option<usize>,
+    /// Cells up to this position are looked at.
+    wanted: usize,
+    records: Vec<Vec<Record>>,
+    answer: Answer,
+}
+
+impl<'a> Reading<'a> {
+    fn new(
+        question: &'a Question<'a>,
+        sorters: &'a [Mutex<Sorter>],
+        number: u32,
+        data: &'a DataFile,
+        default_columns: Option<&'a Vec<String>>,
+    ) -> Self {
+        let answer = Answer {
+            cut: vec![(0, None); question.limits.len()],
+            unknown: vec![0; question.keys.len()],
+            ..Answer::default()
+        };
+        Self {
+            question,
+            sorters,
+            number,
+            data,
+            default_columns,
+            hasher: KeyHasher::default(),
+            positions: Vec::new(),
+            limits: Vec::new(),
+            counter: None,
+            wanted: 0,
+            records: vec![Vec::new(); question.keys.len()],
+            answer,
+        }
+    }
+
+    fn file(&mut self, storage: &dyn Storage, bar: &Bar) -> Result<()> {
+        let path = self.data.path.as_str();
+        let doing = || format!("file '{path}'");
+        let source = file::open(storage, path)?;
+        let open =
+            |mode| FileReader::open(source.clone(), self.data.compression, mode, Part::WHOLE, ROW_LIMIT);
+        let mut head = open(SqlMode::default()).context(codes::CHECK_DATA_SOURCE, doing)?;
+        let prologue = Prologue::read(&mut head, path)?;
+        let mode = prologue.sql_mode();
+        let mut reader = open(mode).context(codes::CHECK_DATA_SOURCE, doing)?;
+        let mut cells = Vec::new();
+        loop {
+            let before = reader.offset();
+            if self.question.sample.is_some_and(|most| before >= most) {
+                break;
+            }
+            match reader.next(1 << 16).context(codes::CHECK_DATA_SOURCE, doing)? {
+                Item::Head(head) => self.columns(head.columns.as_deref())?,
+                Item::Rows { bytes, at, .. } => {
+                    for (offset, row) in single_rows(bytes, mode) {
+                        let place = Place { file: self.number, at: at + offset as u64 };
+                        self.row(row, place, mode, &mut cells)?;
+                    }
+                }
+                Item::Other { text, at } if before > 0 => prologue.stays(text, at, path)?,
+                Item::Other { .. } | Item::End => {}
+                Item::Eof => break,
+            }
+            let moved = reader.offset() - before;
+            self.answer.bytes += moved;
+            bar.inc(moved);
+        }
+        (0..self.records.len()).try_for_each(|key| self.hand_over(key))
+    }
+
+    /// Where the wanted columns are in the rows of a statement.
+    fn columns(&mut self, written: Option<&[String]>) -> Result<()> {
+        let names: Vec<String> = match (written, self.default_columns) {
+            (Some(names), _) => names.iter().map(|name| name.to_lowercase()).collect(),
+            (None, Some(names)) => names.iter().map(|name| name.to_lowercase()).collect(),
+            (None, None) => {
+                return Err(fail(
+                    codes::CHECK_DATA_SOURCE,
+                    format!(
+                        "file '{}': its rows have no column list, and no schema file tells their columns: dump with \
+                         --complete-insert, or with the schema",
+                        self.data.path
+                    ),
+                ));
+            }
+        };
+        let position = |name: &str| names.iter().position(|own| own == name);
+        let parts = |key: &UniqueKey| key.parts.iter().map(|part| position(&part.column)).collect();
+        self.positions = self.question.keys.iter().map(parts).collect();
+        self.limits = self.question.limits.iter().map(|(name, _)| position(name)).collect();
+        self.counter = self.question.counter.as_deref().and_then(position);
+        let all = self.positions.iter().flatten().chain(&self.limits).chain([&self.counter]);
+        self.wanted = all.flatten().max().map_or(0, |highest| highest + 1);
+        Ok(())
+    }
+
+    fn row<'r>(
+        &mut self,
+        row: &'r [u8],
+        place: Place,
+        mode: SqlMode,
+        found: &mut Vec<Cell<'r>>,
+    ) -> Result<()> {
+        self.answer.rows += 1;
+        if self.answer.longest.is_none_or(|(length, _)| row.len() > length) {
+            self.answer.longest = Some((row.len(), place));
+        }
+        found.clear();
+        if self.wanted > 0 {
+            let bad = |cause| {
+                codes::CHECK_DATA_SOURCE
+                    .wrap(format!("file '{}': the row at byte {}", self.data.path, place.at), cause)
+            };
+            for cell in cells(row, mode).map_err(bad)?.take(self.wanted) {
+                found.push(cell.map_err(bad)?);
+            }
+        }
+        for number in 0..self.question.keys.len() {
+            self.key(number, place, mode, found)?;
+        }
+        for (number, (_, limit)) in self.question.limits.iter().enumerate() {
+            let cell = self.limits.get(number).copied().flatten().and_then(|at| found.get(at));
+            if cell.is_some_and(|cell| !limit.holds(cell, mode)) {
+                let cut = &mut self.answer.cut[number];
+                cut.0 += 1;
+                cut.1.get_or_insert(place);
+            }
+        }
+        if let Some(cell) = self.counter.and_then(|at| found.get(at))
+            && let Ok(Value::Int(value)) = cell.value(mode)
+        {
+            self.answer.highest = self.answer.highest.max(u64::try_from(value).ok());
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, number: usize, place: Place, mode: SqlMode, found: &[Cell<'_>]) -> Result<()> {
+        let key = &self.question.keys[number];
+        // Few keys have more parts; those take a little heap.
+        let mut few = [None; 4];
+        let many: Vec<Option<Cell<'_>>>;
+        let positions = &self.positions[number];
+        let cell = |at: &Option<usize>| at.and_then(|at| found.get(at)).copied();
+        let parts: &[Option<Cell<'_>>] = if positions.len() <= few.len() {
+            few.iter_mut().zip(positions).for_each(|(slot, at)| *slot = cell(at));
+            &few[..positions.len()]
+        } else {
+            many = positions.iter().map(cell).collect();
+            &many
+        };
+        match self.hasher.key(key, parts, mode) {
+            RowKey::Value(value) => self.records[number].push(Record { key: value, place }),
+            RowKey::Null => {}
+            RowKey::Unknown => self.answer.unknown[number] += 1,
+        }
+        if self.records[number].len() >= HANDOVER {
+            self.hand_over(number)?;
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self, number: usize) -> Result<()> {
+        let records = &mut self.records[number];
+        let mut sorter = self.sorters[number].lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        sorter.add(records).context(codes::CHECK_LOCAL_RESOURCE, || {
+            "write keys to the temporary folder (set TMPDIR to a disk with room)".to_owned()
+        })?;
+        records.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,619 @@
+//! The checked configuration: command line over file over defaults, in one place.
+
+pub mod raw;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine as _;
+use common::config::ConfigError;
+use common::error::lightning_codes as codes;
+use common::filter::TableFilter;
+use common::ident::TableName;
+use common::log::{LogConfig, LogFormat};
+use common::route::{RouteRule, Router};
+use common::secret::Secret;
+use mysql::{Endpoint, Pem, Tls, TlsMode};
+
+use crate::cli::Flags;
+use crate::error::{Context, Error, Result, fail};
+use crate::source::rules::FileRules;
+use raw::{IgnoreColumns, KeepAfterSuccess, OpLevel, RawConfig, Security};
+
+/// Longest statement that is built unless the file says otherwise. Larger ones gained nothing on MySQL 8.0; TiDB splits its
+/// work by statement, so it gets less.
+pub const STATEMENT_BYTES: usize = 1 << 20;
+/// The same for TiDB.
+pub const TIDB_STATEMENT_BYTES: usize = 256 << 10;
+/// Rows of one statement unless the file says otherwise, as in the real tool.
+pub const STATEMENT_ROWS: u64 = 65536;
+/// The real tool's limit of conflicts for `replace` and `ignore`.
+const DEFAULT_CONFLICT_THRESHOLD: u64 = 10_000;
+
+/// What a duplicate key does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDuplicate {
+    /// The import fails and names the row.
+    Error,
+    /// The new row takes the place of the old one.
+    Replace,
+    /// The old row stays.
+    Ignore,
+}
+
+impl OnDuplicate {
+    /// The word in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Replace => "replace",
+            Self::Ignore => "ignore",
+        }
+    }
+}
+
+/// Settings of the sessions that write.
+#[derive(Debug, Clone, Default)]
+pub struct Session {
+    /// `tidb.sql-mode`, which then stands as it is.
+    pub sql_mode: Option<String>,
+    /// `[tidb.session-vars]`: name and the value as SQL.
+    pub variables: Vec<(String, String)>,
+    /// `--source-time-zone`: how TIMESTAMP texts are read, whatever the dump says.
+    pub source_time_zone: Option<String>,
+}
+
+/// Where the dump is and what of it takes part.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Path or URL.
+    pub dir: String,
+    /// Which source tables take part.
+    pub filter: TableFilter,
+    /// How files are told apart by their names.
+    pub rules: FileRules,
+    /// Where source tables go.
+    pub router: Router,
+    /// The routes as written, which are a part of the task's name.
+    pub routes: Vec<RouteRule>,
+    /// Whether filter and routes tell `A` from `a`.
+    pub case_sensitive: bool,
+    /// Never create schemas and tables.
+    pub no_schema: bool,
+    /// `character-set` of schema files.
+    pub character_set: String,
+    /// `[[mydumper.ignore-columns]]`
+    pub ignore_columns: Vec<IgnoredColumns>,
+}
+
+/// Columns of the dump that are left out.
+#[derive(Debug, Clone)]
+pub struct IgnoredColumns {
+    /// Source tables it is about.
+    pub tables: IgnoreScope,
+    /// Names in lower case.
+    pub columns: Vec<String>,
+}
+
+/// Which source tables an [`IgnoredColumns`] is about.
+#[derive(Debug, Clone)]
+pub enum IgnoreScope {
+    /// One table.
+    Table(TableName),
+    /// Those of a filter.
+    Filter(TableFilter),
+}
+
+impl IgnoredColumns {
+    /// Whether it is about this source table.
+    pub fn is_about(&self, table: &TableName) -> bool {
+        match &self.tables {
+            IgnoreScope::Table(name) => {
+                name.schema.eq_ignore_ascii_case(&table.schema)
+                    && name.table.eq_ignore_ascii_case(&table.table)
+            }
+            IgnoreScope::Filter(filter) => filter.matches_table(&table.schema, &table.table),
+        }
+    }
+}
+
+/// What the program runs on.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Log file, level and rotation.
+    pub log: LogConfig,
+    /// The target server.
+    pub target: Endpoint,
+    /// The password that the given one stands for if it is base64: tried when the plain one is refused.
+    pub decoded_password: Option<Secret>,
+    /// How its sessions are set up.
+    pub session: Session,
+    /// The dump.
+    pub source: Source,
+    /// Whether an unfinished task is gone on with.
+    pub checkpoint: bool,
+    /// The ledger's schema on the target.
+    pub ledger_schema: String,
+    /// What becomes of the ledger's rows.
+    pub keep_after_success: KeepAfterSuccess,
+    /// What a duplicate key does.
+    pub on_duplicate: OnDuplicate,
+    /// How many duplicates `replace` and `ignore` may meet.
+    pub conflict_threshold: u64,
+    /// Whether the target is checked before anything is written.
+    pub check_requirements: bool,
+    /// Connections that load at the same time.
+    pub concurrency: usize,
+    /// Tables that are in work at the same time.
+    pub table_concurrency: usize,
+    /// Bytes of rows in one statement; `None`: by kind of target.
+    pub statement_bytes: Option<usize>,
+    /// Rows in one statement.
+    pub statement_rows: u64,
+    /// Most bytes of a file that are loaded in sequence (`mydumper.max-region-size`).
+    pub largest_piece: u64,
+    /// Time between `progress` lines; zero for none.
+    pub log_progress: Duration,
+    /// Whether progress bars are drawn on a terminal.
+    pub bars: bool,
+    /// Keep values of rows out of the log and of error texts.
+    pub redact: bool,
+    /// What to warn about once there is a log.
+    pub warnings: Vec<String>,
+    /// The configuration as it was read, for the log; secrets are masked.
+    pub shown: String,
+}
+
+/// Reads the file that the command line names, if it names one.
+///
+/// # Errors
+/// A missing, empty, unreadable or broken file, and keys that nothing knows, with their dotted paths.
+pub fn load(path: Option<&Path>) -> std::result::Result<RawConfig, ConfigError> {
+    match path {
+        None => Ok(RawConfig::default()),
+        Some(path) => common::config::load_toml(path)?.strict(&path.display().to_string()),
+    }
+}
+
+/// Lays the command line over the file.
+pub fn overlay(raw: &mut RawConfig, flags: &Flags) -> Result<()> {
+    fn set<T: Clone>(target: &mut T, value: &Option<T>) {
+        if let Some(value) = value {
+            *target = value.clone();
+        }
+    }
+    let Flags {
+        config: _,
+        level,
+        log_file,
+        log_format: _,
+        tidb_host,
+        tidb_port,
+        tidb_user,
+        tidb_password,
+        tidb_status,
+        pd_urls,
+        source_dir,
+        backend,
+        sorted_kv_dir,
+        enable_checkpoint,
+        no_schema,
+        checksum,
+        analyze,
+        check_requirements,
+        ca,
+        cert,
+        key,
+        redact_info_log,
+        status_addr,
+        server_mode,
+        filter,
+        source_time_zone: _,
+        progress: _,
+    } = flags;
+    set(&mut raw.lightning.level, level);
+    if log_file.is_some() {
+        raw.lightning.file = log_file.clone();
+    }
+    set(&mut raw.tidb.host, tidb_host);
+    set(&mut raw.tidb.port, tidb_port);
+    set(&mut raw.tidb.user, tidb_user);
+    if let Some(password) = tidb_password {
+        raw.tidb.password = Secret::new(password.as_str());
+    }
+    set(&mut raw.tidb.status_port, tidb_status);
+    set(&mut raw.tidb.pd_addr, pd_urls);
+    set(&mut raw.mydumper.data_source_dir, source_dir);
+    set(&mut raw.tikv_importer.backend, backend);
+    set(&mut raw.tikv_importer.sorted_kv_dir, sorted_kv_dir);
+    set(&mut raw.checkpoint.enable, enable_checkpoint);
+    set(&mut raw.mydumper.no_schema, no_schema);
+    for (level, text) in
+        [(&mut raw.post_restore.checksum, checksum), (&mut raw.post_restore.analyze, analyze)]
+    {
+        if let Some(text) = text {
+            *level = text.parse::<OpLevel>().map_err(invalid)?;
+        }
+    }
+    set(&mut raw.lightning.check_requirements, check_requirements);
+    set(&mut raw.security.ca_path, ca);
+    set(&mut raw.security.cert_path, cert);
+    set(&mut raw.security.key_path, key);
+    set(&mut raw.security.redact_info_log, redact_info_log);
+    set(&mut raw.lightning.status_addr, status_addr);
+    set(&mut raw.lightning.server_mode, server_mode);
+    if !filter.is_empty() {
+        raw.mydumper.filter.clone_from(filter);
+    }
+    Ok(())
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    fail(codes::INVALID_CONFIG, message)
+}
+
+/// The log's settings alone, which must stand before anything can be said.
+///
+/// # Errors
+/// A form that is none. (A bad level is met when the log is set up.)
+pub fn log_config(raw: &RawConfig, flags: &Flags) -> Result<LogConfig> {
+    let lightning = &raw.lightning;
+    let format: LogFormat = flags
+        .log_format
+        .as_deref()
+        .unwrap_or("text")
+        .parse()
+        .context(codes::INVALID_CONFIG, || "invalid config: --log-format".to_owned())?;
+    let clamp = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    let file = match lightning.file.as_deref() {
+        Some("-") => None,
+        Some(path) if !path.is_empty() => Some(PathBuf::from(path)),
+        _ => Some(default_log_file()),
+    };
+    Ok(LogConfig {
+        level: lightning.level.clone(),
+        file,
+        terminal: common::log::Terminal::Stdout,
+        format,
+        max_size_mb: lightning.max_size,
+        max_days: clamp(lightning.max_days),
+        max_backups: clamp(lightning.max_backups),
+    })
+}
+
+/// A new name in the temporary folder for each run, as the real tool does it.
+fn default_log_file() -> PathBuf {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    std::env::temp_dir().join(format!("lightning.log.{}", now.as_nanos()))
+}
+
+impl Config {
+    /// Checks everything and compiles patterns. The command line is in `raw` already (see [`overlay`]).
+    ///
+    /// # Errors
+    /// The first value that is not allowed, with the name of its key.
+    pub fn resolve(raw: &RawConfig, flags: &Flags, log: LogConfig) -> Result<Config> {
+        let mut warnings = Vec::new();
+        refuse_what_is_missing(raw, &mut warnings)?;
+        let (on_duplicate, conflict_threshold) = conflict(raw, &mut warnings)?;
+        let (statement_bytes, statement_rows) = statement_limits(raw)?;
+        let target = target(raw)?;
+        let decoded_password = decoded(&raw.tidb.password);
+        let concurrency = match raw.lightning.region_concurrency {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            number => number,
+        };
+        let table_concurrency = match raw.lightning.index_concurrency {
+            0 => concurrency,
+            number => number,
+        };
+        let ledger_schema = if raw.lightning.task_info_schema_name.is_empty() {
+            raw.checkpoint.schema.clone()
+        } else {
+            raw.lightning.task_info_schema_name.clone()
+        };
+        if ledger_schema.is_empty() {
+            return Err(invalid(
+                "invalid config: one of `lightning.task-info-schema-name` and `checkpoint.schema` must name a schema \
+                 for the record of what is imported",
+            ));
+        }
+        let file = |name: &str| serde_json::to_string(raw).unwrap_or_else(|e| format!("{name}: {e}"));
+        Ok(Config {
+            log,
+            target,
+            decoded_password,
+            session: session(raw, flags)?,
+            source: source(raw)?,
+            checkpoint: raw.checkpoint.enable,
+            ledger_schema,
+            keep_after_success: raw.checkpoint.keep_after_success,
+            on_duplicate,
+            conflict_threshold,
+            check_requirements: raw.lightning.check_requirements,
+            concurrency,
+            table_concurrency,
+            statement_bytes,
+            statement_rows,
+            largest_piece: raw.mydumper.max_region_size.bytes().max(1),
+            log_progress: raw.cron.log_progress.get(),
+            bars: flags.progress.unwrap_or(true),
+            redact: raw.security.redact_info_log,
+            warnings,
+            shown: file("config"),
+        })
+    }
+}
+
+/// Settings that would change what is in the target afterwards and are not there are refused; others are warned about.
+fn refuse_what_is_missing(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<()> {
+    match raw.tikv_importer.backend.to_lowercase().as_str() {
+        "tidb" => {}
+        "" => return Err(invalid("invalid config: tikv-importer.backend must not be empty!")),
+        "local" => {
+            return Err(invalid(
+                "invalid config: tikv-importer.backend = \"local\" (physical import) is not there yet; use backend = \"tidb\"",
+            ));
+        }
+        other => {
+            return Err(invalid(format!("invalid config: unsupported `tikv-importer.backend` ({other})")));
+        }
+    }
+    if raw.lightning.server_mode {
+        return Err(invalid(
+            "invalid config: lightning.server-mode is not there yet; run one task per process",
+        ));
+    }
+    if raw.lightning.max_error.type_errors > 0 {
+        return Err(invalid(
+            "invalid config: lightning.max-error.type is not there yet: rlightning stops at the first row that the target \
+             refuses; leave it out or set it to 0",
+        ));
+    }
+    if raw.conflict.precheck_conflict_before_import {
+        return Err(invalid(
+            "invalid config: conflict.precheck-conflict-before-import cannot be set to true when use tikv-importer.backend = \"tidb\"",
+        ));
+    }
+    match raw.checkpoint.driver.as_str() {
+        "file" | "mysql" => {}
+        other => {
+            return Err(fail(
+                codes::UNKNOWN_CHECKPOINT_DRIVER,
+                format!("unknown checkpoint driver '{other}'"),
+            ));
+        }
+    }
+    if !raw.lightning.status_addr.is_empty() || raw.lightning.pprof_port.is_some() {
+        warnings.push("lightning.status-addr is not there yet: no status page is served".into());
+    }
+    if !raw.mydumper.files.is_empty() && !raw.routes.is_empty() {
+        return Err(invalid(
+            "invalid config: table route is deprecated, can't config both [routes] and [mydumper.files]",
+        ));
+    }
+    Ok(())
+}
+
+fn conflict(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<(OnDuplicate, u64)> {
+    let asked = if raw.conflict.strategy.is_empty() {
+        &raw.tikv_importer.on_duplicate
+    } else {
+        &raw.conflict.strategy
+    };
+    if !raw.conflict.strategy.is_empty() && !raw.tikv_importer.duplicate_resolution.is_empty() {
+        return Err(invalid(
+            "invalid config: conflict.strategy cannot be used with tikv-importer.duplicate-resolution",
+        ));
+    }
+    let strategy = match asked.to_lowercase().as_str() {
+        "" | "error" => OnDuplicate::Error,
+        "replace" => OnDuplicate::Replace,
+        "ignore" => OnDuplicate::Ignore,
+        old @ ("remove" | "record") => {
+            warnings.push(format!("conflict.strategy '{old}' is deprecated, 'replace' is used"));
+            OnDuplicate::Replace
+        }
+        other => {
+            return Err(invalid(format!(
+                "invalid config: invalid conflict.strategy '{other}', please choose valid option between ['', 'replace', 'ignore', 'error']"
+            )));
+        }
+    };
+    let threshold = match (strategy, u64::try_from(raw.conflict.threshold)) {
+        (OnDuplicate::Error, Ok(1..)) => {
+            return Err(invalid(
+                "invalid config: conflict.threshold cannot be set when use conflict.strategy = \"error\"",
+            ));
+        }
+        (OnDuplicate::Error, _) => 0,
+        (_, Ok(number)) => number,
+        (_, Err(_)) => DEFAULT_CONFLICT_THRESHOLD,
+    };
+    Ok((strategy, threshold))
+}
+
+fn statement_limits(raw: &RawConfig) -> Result<(Option<usize>, u64)> {
+    let importer = &raw.tikv_importer;
+    let bytes = match importer.logical_import_batch_size {
+        None => None,
+        Some(size) if size.bytes() == 0 => {
+            return Err(invalid(
+                "invalid config: `tikv-importer.logical-import-batch-size` got 0, should be larger than 0",
+            ));
+        }
+        Some(size) => Some(usize::try_from(size.bytes()).unwrap_or(usize::MAX)),
+    };
+    let rows = match importer.logical_import_batch_rows {
+        None => STATEMENT_ROWS,
+        Some(number) => u64::try_from(number).ok().filter(|&number| number > 0).ok_or_else(|| {
+            invalid(format!(
+                "invalid config: `tikv-importer.logical-import-batch-rows` got {number}, should be larger than 0"
+            ))
+        })?,
+    };
+    Ok((bytes, rows))
+}
+
+fn decoded(password: &Secret) -> Option<Secret> {
+    if password.is_empty() {
+        return None;
+    }
+    let bytes = base64::engine::general_purpose::STANDARD.decode(password.expose()).ok()?;
+    String::from_utf8(bytes).ok().map(Secret::new)
+}
+
+fn target(raw: &RawConfig) -> Result<Endpoint> {
+    let tidb = &raw.tidb;
+    if tidb.port == 0 {
+        return Err(invalid("invalid config: invalid `tidb.port` setting"));
+    }
+    let security = tidb.security.as_ref().unwrap_or(&raw.security);
+    let tls = tls(&tidb.tls, security)?;
+    let endpoint = Endpoint::new(tidb.host.as_str(), tidb.port, tidb.user.as_str(), tidb.password.clone())
+        .with_tls(tls)
+        .with_program("rlightning");
+    Ok(match usize::try_from(tidb.max_allowed_packet.bytes()) {
+        Ok(0) | Err(_) => endpoint,
+        Ok(bytes) => endpoint.with_max_allowed_packet(bytes),
+    })
+}
+
+fn tls(word: &str, security: &Security) -> Result<Tls> {
+    let material = !security.ca_path.is_empty();
+    let mode = match word {
+        "" if material => TlsMode::VerifyIdentity,
+        // The real tool goes without TLS here; trying costs nothing and falls back.
+        "" => TlsMode::Preferred,
+        "false" => TlsMode::Off,
+        "cluster" if !material => {
+            return Err(invalid(
+                "invalid config: cannot set `tidb.tls` to 'cluster' without a [security] section",
+            ));
+        }
+        "cluster" | "true" => TlsMode::VerifyIdentity,
+        "skip-verify" => TlsMode::Required,
+        "preferred" => TlsMode::Preferred,
+        other => return Err(invalid(format!("invalid config: unsupported `tidb.tls` config {other}"))),
+    };
+    let pem = |path: &str| raw::path_or_none(path).map(Pem::Path);
+    let mut tls = Tls::new(mode);
+    tls.ca = if mode == TlsMode::VerifyIdentity { pem(&security.ca_path) } else { None };
+    tls.cert = pem(&security.cert_path);
+    tls.key = pem(&security.key_path);
+    Ok(tls)
+}
+
+fn session(raw: &RawConfig, flags: &Flags) -> Result<Session> {
+    let mut variables = Vec::new();
+    for (name, value) in &raw.tidb.session_vars {
+        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') || name.is_empty() {
+            return Err(invalid(format!(
+                "invalid config: `tidb.session-vars`: '{name}' is no name of a variable"
+            )));
+        }
+        let text = match value {
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Boolean(true) => "1".into(),
+            toml::Value::Boolean(false) => "0".into(),
+            toml::Value::Integer(_) | toml::Value::Float(_) => value.to_string(),
+            _ => return Err(invalid(format!("invalid config: `tidb.session-vars.{name}` must be a text"))),
+        };
+        variables.push((name.clone(), sql_value(&text)));
+    }
+    if let Some(mode) = &raw.tidb.sql_mode
+        && !mode.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b',' | b' '))
+    {
+        return Err(invalid("invalid config: `mydumper.tidb.sql_mode` must be a valid SQL_MODE"));
+    }
+    Ok(Session {
+        sql_mode: raw.tidb.sql_mode.clone(),
+        variables,
+        source_time_zone: flags.source_time_zone.clone(),
+    })
+}
+
+/// A number or a word such as ON stands as it is (MySQL refuses `'1'` for switches), anything else in quotes.
+fn sql_value(text: &str) -> String {
+    let number = text.parse::<f64>().is_ok_and(f64::is_finite) && !text.contains(['e', 'E', '+', ' ']);
+    let word = matches!(text.to_ascii_uppercase().as_str(), "ON" | "OFF" | "TRUE" | "FALSE" | "DEFAULT");
+    if number || word { text.to_owned() } else { common::ident::quote_string(text) }
+}
+
+fn source(raw: &RawConfig) -> Result<Source> {
+    let mydumper = &raw.mydumper;
+    if mydumper.data_source_dir.is_empty() {
+        return Err(invalid(
+            "invalid config: `mydumper.data-source-dir` is not set: give the folder of the dump",
+        ));
+    }
+    if let Some((scheme, _)) = mydumper.data_source_dir.split_once("://") {
+        match scheme.to_lowercase().as_str() {
+            "file" | "local" => {}
+            "s3" | "gcs" | "gs" | "azure" | "azblob" | "noop" => {
+                return Err(invalid(format!(
+                    "invalid config: `mydumper.data-source-dir`: storage of type {scheme} is not there yet; copy the dump to a local folder"
+                )));
+            }
+            other => {
+                return Err(invalid(format!(
+                    "invalid config: unsupported data-source-dir url '{other}://…', supported storage types are file,local"
+                )));
+            }
+        }
+    } else if !Path::new(&mydumper.data_source_dir).is_dir() {
+        return Err(invalid(format!(
+            "invalid config: '{}': `mydumper.data-source-dir` does not exist",
+            mydumper.data_source_dir
+        )));
+    }
+    let character_set = mydumper.character_set.to_lowercase();
+    match character_set.as_str() {
+        "auto" | "utf8mb4" | "utf8" | "binary" => {}
+        other => {
+            return Err(invalid(format!(
+                "invalid config: `mydumper.character-set` '{other}' is not there yet: use auto, utf8mb4 or binary"
+            )));
+        }
+    }
+    let filter = TableFilter::parse(&mydumper.filter, mydumper.case_sensitive)
+        .context(codes::INVALID_CONFIG, || "invalid config: `mydumper.filter`".into())?;
+    let router = Router::new(&raw.routes, mydumper.case_sensitive, &mydumper.source_id)
+        .context(codes::TABLE_ROUTE, || "invalid table route rule".into())?;
+    let default_rules = mydumper.default_file_rules.unwrap_or(mydumper.files.is_empty());
+    let ignored = if mydumper.ignore_columns.is_empty() {
+        &mydumper.ignore_data_columns
+    } else {
+        &mydumper.ignore_columns
+    };
+    Ok(Source {
+        dir: mydumper.data_source_dir.clone(),
+        filter,
+        rules: FileRules::new(&mydumper.files, default_rules, Path::new(&mydumper.data_source_dir))?,
+        router,
+        routes: raw.routes.clone(),
+        case_sensitive: mydumper.case_sensitive,
+        no_schema: mydumper.no_schema,
+        character_set,
+        ignore_columns: ignored
+            .iter()
+            .map(|rule| ignored_columns(rule, mydumper.case_sensitive))
+            .collect::<Result<_>>()?,
+    })
+}
+
+fn ignored_columns(rule: &IgnoreColumns, case_sensitive: bool) -> Result<IgnoredColumns> {
+    let tables = if rule.table_filter.is_empty() {
+        IgnoreScope::Table(TableName::new(rule.db.as_str(), rule.table.as_str()))
+    } else {
+        IgnoreScope::Filter(
+            TableFilter::parse(&rule.table_filter, case_sensitive).context(codes::INVALID_CONFIG, || {
+                "invalid config: `mydumper.ignore-columns.table-filter`".into()
+            })?,
+        )
+    };
+    Ok(IgnoredColumns { tables, columns: rule.columns.iter().map(|name| name.to_lowercase()).collect() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! `rlightning ctl`: looks at the ledger and changes it.
+
+use common::error::lightning_codes as codes;
+use common::ident::TableName;
+
+use crate::cli::CtlCommand;
+use crate::config::Config;
+use crate::error::{Context, Result, fail};
+use crate::ledger;
+use crate::target::Target;
+use crate::target::tables;
+
+/// Runs one command and prints what it did.
+///
+/// # Errors
+/// The server's; a table that no task knows.
+pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
+    let (_, mut conn) = Target::connect(config).await?;
+    let schema = &config.ledger_schema;
+    if !ledger::exists(&mut conn, schema).await? {
+        return match command {
+            CtlCommand::List => Ok(()),
+            CtlCommand::Remove(table) | CtlCommand::ErrorIgnore(table) if table == "all" => Ok(()),
+            CtlCommand::Remove(table) | CtlCommand::ErrorIgnore(table) => Err(unknown(table, schema)),
+        };
+    }
+    let doing = || "change the ledger".to_owned();
+    match command {
+        CtlCommand::List => {
+            for task in ledger::list(&mut conn, schema).await? {
+                common::out::println(&format!(
+                    "task {} of {} from {}{}: {} files, {} batches, {} rows",
+                    task.task,
+                    task.created,
+                    task.source,
+                    if task.current { "" } else { " (set aside)" },
+                    task.files,
+                    task.batches,
+                    task.rows
+                ));
+            }
+        }
+        CtlCommand::Remove(table) if table == "all" => {
+            for task in ledger::list(&mut conn, schema).await? {
+                ledger::remove(&mut conn, schema, task.task).await.context(codes::CLEAN_CHECKPOINT, doing)?;
+                common::out::println(&format!("removed task {}", task.task));
+            }
+        }
+        CtlCommand::Remove(table) => {
+            let name = parse_table(table)?;
+            let files = ledger::remove_table(&mut conn, schema, &name)
+                .await
+                .context(codes::CLEAN_CHECKPOINT, doing)?;
+            if files == 0 {
+                return Err(unknown(table, schema));
+            }
+            common::out::println(&format!("removed the record of {files} files that go to {name}"));
+        }
+        CtlCommand::ErrorIgnore(table) => {
+            let names = if table == "all" {
+                ledger::known_tables(&mut conn, schema).await?
+            } else {
+                vec![parse_table(table)?]
+            };
+            for name in names {
+                let wanted = [&name].into();
+                let found = tables::load(&mut conn, &wanted).await?;
+                let Some(info) = found.get(&name) else {
+                    return Err(fail(
+                        codes::CHECKPOINT_NOT_FOUND,
+                        format!("table {name} is not in the target"),
+                    ));
+                };
+                let identity = tables::identity(&mut conn, info).await?;
+                let changed = ledger::accept_table(&mut conn, schema, &name, &identity)
+                    .await
+                    .context(codes::UPDATE_CHECKPOINT, doing)?;
+                if !changed {
+                    return Err(unknown(table, schema));
+                }
+                common::out::println(&format!("{name} is taken as it is now"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unknown(table: &str, schema: &str) -> crate::error::Error {
+    fail(codes::CHECKPOINT_NOT_FOUND, format!("no task in the ledger `{schema}` has rows for {table}"))
+}
+
+/// `` `db`.`table` ``, as log lines and messages show it.
+fn parse_table(text: &str) -> Result<TableName> {
+    let names: Vec<String> = sql::lexer::Lexer::new(text.as_bytes(), sql::SqlMode::default())
+        .filter(|token| token.kind != sql::lexer::TokenKind::Punct(b'.'))
+        .map(|token| sql::lexer::name_text(token.span.of(text.as_bytes())))
+        .collect();
+    match <[String; 2]>::try_from(names) {
+        Ok([schema, table]) => Ok(TableName::new(schema, table)),
+        Err(_) => Err(fail(
+            codes::INVALID_ARGUMENT,
+            format!("'{text}' is neither `all` nor a name such as `db`.`table`"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_tables() {
+        assert_eq!(parse_table("`a.b`.`c``d`").unwrap(), TableName::new("a.b", "c`d"));
+        assert_eq!(parse_table("a.b").unwrap(), TableName::new("a", "b"));
+        assert!(parse_table("a").is_err() && parse_table("").is_err() && parse_table("a.b.c").is_err());
+    }
+}

@@ -1,0 +1,334 @@
+//! The import itself: files are cut into pieces, pieces go to workers, workers commit batches.
+
+pub mod batch;
+pub mod file;
+pub mod shape;
+pub mod worker;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use common::error::lightning_codes as codes;
+use common::ident::TableName;
+use common::storage::Storage;
+use mysql::Conn;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::config::OnDuplicate;
+use crate::error::{Error, Result, fail};
+use crate::ledger::{Ledger, Piece};
+use crate::progress::Counters;
+use crate::target::Target;
+use batch::Limits;
+use file::{FileTask, OpenFile};
+use worker::Worker;
+
+/// What all workers share.
+pub struct Shared {
+    /// The target.
+    pub target: Target,
+    /// The task's ledger.
+    pub ledger: Ledger,
+    /// The dump.
+    pub storage: Arc<dyn Storage>,
+    /// How far it is.
+    pub counters: Arc<Counters>,
+    /// Cancelled by a signal and by the first failure.
+    pub token: CancellationToken,
+    /// Sizes of statements and batches.
+    pub limits: Limits,
+    /// About how many bytes of a file one worker loads in sequence.
+    pub piece_bytes: u64,
+    /// What a duplicate key does.
+    pub on_duplicate: OnDuplicate,
+    /// How many duplicates there may be.
+    pub conflict_threshold: u64,
+    /// Keep values out of messages.
+    pub redact: bool,
+}
+
+/// A file with more bytes than this times `piece_bytes` is cut.
+const WORTH_CUTTING: f64 = 1.5;
+
+impl Shared {
+    /// Whether a file will be cut; if not, its single piece can be written down with it.
+    pub fn is_cut(&self, task: &FileTask) -> bool {
+        worth_cutting(task, self.piece_bytes)
+    }
+}
+
+/// Whether a file is cut into several pieces.
+pub fn worth_cutting(task: &FileTask, piece_bytes: u64) -> bool {
+    task.is_plain() && task.file.size as f64 > WORTH_CUTTING * piece_bytes as f64
+}
+
+/// The piece of a file that is not cut.
+pub fn single_piece(task: &FileTask) -> Piece {
+    Piece { begin: 0, end: if task.is_plain() { task.file.size } else { u64::MAX }, head_at: None }
+}
+
+enum Job {
+    File(Arc<FileTask>),
+    Piece(Arc<OpenFile>, Piece, bool),
+}
+
+struct TableState {
+    files_left: usize,
+    begun: Option<Instant>,
+}
+
+/// Jobs that are left, and how many are in work.
+struct Queue {
+    state: Mutex<QueueState>,
+    changed: Notify,
+}
+
+struct QueueState {
+    /// Pieces of files that are cut; they go first.
+    pieces: VecDeque<Job>,
+    files: VecDeque<Arc<FileTask>>,
+    tables: BTreeMap<TableName, TableState>,
+    /// Tables with a file in work, at most `table_limit`.
+    table_limit: usize,
+    in_work: usize,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job; waits while others may still add some. `None`: all is done.
+    async fn next(&self) -> Option<Job> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let mut state = self.lock();
+                if let Some(job) = state.take() {
+                    state.in_work += 1;
+                    return Some(job);
+                }
+                if state.in_work == 0 && state.files.is_empty() {
+                    return None;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    fn finished(&self) {
+        self.lock().in_work -= 1;
+        self.changed.notify_waiters();
+    }
+
+    fn add_pieces(&self, jobs: Vec<Job>) {
+        self.lock().pieces.extend(jobs);
+        self.changed.notify_waiters();
+    }
+}
+
+impl QueueState {
+    fn take(&mut self) -> Option<Job> {
+        if let Some(piece) = self.pieces.pop_front() {
+            return Some(piece);
+        }
+        let active =
+            self.tables.values().filter(|table| table.begun.is_some() && table.files_left > 0).count();
+        let may_begin = |tables: &BTreeMap<TableName, TableState>, task: &FileTask| {
+            active < self.table_limit
+                || tables.get(&task.table.name).is_some_and(|table| table.begun.is_some())
+        };
+        let index = self.files.iter().position(|task| may_begin(&self.tables, task))?;
+        let task = self.files.remove(index)?;
+        if let Some(table) = self.tables.get_mut(&task.table.name)
+            && table.begun.is_none()
+        {
+            table.begun = Some(Instant::now());
+            info!(table = %task.table.name, "restore table start");
+        }
+        Some(Job::File(task))
+    }
+}
+
+/// Loads all files. `conn` is used by the first worker.
+///
+/// # Errors
+/// The first failure; it stops all workers, and what they have committed stays.
+pub async fn run(
+    shared: Arc<Shared>,
+    files: Vec<Arc<FileTask>>,
+    workers: usize,
+    table_limit: usize,
+    conn: Option<Conn>,
+) -> Result<()> {
+    let mut tables: BTreeMap<TableName, TableState> = BTreeMap::new();
+    for task in &files {
+        let table =
+            tables.entry(task.table.name.clone()).or_insert(TableState { files_left: 0, begun: None });
+        table.files_left += 1;
+    }
+    let queue = Arc::new(Queue {
+        state: Mutex::new(QueueState {
+            pieces: VecDeque::new(),
+            files: files.into(),
+            tables,
+            table_limit: table_limit.max(1),
+            in_work: 0,
+        }),
+        changed: Notify::new(),
+    });
+    let mut running = tokio::task::JoinSet::new();
+    let mut first_conn = conn;
+    for _ in 0..workers.max(1) {
+        let worker = Worker::new(Arc::clone(&shared), first_conn.take());
+        running.spawn(work(Arc::clone(&shared), Arc::clone(&queue), worker));
+    }
+    let mut failure: Option<Error> = None;
+    while let Some(ended) = running.join_next().await {
+        let ended =
+            ended.unwrap_or_else(|panic| Err(fail(codes::UNKNOWN, format!("a worker died: {panic}"))));
+        if let Err(error) = ended {
+            shared.token.cancel();
+            queue.changed.notify_waiters();
+            // What stops the others is only the first one's echo.
+            let echo = matches!(error, Error::Canceled);
+            if failure.is_none() || (!echo && matches!(failure, Some(Error::Canceled))) {
+                failure = Some(error);
+            }
+        }
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+async fn work(shared: Arc<Shared>, queue: Arc<Queue>, mut worker: Worker) -> Result<()> {
+    loop {
+        let job = tokio::select! {
+            job = queue.next() => job,
+            () = shared.token.cancelled() => return Err(Error::Canceled),
+        };
+        let Some(job) = job else { return Ok(()) };
+        let result = match job {
+            Job::File(task) => begin_file(&shared, &queue, &mut worker, &task).await,
+            Job::Piece(file, piece, look) => {
+                load_piece(&shared, &queue, &mut worker, &file, piece, look).await
+            }
+        };
+        // On failure the job stays in work: nobody may take it for done.
+        result?;
+        queue.finished();
+    }
+}
+
+/// Opens a file, finds its pieces, and puts those that are not done into the queue.
+async fn begin_file(
+    shared: &Arc<Shared>,
+    queue: &Queue,
+    worker: &mut Worker,
+    task: &Arc<FileTask>,
+) -> Result<()> {
+    info!(table = %task.table.name, path = task.path(), "restore file start");
+    let opened = {
+        let (shared, task) = (Arc::clone(shared), Arc::clone(task));
+        blocking(move || open_file(&shared, &task)).await?
+    };
+    let file = Arc::new(opened);
+    let mut known = crate::ledger::FileState::default();
+    if task.resumed {
+        known = worker.state(task.id).await?;
+    }
+    let pieces = match (known.pieces.is_empty(), shared.is_cut(task)) {
+        (false, _) => std::mem::take(&mut known.pieces),
+        (true, true) => cut_file(shared, worker, &file).await?,
+        // It was written down together with the file.
+        (true, false) => vec![single_piece(task)],
+    };
+    file::check_pieces(task, &pieces)?;
+    if !known.done.is_empty() {
+        if task.touched {
+            let (file, done) = (Arc::clone(&file), known.done.clone());
+            blocking(move || file::verify(&file.task, &file.reader, &done)).await?;
+        }
+        let bytes = known.done.iter().map(|done| done.end - done.begin).sum();
+        let rows = known.done.iter().map(|done| done.rows).sum();
+        shared.counters.had(if task.is_plain() { bytes } else { 0 }, rows);
+    }
+    let mut left = Vec::new();
+    for piece in pieces {
+        if file::resume_at(task, &piece, &known.done)?.is_some() {
+            left.push(piece);
+        }
+    }
+    file.left.store(left.len(), std::sync::atomic::Ordering::Release);
+    if left.is_empty() {
+        file_done(shared, queue, &file);
+        return Ok(());
+    }
+    let look = task.resumed;
+    queue.add_pieces(left.into_iter().map(|piece| Job::Piece(Arc::clone(&file), piece, look)).collect());
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(action: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(action)
+        .await
+        .unwrap_or_else(|panic| Err(fail(codes::UNKNOWN, format!("a reader thread died: {panic}"))))
+}
+
+fn open_file(shared: &Shared, task: &Arc<FileTask>) -> Result<OpenFile> {
+    let reader = file::open(&*shared.storage, task.path())?;
+    // The prologue decides about the mode; it is itself read in the plain one.
+    let prologue = file::prologue(task, &reader, sql::SqlMode::default(), shared.limits.packet_limit)?;
+    let mode = shared.target.sql_mode(&prologue);
+    let session = shared.target.file_statements(&prologue, task.zone.as_deref());
+    let (task, left) = (Arc::clone(task), AtomicUsize::new(0));
+    Ok(OpenFile { task, reader, prologue, mode, session, left, begun: Instant::now() })
+}
+
+/// Cuts a file and commits the cuts, or takes those of another process that was quicker.
+async fn cut_file(shared: &Arc<Shared>, worker: &mut Worker, file: &Arc<OpenFile>) -> Result<Vec<Piece>> {
+    let pieces = {
+        let (shared, file) = (Arc::clone(shared), Arc::clone(file));
+        let limit = shared.limits.packet_limit;
+        blocking(move || file::cut(&file.task, &file.reader, file.mode, limit, shared.piece_bytes)).await?
+    };
+    worker.write_cuts(file.task.id, pieces).await
+}
+
+async fn load_piece(
+    shared: &Arc<Shared>,
+    queue: &Queue,
+    worker: &mut Worker,
+    file: &Arc<OpenFile>,
+    piece: Piece,
+    look: bool,
+) -> Result<()> {
+    worker.load(file, piece, look).await?;
+    if worker::piece_done(file) {
+        file_done(shared, queue, file);
+    }
+    Ok(())
+}
+
+fn file_done(shared: &Shared, queue: &Queue, file: &OpenFile) {
+    let task = &file.task;
+    if !task.is_plain() {
+        shared.counters.add(task.file.size, 0);
+    }
+    shared.counters.file_done();
+    let took = common::duration::GoDuration::from(file.begun.elapsed());
+    info!(table = %task.table.name, path = task.path(), takeTime = %took, "restore file completed");
+    let mut state = queue.lock();
+    let Some(table) = state.tables.get_mut(&task.table.name) else { return };
+    table.files_left -= 1;
+    if table.files_left == 0 {
+        shared.counters.table_done();
+        let took = common::duration::GoDuration::from(table.begun.map(|at| at.elapsed()).unwrap_or_default());
+        info!(table = %task.table.name, takeTime = %took, "restore table completed");
+    }
+}

@@ -1,0 +1,581 @@
+//! One connection that loads pieces: each batch a transaction, with its ledger row first.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use common::error::lightning_codes as codes;
+use common::retry::{Backoff, RetryError, retry};
+use futures::future::BoxFuture;
+use mysql::{Conn, ErrorClass, Outcome};
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::Shared;
+use super::batch::{Batch, Packer, ShapeMaker, Start, Statement};
+use super::file::{OpenFile, resume_at};
+use super::shape::{Frame, Shape};
+use crate::config::OnDuplicate;
+use crate::error::{Context, Error, Result, fail};
+use crate::ledger::{Done, FileState, Piece};
+use crate::source::rows::{FileReader, Part};
+
+/// How often warnings of the server are spelled out in the log; all are counted.
+const SPELLED_WARNINGS: u64 = 10;
+
+/// A worker.
+pub struct Worker {
+    shared: Arc<Shared>,
+    conn: Option<Conn>,
+    /// The session statements that are in force on `conn`.
+    session: Vec<String>,
+}
+
+/// What became of a batch.
+enum Fate {
+    /// Its rows are in.
+    In,
+    /// Another process has committed other batches of this piece: begin again behind them.
+    Elsewhere,
+}
+
+/// Why a transaction was not done.
+enum Trouble {
+    /// The ledger has a row for its begin.
+    Taken,
+    /// The task's row is gone.
+    Ended,
+    /// The server's error, and the statement it is about.
+    Server { error: mysql::Error, statement: Option<usize>, at_commit: bool },
+    /// Something that no further try changes.
+    Final(Error),
+}
+
+impl From<mysql::Error> for Trouble {
+    fn from(error: mysql::Error) -> Self {
+        Trouble::Server { error, statement: None, at_commit: false }
+    }
+}
+
+impl Worker {
+    /// A worker that connects when it has something to do, or goes on with `conn`.
+    pub fn new(shared: Arc<Shared>, conn: Option<Conn>) -> Self {
+        Self { shared, conn, session: Vec::new() }
+    }
+
+    /// The connection; a new one after a loss, for as long as a restart of the server may take.
+    ///
+    /// # Errors
+    /// The login is refused, the time is up, the run is cancelled.
+    pub async fn conn(&mut self) -> Result<&mut Conn> {
+        if self.conn.as_ref().is_none_or(Conn::is_broken) {
+            if let Some(broken) = self.conn.take() {
+                broken.close().await;
+            }
+            self.session.clear();
+            let target = &self.shared.target;
+            let connected = retry(
+                "connect to the target",
+                &Backoff::PATIENT,
+                &self.shared.token,
+                |error: &mysql::Error| !error.class().is_transient(),
+                || target.another(),
+            )
+            .await;
+            self.conn = Some(connected.map_err(|error| match error {
+                RetryError::Cancelled => Error::Canceled,
+                other => Error::Failed(codes::DB_CONNECT.wrap("connect to the target", other)),
+            })?);
+        }
+        self.conn.as_mut().ok_or_else(|| fail(codes::DB_CONNECT, "no connection to the target"))
+    }
+
+    /// Runs something on the connection until it succeeds, with a new connection after each loss.
+    ///
+    /// # Errors
+    /// The first error that time does not cure; `what` says what was tried.
+    pub async fn patiently<T>(
+        &mut self,
+        what: &'static str,
+        mut action: impl for<'c> FnMut(&'c mut Conn) -> BoxFuture<'c, mysql::Result<T>> + Send,
+    ) -> Result<T> {
+        let mut patience = Patience::new();
+        loop {
+            match action(self.conn().await?).await {
+                Ok(value) => return Ok(value),
+                Err(error) if error.class().is_transient() => {
+                    patience.wait(&self.shared, what, &error).await?
+                }
+                Err(error) => return Err(Error::Failed(codes::READ_CHECKPOINT.wrap(what, error))),
+            }
+        }
+    }
+
+    /// Loads a piece from where its committed batches end.
+    ///
+    /// # Errors
+    /// What no retry cures, with table, file and byte.
+    pub async fn load(&mut self, file: &Arc<OpenFile>, piece: Piece, mut look: bool) -> Result<()> {
+        loop {
+            let at = if look {
+                let done = self.committed(file).await?;
+                resume_at(&file.task, &piece, &done)?
+            } else {
+                Some((piece.begin, piece.head_at))
+            };
+            let Some(at) = at else { return Ok(()) };
+            if self.load_from(file, piece, at).await? {
+                return Ok(());
+            }
+            look = true;
+        }
+    }
+
+    /// What the ledger knows of a file.
+    ///
+    /// # Errors
+    /// As [`patiently`](Self::patiently).
+    pub async fn state(&mut self, file: u64) -> Result<FileState> {
+        let ledger = self.shared.ledger.clone();
+        self.patiently("read the ledger", move |conn| {
+            let ledger = ledger.clone();
+            Box::pin(async move { ledger.state(conn, file).await })
+        })
+        .await
+    }
+
+    /// Commits the cuts of a file, or takes those of another process that was quicker.
+    ///
+    /// # Errors
+    /// As [`patiently`](Self::patiently).
+    pub async fn write_cuts(&mut self, file: u64, pieces: Vec<Piece>) -> Result<Vec<Piece>> {
+        let shared = Arc::new((self.shared.ledger.clone(), pieces));
+        self.patiently("write the cuts of a file", move |conn| {
+            let shared = Arc::clone(&shared);
+            Box::pin(async move {
+                let (ledger, pieces) = &*shared;
+                match ledger.add_cuts(conn, file, pieces).await {
+                    Err(error) if error.class() == ErrorClass::Duplicate => {
+                        ledger.state(conn, file).await.map(|state| state.pieces)
+                    }
+                    other => other.map(|()| pieces.clone()),
+                }
+            })
+        })
+        .await
+    }
+
+    async fn committed(&mut self, file: &Arc<OpenFile>) -> Result<Vec<Done>> {
+        Ok(self.state(file.task.id).await?.done)
+    }
+
+    /// `false`: other batches turned up in the piece.
+    async fn load_from(
+        &mut self,
+        file: &Arc<OpenFile>,
+        piece: Piece,
+        at: (u64, Option<u64>),
+    ) -> Result<bool> {
+        let (sender, mut batches) = mpsc::channel(1);
+        let packer = {
+            let (shared, file) = (Arc::clone(&self.shared), Arc::clone(file));
+            tokio::task::spawn_blocking(move || pack(&shared, &file, piece, at, &sender))
+        };
+        let mut outcome = Ok(true);
+        while let Some(batch) = batches.recv().await {
+            if self.shared.token.is_cancelled() {
+                outcome = Err(Error::Canceled);
+                break;
+            }
+            match self.bring_in(file, &batch).await {
+                Ok(Fate::In) => {
+                    let bytes = if file.task.is_plain() { batch.done.end - batch.done.begin } else { 0 };
+                    self.shared.counters.add(bytes, batch.done.rows);
+                }
+                Ok(Fate::Elsewhere) => outcome = Ok(false),
+                Err(error) => outcome = Err(error),
+            }
+            if !matches!(outcome, Ok(true)) {
+                break;
+            }
+        }
+        // A packer that is blocked on the channel ends with it.
+        drop(batches);
+        let packed =
+            packer.await.map_err(|panic| fail(codes::UNKNOWN, format!("the reader thread died: {panic}")))?;
+        match outcome {
+            Ok(true) => packed.map(|()| true),
+            other => other,
+        }
+    }
+
+    /// Commits a batch, whatever it takes.
+    async fn bring_in(&mut self, file: &Arc<OpenFile>, batch: &Batch) -> Result<Fate> {
+        let mut patience = Patience::new();
+        loop {
+            let trouble = match self.transaction(file, batch).await {
+                Ok(()) => return Ok(Fate::In),
+                Err(trouble) => trouble,
+            };
+            match trouble {
+                Trouble::Taken => {
+                    info!(
+                        file = file.task.path(),
+                        begin = batch.done.begin,
+                        "the batch is in the target already"
+                    );
+                    return self.compare(file, batch).await?.ok_or_else(|| {
+                        fail(
+                            codes::READ_CHECKPOINT,
+                            format!(
+                                "the ledger refuses batch {} of file '{}' as a duplicate, but does not show it: read_only replica or a \
+                                 ledger changed by hand",
+                                batch.done.begin,
+                                file.task.path()
+                            ),
+                        )
+                    });
+                }
+                Trouble::Ended => {
+                    return Err(fail(
+                        codes::INVALID_CHECKPOINT,
+                        format!(
+                            "task {} has been ended or removed by another process; this one stops. All its committed rows are in the target",
+                            self.shared.ledger.task()
+                        ),
+                    ));
+                }
+                Trouble::Final(error) => return Err(error),
+                Trouble::Server { error, statement, at_commit } => {
+                    if !error.class().is_transient() && !at_commit {
+                        return Err(self.explain(file, batch, statement, &error));
+                    }
+                    patience.wait(&self.shared, "load a batch", &error).await?;
+                    // The answer to a COMMIT may have been lost, or the COMMIT itself: only the ledger knows.
+                    if (at_commit || error.is_connection_gone())
+                        && let Some(outcome) = self.compare(file, batch).await?
+                    {
+                        return Ok(outcome);
+                    }
+                    if at_commit && !error.class().is_transient() {
+                        return Err(self.explain(file, batch, statement, &error));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks a batch up in the ledger.
+    async fn compare(&mut self, file: &Arc<OpenFile>, batch: &Batch) -> Result<Option<Fate>> {
+        let done = self.committed(file).await?;
+        let found = done.iter().find(|done| done.begin == batch.done.begin);
+        Ok(found.map(|done| if done.end == batch.done.end { Fate::In } else { Fate::Elsewhere }))
+    }
+
+    async fn transaction(&mut self, file: &Arc<OpenFile>, batch: &Batch) -> std::result::Result<(), Trouble> {
+        self.prepare(file).await?;
+        let shared = Arc::clone(&self.shared);
+        let conn = self.conn().await.map_err(Trouble::Final)?;
+        let mut conflicts = 0;
+        let result = send(&shared, conn, file, batch, &mut conflicts).await;
+        if result.is_err() {
+            shared.counters.take_back_conflicts(conflicts);
+            if !conn.is_broken()
+                && let Err(error) = conn.exec("ROLLBACK").await
+            {
+                info!(%error, "the rollback failed, the connection is given up");
+                self.conn = None;
+            }
+        }
+        result
+    }
+
+    /// Sets the session up for the file, if it is not.
+    async fn prepare(&mut self, file: &Arc<OpenFile>) -> std::result::Result<(), Trouble> {
+        self.conn().await.map_err(Trouble::Final)?;
+        if self.session == file.session {
+            return Ok(());
+        }
+        self.session.clear();
+        for statement in &file.session {
+            let conn = self.conn().await.map_err(Trouble::Final)?;
+            if let Err(error) = conn.exec(statement).await {
+                if error.class().is_transient() {
+                    return Err(error.into());
+                }
+                let text = format!("file '{}' needs a session with `{statement}`", file.task.path());
+                return Err(Trouble::Final(Error::Failed(codes::DB_CONNECT.wrap(text, error))));
+            }
+        }
+        self.session.clone_from(&file.session);
+        Ok(())
+    }
+
+    fn explain(
+        &self,
+        file: &Arc<OpenFile>,
+        batch: &Batch,
+        statement: Option<usize>,
+        error: &mysql::Error,
+    ) -> Error {
+        let table = &file.task.table.name;
+        let place = statement.and_then(|number| batch.statements.get(number)).map_or_else(
+            || format!("bytes {} to {}", batch.done.begin, batch.done.end),
+            |statement| place(file, statement, error),
+        );
+        let advice = match error.class() {
+            ErrorClass::Duplicate => {
+                "; rows of two sources, or of the dump and the table, have the same key: `rlightning check` finds them, \
+                 `conflict.strategy` replace or ignore decides between them"
+            }
+            ErrorClass::DataTooLong | ErrorClass::OutOfRange | ErrorClass::BadValue => {
+                "; change the column in the target so that the value fits"
+            }
+            ErrorClass::DiskFull => "; make room on the target's disk",
+            ErrorClass::ReadOnly => "; the target takes no writes: is it a replica?",
+            _ => "",
+        };
+        let server = if self.shared.redact {
+            format!("Error {} (text hidden by redact-info-log)", error.code().unwrap_or(0))
+        } else {
+            match error.code() {
+                Some(code) => format!("Error {code}: {}", error.message()),
+                None => error.message(),
+            }
+        };
+        fail(
+            codes::RESTORE_TABLE,
+            format!(
+                "restore table {table} failed: file '{}', {place}: {server}{advice}. The batch was rolled back; the next run goes on \
+                 with it",
+                file.task.path()
+            ),
+        )
+    }
+}
+
+/// Sends a batch as one transaction. Conflicts counted on the way are added to `conflicts`.
+async fn send(
+    shared: &Shared,
+    conn: &mut Conn,
+    file: &Arc<OpenFile>,
+    batch: &Batch,
+    conflicts: &mut u64,
+) -> std::result::Result<(), Trouble> {
+    conn.exec("START TRANSACTION").await?;
+    let ledger = shared.ledger.batch_statement(file.task.id, &batch.done);
+    match conn.exec(&ledger).await {
+        Ok(outcome) if outcome.affected == 1 => {}
+        Ok(_) => return Err(Trouble::Ended),
+        Err(error) if error.class() == ErrorClass::Duplicate => return Err(Trouble::Taken),
+        Err(error) => return Err(error.into()),
+    }
+    common::failpoint::hit("batch-ledger-row-written");
+    for (number, statement) in batch.statements.iter().enumerate() {
+        let outcome = conn.exec(&statement.sql).await.map_err(|error| Trouble::Server {
+            error,
+            statement: Some(number),
+            at_commit: false,
+        })?;
+        check_outcome(shared, conn, file, statement, &outcome, conflicts).await?;
+    }
+    common::failpoint::hit("batch-before-commit");
+    conn.exec("COMMIT").await.map_err(|error| Trouble::Server { error, statement: None, at_commit: true })?;
+    common::failpoint::hit("batch-after-commit");
+    Ok(())
+}
+
+/// Compares what the server did with what was sent.
+async fn check_outcome(
+    shared: &Shared,
+    conn: &mut Conn,
+    file: &Arc<OpenFile>,
+    statement: &Statement,
+    outcome: &Outcome,
+    conflicts: &mut u64,
+) -> std::result::Result<(), Trouble> {
+    let (sent, affected) = (statement.rows, outcome.affected);
+    let met = match shared.on_duplicate {
+        OnDuplicate::Error if affected == sent => 0,
+        OnDuplicate::Error => {
+            return Err(Trouble::Final(fail(
+                codes::RESTORE_TABLE,
+                format!(
+                    "restore table {} failed: file '{}', bytes {} to {}: the target took {affected} of {sent} rows without an error",
+                    file.task.table.name,
+                    file.task.path(),
+                    statement.at,
+                    statement.end
+                ),
+            )));
+        }
+        OnDuplicate::Replace | OnDuplicate::Ignore => sent.abs_diff(affected),
+    };
+    if met > 0 {
+        *conflicts += met;
+        let all = shared.counters.add_conflicts(met);
+        if all > shared.conflict_threshold {
+            return Err(Trouble::Final(fail(
+                codes::RESTORE_TABLE,
+                format!(
+                    "restore table {} failed: file '{}', bytes {} to {}: The number of conflict errors exceeds the threshold configured by \
+                     `conflict.threshold`: '{}'",
+                    file.task.table.name,
+                    file.task.path(),
+                    statement.at,
+                    statement.end,
+                    shared.conflict_threshold
+                ),
+            )));
+        }
+    }
+    if outcome.warnings > 0 {
+        let all = shared.counters.add_warnings(u64::from(outcome.warnings));
+        if all <= SPELLED_WARNINGS {
+            let first = conn.query("SHOW WARNINGS LIMIT 1").await?;
+            let text = first.first().and_then(|row| row.str("Message").ok().flatten()).unwrap_or_default();
+            let text = if shared.redact { "hidden by redact-info-log".to_owned() } else { text };
+            warn!(
+                table = %file.task.table.name,
+                file = file.task.path(),
+                begin = statement.at,
+                end = statement.end,
+                count = outcome.warnings,
+                first = text,
+                "the target warned about rows"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Where in the file an error is, as exactly as the server tells.
+fn place(file: &OpenFile, statement: &Statement, error: &mysql::Error) -> String {
+    let message = error.message();
+    let number = message.rsplit_once("at row ").and_then(|(_, rest)| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<u64>().ok()
+    });
+    match number.and_then(|number| statement.offset_of_row(number, file.mode)) {
+        Some(at) => format!("row at byte {at}"),
+        None => format!("bytes {} to {}", statement.at, statement.end),
+    }
+}
+
+/// Reads a piece and hands its batches on; ends early when nobody takes them.
+fn pack(
+    shared: &Shared,
+    file: &Arc<OpenFile>,
+    piece: Piece,
+    (begin, head_at): (u64, Option<u64>),
+    batches: &mpsc::Sender<Batch>,
+) -> Result<()> {
+    let task = &file.task;
+    let doing = || format!("file '{}'", task.path());
+    let limit = shared.limits.packet_limit;
+    let compression = task.file.compression;
+    let reader = || Arc::clone(&file.reader);
+    let head = head_at
+        .map(|at| {
+            FileReader::head(reader(), compression, file.mode, at, limit)
+                .context(codes::CHECK_DATA_SOURCE, doing)?
+                .ok_or_else(|| {
+                    fail(
+                        codes::INVALID_CHECKPOINT,
+                        format!(
+                            "file '{}': the ledger says that an INSERT begins at byte {at}, but none does",
+                            task.path()
+                        ),
+                    )
+                })
+        })
+        .transpose()?;
+    let known_end = piece.end != u64::MAX;
+    let last = !known_end || piece.end == task.file.size;
+    let part = Part { begin, head_at, end: known_end.then_some(piece.end), last };
+    let opened = FileReader::open(reader(), compression, file.mode, part, limit)
+        .context(codes::CHECK_DATA_SOURCE, doing)?;
+    let start = Start { begin, end: piece.end, head };
+    let mut packer = Packer::new(
+        opened,
+        task.path().into(),
+        file.prologue.clone(),
+        file.mode,
+        shared.limits,
+        shape_maker(shared, file),
+        &start,
+    )?;
+    while let Some(batch) = packer.next_batch()? {
+        if batches.blocking_send(batch).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Makes shapes for the heads of a file and checks each column list once.
+fn shape_maker(shared: &Shared, file: &Arc<OpenFile>) -> Arc<ShapeMaker> {
+    let (file, on_duplicate) = (Arc::clone(file), shared.on_duplicate);
+    Arc::new(move |head| {
+        let task = &file.task;
+        let frame = Frame { table: &task.table, on_duplicate };
+        let shape = Shape::new(
+            &frame,
+            &task.file,
+            head.columns.as_deref(),
+            task.columns.as_ref().map(|names| names.as_slice()),
+        )?;
+        if let Some(listed) = &head.columns {
+            let found = crate::target::columns::complaints(&task.table, listed, None, &task.file.ignored);
+            if let Some(first) = found.first() {
+                return Err(fail(
+                    codes::UNKNOWN_COLUMNS,
+                    format!("table {}, file '{}': {first}", task.table.name, task.path()),
+                ));
+            }
+        }
+        Ok(shape)
+    })
+}
+
+/// Waits between tries of one piece of work, and gives up at last.
+struct Patience {
+    begun: Instant,
+    tries: u32,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { begun: Instant::now(), tries: 0 }
+    }
+
+    async fn wait(&mut self, shared: &Shared, what: &str, error: &mysql::Error) -> Result<()> {
+        self.tries += 1;
+        let backoff = &Backoff::PATIENT;
+        if self.begun.elapsed() >= backoff.total {
+            return Err(fail(
+                codes::RESTORE_TABLE,
+                format!(
+                    "{what}: gave up after {} tries in {} s: {error}. What is committed stays, run again to go on",
+                    self.tries,
+                    self.begun.elapsed().as_secs()
+                ),
+            ));
+        }
+        let wait = backoff.wait_jittered(self.tries);
+        if self.tries >= backoff.warn_from {
+            warn!(what, tries = self.tries, ?wait, %error, "failed, will try again");
+        } else {
+            info!(what, tries = self.tries, ?wait, %error, "failed, will try again");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            () = shared.token.cancelled() => Err(Error::Canceled),
+        }
+    }
+}
+
+/// Notes that a piece of the file is done; `true` if it was the last.
+pub fn piece_done(file: &OpenFile) -> bool {
+    file.left.fetch_sub(1, Ordering::AcqRel) == 1
+}

@@ -1,0 +1,363 @@
+//! The record of what is imported, in the target itself, so that a batch and its record are one transaction.
+//!
+//! # Tables, in the schema `task-info-schema-name`
+//! * `rlightning_task`: a task with its name (source and routes), settings that must not change, and format version;
+//! * `rlightning_table`: the identity of each target table when the task first came to it;
+//! * `rlightning_file`: each data file with size, time and a hash of its ends;
+//! * `rlightning_ledger`: insert-only rows `(task, file, kind, begin; end, rows, checksum, head)`. Kind 0 is a cut: the piece
+//!   `begin..end` of a file. Kind 1 is a batch: the bytes `begin..end` are in the target.
+//!
+//! # Invariants
+//! 1. The cuts of a file are committed, all at once, before its first batch, and are never changed.
+//! 2. A batch lies in one piece. In each piece batches follow one another without gaps from its begin on.
+//! 3. A process has at most one open transaction per piece. It begins with the insert of the batch's ledger row, at the end of the
+//!    last committed batch. So whoever else works on the piece, a dead run whose COMMIT is still on its way included, inserts the
+//!    same key: the second one waits, and then gets a duplicate, which proves that the batch is in.
+//! 4. The insert reads the task's row under a shared lock and inserts nothing unless it says `running`; the end of the task locks it
+//!    first. So no batch of a forgotten process gets in after the task has ended.
+//! 5. Offsets count unpacked bytes. A batch ends behind a row; `head` is the offset of the INSERT that the row belongs to.
+
+mod sql;
+mod task;
+
+use std::collections::HashMap;
+
+use common::error::lightning_codes as codes;
+use common::ident::TableName;
+use mysql::{Conn, ErrorClass, Flavor, Row};
+
+use crate::error::{Context, Result, fail};
+
+pub use sql::SCHEMA_TABLES;
+pub use task::{
+    Found, Settings, TaskName, TaskSummary, accept_table, exists, known_tables, list, peek, remove,
+    remove_table,
+};
+
+/// Version of the tables; a newer one is refused.
+pub const FORMAT: u32 = 1;
+
+/// The part of a file that is loaded in sequence over one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// First byte.
+    pub begin: u64,
+    /// One past the last byte; `u64::MAX`: to the end of a packed file, whose length is not known.
+    pub end: u64,
+    /// `begin` is inside the statement whose head begins here.
+    pub head_at: Option<u64>,
+}
+
+/// A committed batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Done {
+    /// First byte.
+    pub begin: u64,
+    /// One past the last byte.
+    pub end: u64,
+    /// Rows sent to the target.
+    pub rows: u64,
+    /// CRC-32 of the bytes.
+    pub checksum: u64,
+    /// `end` is inside the statement whose head begins here.
+    pub head_at: Option<u64>,
+}
+
+/// A data file as the task knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRecord {
+    /// Number in the ledger: a hash of the path.
+    pub id: u64,
+    /// Path relative to the source folder.
+    pub path: String,
+    /// Where its rows go.
+    pub target: TableName,
+    /// Bytes on the storage.
+    pub size: u64,
+    /// Last change, nanoseconds since 1970; 0 where the storage does not tell.
+    pub modified: u64,
+    /// Hash of the first and last bytes.
+    pub digest: String,
+}
+
+/// What the ledger knows of a file.
+#[derive(Debug, Clone, Default)]
+pub struct FileState {
+    /// Its pieces in order.
+    pub pieces: Vec<Piece>,
+    /// Committed batches in order.
+    pub done: Vec<Done>,
+}
+
+/// Identity of a target table, see [`crate::target::identity`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableRecord {
+    /// The table.
+    pub table: TableName,
+    /// What tells it from one that was created later under the same name.
+    pub identity: String,
+}
+
+/// The number of a file in the ledger.
+pub fn file_id(path: &str) -> u64 {
+    let hash = blake3::hash(path.as_bytes());
+    hash.as_bytes().first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
+}
+
+/// The ledger of one task.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    schema: String,
+    task: u64,
+    flavor: Flavor,
+}
+
+fn number(row: &Row, column: &str) -> Result<u64> {
+    row.parse::<u64>(column)
+        .and_then(|value| value.ok_or_else(|| mysql::Error::value(format!("column {column} is NULL"))))
+        .context(codes::READ_CHECKPOINT, || "read the ledger".into())
+}
+
+fn text(row: &Row, column: &str) -> Result<String> {
+    row.text(column).context(codes::READ_CHECKPOINT, || "read the ledger".into())
+}
+
+impl Ledger {
+    /// The ledger of a task that is open, see [`task::open`].
+    fn new(schema: &str, task: u64, flavor: Flavor) -> Self {
+        Self { schema: schema.to_owned(), task, flavor }
+    }
+
+    /// Creates schema and tables where they are missing, and finds the task or starts a new one.
+    ///
+    /// # Errors
+    /// A newer format; settings that changed; the server's errors.
+    pub async fn open(
+        conn: &mut Conn,
+        schema: &str,
+        name: &TaskName,
+        settings: &Settings,
+        go_on: bool,
+    ) -> Result<(Ledger, Found)> {
+        sql::create(conn, schema).await?;
+        task::open(conn, schema, name, settings, go_on).await
+    }
+
+    /// The task's number.
+    pub fn task(&self) -> u64 {
+        self.task
+    }
+
+    fn table(&self, name: &str) -> String {
+        sql::table(&self.schema, name)
+    }
+
+    /// The files that the task knows.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn files(&self, conn: &mut Conn) -> Result<HashMap<u64, FileRecord>> {
+        let query = format!(
+            "SELECT file, path, target_schema, target_table, size, modified, digest FROM {} WHERE task_id = {}",
+            self.table("rlightning_file"),
+            self.task
+        );
+        let rows = conn.query(&query).await.context(codes::READ_CHECKPOINT, || "read the ledger".into())?;
+        rows.iter()
+            .map(|row| {
+                let record = FileRecord {
+                    id: number(row, "file")?,
+                    path: text(row, "path")?,
+                    target: TableName::new(text(row, "target_schema")?, text(row, "target_table")?),
+                    size: number(row, "size")?,
+                    modified: number(row, "modified")?,
+                    digest: text(row, "digest")?,
+                };
+                Ok((record.id, record))
+            })
+            .collect()
+    }
+
+    /// Writes down new files, and the single piece of those that are not cut. One transaction per some hundred files.
+    ///
+    /// # Errors
+    /// The server's; a file that another process of this task wrote down meanwhile with other properties.
+    pub async fn add_files(&self, conn: &mut Conn, files: &[(FileRecord, Option<Piece>)]) -> Result<()> {
+        for group in files.chunks(200) {
+            let records =
+                group.iter().map(|(file, _)| sql::file_row(self.task, file)).collect::<Vec<_>>().join(",");
+            let mut statements = vec![format!(
+                "INSERT INTO {} {} VALUES {records}",
+                self.table("rlightning_file"),
+                sql::FILE_COLUMNS
+            )];
+            let cuts: Vec<String> = group
+                .iter()
+                .filter_map(|(file, piece)| piece.map(|piece| sql::cut_row(self.task, file.id, &piece)))
+                .collect();
+            if !cuts.is_empty() {
+                statements.push(self.insert_rows(&cuts));
+            }
+            self.write(conn, &statements).await.map_err(|error| explain_race(error, "files"))?;
+            common::failpoint::hit("ledger-files-committed");
+        }
+        Ok(())
+    }
+
+    /// Commits the cuts of a file.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Duplicate`] when another process has cut it: read them; else the server's.
+    pub async fn add_cuts(&self, conn: &mut Conn, file: u64, pieces: &[Piece]) -> mysql::Result<()> {
+        let mut statements = Vec::new();
+        for group in pieces.chunks(500) {
+            let rows: Vec<String> = group.iter().map(|piece| sql::cut_row(self.task, file, piece)).collect();
+            statements.push(self.insert_rows(&rows));
+        }
+        self.write(conn, &statements).await?;
+        common::failpoint::hit("ledger-cuts-committed");
+        Ok(())
+    }
+
+    fn insert_rows(&self, rows: &[String]) -> String {
+        format!(
+            "INSERT INTO {} {} VALUES {}",
+            self.table("rlightning_ledger"),
+            sql::LEDGER_COLUMNS,
+            rows.join(",")
+        )
+    }
+
+    /// Several statements as one transaction; after an error nothing of them is in, unless the outcome is unknown.
+    async fn write(&self, conn: &mut Conn, statements: &[String]) -> mysql::Result<()> {
+        conn.exec("START TRANSACTION").await?;
+        for statement in statements {
+            if let Err(error) = conn.exec(statement).await {
+                if !error.is_connection_gone() {
+                    conn.exec("ROLLBACK").await?;
+                }
+                return Err(error);
+            }
+        }
+        conn.exec("COMMIT").await?;
+        Ok(())
+    }
+
+    /// Cuts and batches of a file.
+    ///
+    /// # Errors
+    /// The server's; batches that do not follow one another (the ledger was changed by hand).
+    pub async fn state(&self, conn: &mut Conn, file: u64) -> mysql::Result<FileState> {
+        let query = format!(
+            "SELECT kind, begin_at, end_at, row_count, checksum, head_at FROM {} \
+             WHERE task_id = {} AND file = {file} ORDER BY kind, begin_at",
+            self.table("rlightning_ledger"),
+            self.task
+        );
+        let mut state = FileState::default();
+        let null = || mysql::Error::value("a column of the ledger is NULL");
+        for row in conn.query(&query).await?.iter() {
+            let value = |column| row.parse::<u64>(column).and_then(|value| value.ok_or_else(null));
+            let (begin, end) = (value("begin_at")?, value("end_at")?);
+            let head_at = row.parse::<u64>("head_at")?;
+            if value("kind")? == 0 {
+                state.pieces.push(Piece { begin, end, head_at });
+            } else {
+                let (rows, checksum) = (value("row_count")?, value("checksum")?);
+                state.done.push(Done { begin, end, rows, checksum, head_at });
+            }
+        }
+        Ok(state)
+    }
+
+    /// The statement that comes first in a batch's transaction. It changes one row, or none if the task has ended.
+    pub fn batch_statement(&self, file: u64, done: &Done) -> String {
+        // TiDB refuses the locking clause (and does not lock what INSERT … SELECT reads).
+        let lock = if self.flavor == Flavor::TiDb { "" } else { " LOCK IN SHARE MODE" };
+        format!(
+            "INSERT INTO {ledger} {columns} SELECT task_id,{file},1,{begin},{end},{rows},{checksum},{head} FROM {tasks} \
+             WHERE task_id={task} AND state='running'{lock}",
+            ledger = self.table("rlightning_ledger"),
+            columns = sql::LEDGER_COLUMNS,
+            begin = done.begin,
+            end = done.end,
+            rows = done.rows,
+            checksum = done.checksum,
+            head = sql::or_null(done.head_at),
+            tasks = self.table("rlightning_task"),
+            task = self.task,
+        )
+    }
+
+    /// Rows committed so far by target table, for the tables that have any.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn rows_by_table(&self, conn: &mut Conn) -> Result<HashMap<TableName, u64>> {
+        let query = format!(
+            "SELECT f.target_schema, f.target_table, CAST(SUM(l.row_count) AS UNSIGNED) AS row_count FROM {} l JOIN {} f \
+             ON f.task_id = l.task_id AND f.file = l.file WHERE l.task_id = {} AND l.kind = 1 \
+             GROUP BY f.target_schema, f.target_table",
+            self.table("rlightning_ledger"),
+            self.table("rlightning_file"),
+            self.task
+        );
+        let rows = conn.query(&query).await.context(codes::READ_CHECKPOINT, || "read the ledger".into())?;
+        rows.iter()
+            .map(|row| {
+                let table = TableName::new(text(row, "target_schema")?, text(row, "target_table")?);
+                Ok((table, number(row, "row_count")?))
+            })
+            .collect()
+    }
+
+    /// Identities of the target tables that were written down.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn tables(&self, conn: &mut Conn) -> Result<Vec<TableRecord>> {
+        let query = format!(
+            "SELECT target_schema, target_table, identity FROM {} WHERE task_id = {}",
+            self.table("rlightning_table"),
+            self.task
+        );
+        let rows = conn.query(&query).await.context(codes::READ_CHECKPOINT, || "read the ledger".into())?;
+        rows.iter()
+            .map(|row| {
+                Ok(TableRecord {
+                    table: TableName::new(text(row, "target_schema")?, text(row, "target_table")?),
+                    identity: text(row, "identity")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Writes down identities, before the first batch of their tables. A table that is there already keeps the old one.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn add_tables(&self, conn: &mut Conn, tables: &[TableRecord]) -> Result<()> {
+        for group in tables.chunks(200) {
+            let rows =
+                group.iter().map(|record| sql::table_row(self.task, record)).collect::<Vec<_>>().join(",");
+            let statement = format!(
+                "INSERT IGNORE INTO {} (task_id, target_schema, target_table, identity) VALUES {rows}",
+                self.table("rlightning_table")
+            );
+            conn.exec(&statement).await.context(codes::UPDATE_CHECKPOINT, || "write the ledger".into())?;
+        }
+        Ok(())
+    }
+}
+
+fn explain_race(error: mysql::Error, what: &str) -> crate::error::Error {
+    if error.class() == ErrorClass::Duplicate {
+        return fail(
+            codes::UPDATE_CHECKPOINT,
+            format!(
+                "another process has begun this task at the same moment and wrote down its {what}: run again ({error})"
+            ),
+        );
+    }
+    crate::error::Error::Failed(codes::UPDATE_CHECKPOINT.wrap("write the ledger", error))
+}

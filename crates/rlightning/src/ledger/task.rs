@@ -1,0 +1,381 @@
+//! Finding, starting, ending and listing tasks.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use common::error::lightning_codes as codes;
+use common::ident::{TableName, quote_string};
+use mysql::{Conn, ErrorClass};
+
+use super::{FORMAT, Ledger, number, sql, text};
+use crate::config::raw::KeepAfterSuccess;
+use crate::error::{Context, Error, Result, fail};
+
+/// What a task is known by: its source and its routes. The target is where the ledger lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskName {
+    /// Path or URL of the source, for people.
+    pub source: String,
+    /// Hash over source and routes.
+    pub hash: String,
+}
+
+impl TaskName {
+    /// Names the task of a source folder (absolute) and its routes (in a fixed text form).
+    pub fn new(source: &str, routes: &str) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in ["rlightning task 1", source, routes] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        Self { source: source.to_owned(), hash: hasher.finalize().to_hex().to_string() }
+    }
+}
+
+/// Settings that decide which rows get into the target: they must be the same from one run of a task to the next. Keys are the
+/// names that the user knows.
+pub type Settings = BTreeMap<String, String>;
+
+/// What [`Ledger::open`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing: a new task was started.
+    New,
+    /// A task that is not finished.
+    Unfinished,
+    /// A task whose rows are all in and whose last run was stopped before it could forget it.
+    Ended,
+}
+
+/// A task in the ledger, for `rlightning ctl -list`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskSummary {
+    /// Its number.
+    pub task: u64,
+    /// Its source.
+    pub source: String,
+    /// When it began, in the server's time.
+    pub created: String,
+    /// Whether a run of the same source and routes goes on with it.
+    pub current: bool,
+    /// Data files it knows.
+    pub files: u64,
+    /// Committed batches.
+    pub batches: u64,
+    /// Rows in them.
+    pub rows: u64,
+}
+
+pub(super) async fn open(
+    conn: &mut Conn,
+    schema: &str,
+    name: &TaskName,
+    settings: &Settings,
+    go_on: bool,
+) -> Result<(Ledger, Found)> {
+    let flavor = conn.server().flavor;
+    refuse_newer(conn, schema).await?;
+    // Another process may start the same task between the look and the insert: then its task is found by the second look.
+    for _ in 0..3 {
+        if go_on && let Some((task, stored, ended)) = find(conn, schema, name).await? {
+            if !ended {
+                compare(&stored, settings)?;
+            }
+            return Ok((
+                Ledger::new(schema, task, flavor),
+                if ended { Found::Ended } else { Found::Unfinished },
+            ));
+        }
+        match insert(conn, schema, name, settings, go_on).await {
+            Ok(task) => return Ok((Ledger::new(schema, task, flavor), Found::New)),
+            Err(error) if error.class() == ErrorClass::Duplicate => {}
+            Err(error) => {
+                return Err(Error::Failed(codes::INIT_CHECKPOINT.wrap("start a task in the ledger", error)));
+            }
+        }
+    }
+    Err(fail(codes::INIT_CHECKPOINT, "other processes keep starting and ending this task: run one at a time"))
+}
+
+async fn refuse_newer(conn: &mut Conn, schema: &str) -> Result<()> {
+    let query =
+        format!("SELECT COALESCE(MAX(format), 0) AS format FROM {}", sql::table(schema, "rlightning_task"));
+    let row = conn.query_one(&query).await.context(codes::OPEN_CHECKPOINT, || "read the ledger".into())?;
+    let found = row.map(|row| number(&row, "format")).transpose()?.unwrap_or(0);
+    if found > u64::from(FORMAT) {
+        return Err(fail(
+            codes::INVALID_CHECKPOINT,
+            format!(
+                "the ledger in schema `{schema}` has format version {found}, this rlightning knows up to {FORMAT}: use a newer one"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+async fn find(conn: &mut Conn, schema: &str, name: &TaskName) -> Result<Option<(u64, Settings, bool)>> {
+    let query = format!(
+        "SELECT task_id, settings, state FROM {} WHERE name = {} AND epoch = 0",
+        sql::table(schema, "rlightning_task"),
+        quote_string(&name.hash)
+    );
+    let row = conn.query_one(&query).await.context(codes::READ_CHECKPOINT, || "read the ledger".into())?;
+    let Some(row) = row else { return Ok(None) };
+    let settings = serde_json::from_str(&text(&row, "settings")?)
+        .context(codes::INVALID_CHECKPOINT, || "the settings of the task in the ledger are damaged".into())?;
+    Ok(Some((number(&row, "task_id")?, settings, text(&row, "state")? == "ended")))
+}
+
+fn compare(stored: &Settings, now: &Settings) -> Result<()> {
+    for (key, value) in now {
+        let before = stored.get(key).map_or("", String::as_str);
+        if before != value {
+            return Err(fail(
+                codes::INVALID_CHECKPOINT,
+                format!(
+                    "config '{key}' value '{value}' different from checkpoint value '{before}': rows imported so far were read with the \
+                     old one. Set it back, or remove the rows and start anew after `rlightning ctl -checkpoint-remove=all`"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+async fn insert(
+    conn: &mut Conn,
+    schema: &str,
+    name: &TaskName,
+    settings: &Settings,
+    go_on: bool,
+) -> mysql::Result<u64> {
+    let task = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
+    // Without `checkpoint.enable` no later run looks for it.
+    let epoch = if go_on { 0 } else { task };
+    let statement = format!(
+        "INSERT INTO {} (task_id, format, name, epoch, state, source, settings, tool, created) \
+         VALUES ({task}, {FORMAT}, {}, {epoch}, 'running', {}, {}, {}, NOW())",
+        sql::table(schema, "rlightning_task"),
+        quote_string(&name.hash),
+        quote_string(&name.source),
+        quote_string(&serde_json::to_string(settings).unwrap_or_default()),
+        quote_string(concat!("rlightning ", env!("CARGO_PKG_VERSION"))),
+    );
+    conn.exec(&statement).await?;
+    Ok(task)
+}
+
+impl Ledger {
+    /// First half of a good end: no batch can begin any more, and the rows about files and batches are removed (as
+    /// `keep` says). A run that is killed from here on leaves a task that the next run only has to end.
+    ///
+    /// # Errors
+    /// The server's. Doing it again is fine.
+    pub async fn end(&self, conn: &mut Conn, keep: KeepAfterSuccess) -> mysql::Result<()> {
+        common::failpoint::hit("ledger-before-end");
+        if keep != KeepAfterSuccess::Remove {
+            return Ok(());
+        }
+        let tasks = self.table("rlightning_task");
+        // Waits for the shared locks of open batches of other processes.
+        conn.exec(format!("UPDATE {tasks} SET state = 'ended' WHERE task_id = {}", self.task)).await?;
+        common::failpoint::hit("ledger-ended");
+        remove_details(conn, &self.schema, self.task).await
+    }
+
+    /// Second half, and the last thing that a run does: the task is forgotten, so that the next run starts a new one. Whoever is
+    /// killed before it is done has not forgotten anything, whoever comes after it has said that all is well.
+    ///
+    /// # Errors
+    /// The server's. Doing it again is fine.
+    pub async fn forget(&self, conn: &mut Conn, keep: KeepAfterSuccess) -> mysql::Result<()> {
+        common::failpoint::hit("ledger-before-remove");
+        let tasks = self.table("rlightning_task");
+        match keep {
+            KeepAfterSuccess::Origin => {}
+            KeepAfterSuccess::Rename => {
+                let task = self.task;
+                conn.exec(format!("UPDATE {tasks} SET epoch = {task} WHERE task_id = {task}")).await?;
+            }
+            KeepAfterSuccess::Remove => {
+                conn.exec(format!("DELETE FROM {tasks} WHERE task_id = {}", self.task)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn remove_details(conn: &mut Conn, schema: &str, task: u64) -> mysql::Result<()> {
+    for name in ["rlightning_ledger", "rlightning_file", "rlightning_table"] {
+        let table = sql::table(schema, name);
+        // In portions: a large task would fill the undo log, and TiDB limits a transaction.
+        while conn.exec(format!("DELETE FROM {table} WHERE task_id = {task} LIMIT 20000")).await?.affected > 0
+        {
+        }
+    }
+    Ok(())
+}
+
+/// Removes a task with everything that belongs to it, finished or not: `rlightning ctl -checkpoint-remove`.
+///
+/// # Errors
+/// The server's. Doing it again is fine.
+pub async fn remove(conn: &mut Conn, schema: &str, task: u64) -> mysql::Result<()> {
+    let tasks = sql::table(schema, "rlightning_task");
+    conn.exec(format!("UPDATE {tasks} SET state = 'ended' WHERE task_id = {task}")).await?;
+    remove_details(conn, schema, task).await?;
+    conn.exec(format!("DELETE FROM {tasks} WHERE task_id = {task}")).await?;
+    Ok(())
+}
+
+/// Whether there is a ledger.
+///
+/// # Errors
+/// The server's.
+pub async fn exists(conn: &mut Conn, schema: &str) -> Result<bool> {
+    let query = format!(
+        "SELECT COUNT(*) AS found FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = 'rlightning_task'",
+        quote_string(schema)
+    );
+    let row =
+        conn.query_one(&query).await.context(codes::OPEN_CHECKPOINT, || "look for the ledger".into())?;
+    Ok(row.map(|row| number(&row, "found")).transpose()?.unwrap_or(0) > 0)
+}
+
+/// Looks whether a run could go on with the task or start it, without writing anything.
+///
+/// # Errors
+/// As [`Ledger::open`].
+pub async fn peek(
+    conn: &mut Conn,
+    schema: &str,
+    name: &TaskName,
+    settings: &Settings,
+    go_on: bool,
+) -> Result<()> {
+    if !exists(conn, schema).await? {
+        return Ok(());
+    }
+    refuse_newer(conn, schema).await?;
+    match find(conn, schema, name).await? {
+        Some((_, stored, false)) if go_on => compare(&stored, settings),
+        _ => Ok(()),
+    }
+}
+
+/// Forgets what was imported into a table, in all unfinished tasks; returns the number of files. The next run imports them from their
+/// begin.
+///
+/// # Errors
+/// The server's. Doing it again is fine.
+pub async fn remove_table(conn: &mut Conn, schema: &str, table: &TableName) -> mysql::Result<u64> {
+    let files = sql::table(schema, "rlightning_file");
+    let condition = format!(
+        "target_schema = {} AND target_table = {}",
+        quote_string(&table.schema),
+        quote_string(&table.table)
+    );
+    let rows = conn.query(format!("SELECT task_id, file FROM {files} WHERE {condition}")).await?;
+    let ledger = sql::table(schema, "rlightning_ledger");
+    for row in rows.iter() {
+        let (task, file) = (row.text("task_id")?, row.text("file")?);
+        conn.exec(format!("DELETE FROM {ledger} WHERE task_id = {task} AND file = {file}")).await?;
+        // The file last: it is how the rest is found.
+        conn.exec(format!("DELETE FROM {files} WHERE task_id = {task} AND file = {file}")).await?;
+    }
+    conn.exec(format!("DELETE FROM {} WHERE {condition}", sql::table(schema, "rlightning_table"))).await?;
+    Ok(rows.len() as u64)
+}
+
+/// Target tables of all tasks.
+///
+/// # Errors
+/// The server's.
+pub async fn known_tables(conn: &mut Conn, schema: &str) -> Result<Vec<TableName>> {
+    let table = sql::table(schema, "rlightning_table");
+    let rows = conn
+        .query(format!("SELECT DISTINCT target_schema, target_table FROM {table}"))
+        .await
+        .context(codes::READ_CHECKPOINT, || "read the ledger".into())?;
+    rows.iter()
+        .map(|row| Ok(TableName::new(text(row, "target_schema")?, text(row, "target_table")?)))
+        .collect()
+}
+
+/// Takes a table as it is now for the one that was written to. `false`: no task knows it.
+///
+/// # Errors
+/// The server's.
+pub async fn accept_table(
+    conn: &mut Conn,
+    schema: &str,
+    table: &TableName,
+    identity: &str,
+) -> mysql::Result<bool> {
+    let condition = format!(
+        "target_schema = {} AND target_table = {}",
+        quote_string(&table.schema),
+        quote_string(&table.table)
+    );
+    let records = sql::table(schema, "rlightning_table");
+    let known = conn.query_one(format!("SELECT 1 AS one FROM {records} WHERE {condition} LIMIT 1")).await?;
+    conn.exec(format!("UPDATE {records} SET identity = {} WHERE {condition}", quote_string(identity)))
+        .await?;
+    Ok(known.is_some())
+}
+
+/// All tasks, the newest last.
+///
+/// # Errors
+/// The server's; a newer format.
+pub async fn list(conn: &mut Conn, schema: &str) -> Result<Vec<TaskSummary>> {
+    refuse_newer(conn, schema).await?;
+    let query = format!(
+        "SELECT t.task_id, t.source, t.created, t.epoch, \
+         (SELECT COUNT(*) FROM {files} f WHERE f.task_id = t.task_id) AS files, \
+         (SELECT COUNT(*) FROM {ledger} l WHERE l.task_id = t.task_id AND l.kind = 1) AS batches, \
+         (SELECT CAST(COALESCE(SUM(l.row_count), 0) AS UNSIGNED) FROM {ledger} l WHERE l.task_id = t.task_id AND l.kind = 1) AS row_count \
+         FROM {tasks} t ORDER BY t.task_id",
+        files = sql::table(schema, "rlightning_file"),
+        ledger = sql::table(schema, "rlightning_ledger"),
+        tasks = sql::table(schema, "rlightning_task"),
+    );
+    let rows = conn.query(&query).await.context(codes::READ_CHECKPOINT, || "read the ledger".into())?;
+    rows.iter()
+        .map(|row| {
+            Ok(TaskSummary {
+                task: number(row, "task_id")?,
+                source: text(row, "source")?,
+                created: text(row, "created")?,
+                current: number(row, "epoch")? == 0,
+                files: number(row, "files")?,
+                batches: number(row, "batches")?,
+                rows: number(row, "row_count")?,
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_hangs_on_source_and_routes_and_on_nothing_else() {
+        let name = TaskName::new("/a", "[]");
+        assert_eq!(name, TaskName::new("/a", "[]"));
+        assert_ne!(name.hash, TaskName::new("/b", "[]").hash);
+        assert_ne!(name.hash, TaskName::new("/a", "[1]").hash);
+        assert_ne!(TaskName::new("a", "bc").hash, TaskName::new("ab", "c").hash);
+        assert_eq!(name.hash.len(), 64);
+    }
+
+    #[test]
+    fn a_changed_setting_is_named() {
+        let old: Settings = [("conflict.strategy".to_owned(), "error".to_owned())].into();
+        let new: Settings = [("conflict.strategy".to_owned(), "replace".to_owned())].into();
+        compare(&old, &old).unwrap();
+        let error = compare(&old, &new).unwrap_err().to_string();
+        assert!(error.contains("config 'conflict.strategy' value 'replace'"), "{error}");
+    }
+}

@@ -1,0 +1,564 @@
+//! One import from start to end.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use common::duration::GoDuration;
+use common::error::lightning_codes as codes;
+use common::ident::TableName;
+use common::storage::Storage;
+use mysql::Conn;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::{Config, IgnoreScope};
+use crate::error::{Context, Error, Result, fail};
+use crate::import::batch::Limits;
+use crate::import::file::{self, FileTask};
+use crate::import::{Shared, single_piece, worth_cutting};
+use crate::ledger::{self, FileRecord, Found, Ledger, Settings, TableRecord, TaskName};
+use crate::precheck::{self, Check};
+use crate::progress::Counters;
+use crate::schema::{self, Creator, SourceTables};
+use crate::source::{Dump, walk};
+use crate::target::tables::{self, TargetInfo};
+use crate::target::{Target, collation, columns};
+
+/// A transaction holds this many statements' worth of rows: large enough that commits do not count, small enough that a lost one
+/// costs little.
+const STATEMENTS_PER_BATCH: usize = 8;
+/// Bytes of rows that all workers may hold at a time; each holds up to three batches (read, waiting, on its way).
+const MEMORY_BUDGET: usize = 96 << 20;
+/// Bounds of the size of a piece.
+const SMALLEST_PIECE: u64 = 8 << 20;
+/// Rows of a table that are counted when a task goes on, to see that what was committed is still there.
+const PROBED_ROWS: u64 = 1_000_000;
+
+/// What is known before the target is touched: shared with `rlightning check`.
+pub struct Prepared {
+    /// The dump's storage.
+    pub storage: Arc<dyn Storage>,
+    /// Files and tables.
+    pub dump: Dump,
+    /// Structures of source tables, by folder and name.
+    pub sources: SourceTables,
+}
+
+/// A good end, except for the last word: [`Finished::forget`].
+pub struct Finished {
+    conn: Conn,
+    target: Target,
+    ledger: Ledger,
+    keep: crate::config::raw::KeepAfterSuccess,
+    /// Rows in the target.
+    pub rows: u64,
+}
+
+impl Finished {
+    /// Lets go of the task, so that the next run starts a new one. The very last thing of a run.
+    ///
+    /// Never fails: if it cannot, the next run finds a task that is done, and says so.
+    pub async fn forget(mut self) {
+        for _ in 0..5 {
+            match self.ledger.forget(&mut self.conn, self.keep).await {
+                Ok(()) => return,
+                Err(error) if error.class().is_transient() => match self.target.another().await {
+                    Ok(conn) => self.conn = conn,
+                    Err(_) => tokio::time::sleep(std::time::Duration::from_secs(1)).await,
+                },
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Lists the source and reads its schema files.
+///
+/// # Errors
+/// What the storage or the files have.
+pub async fn prepare(config: &Config) -> Result<Prepared> {
+    let storage = common::storage::open(&config.source.dir)
+        .context(codes::INVALID_STORAGE_CONFIG, || "open the source".into())?;
+    info!("load data source start");
+    let begun = Instant::now();
+    let dump = walk::walk(&config.source, &*storage).await?;
+    info!(takeTime = %GoDuration::from(begun.elapsed()), "load data source completed");
+    if dump.tables.is_empty() && dump.views.is_empty() && dump.schemas.is_empty() {
+        return Err(fail(
+            codes::EMPTY_SOURCE_DIR,
+            format!(
+                "no file of '{}' takes part: check `mydumper.filter`, `mydumper.files` and the names of the files",
+                storage.uri()
+            ),
+        ));
+    }
+    let sources = tokio::task::block_in_place(|| {
+        schema::source_tables(&*storage, &dump, &config.source.character_set)
+    })?;
+    Ok(Prepared { storage, dump, sources })
+}
+
+/// Imports everything.
+///
+/// # Errors
+/// The first failure. What is committed stays, and the next run goes on.
+pub async fn import(config: &Config, token: CancellationToken) -> Result<Finished> {
+    let prepared = prepare(config).await?;
+    let (target, mut conn) = Target::connect(config).await?;
+    info!("the whole procedure start");
+    let begun = Instant::now();
+    let result = procedure(config, &prepared, &target, &mut conn, &token).await;
+    let took = GoDuration::from(begun.elapsed());
+    match result {
+        Ok((ledger, rows)) => {
+            info!(takeTime = %took, rows, "the whole procedure completed");
+            Ok(Finished { conn, target, ledger, keep: config.keep_after_success, rows })
+        }
+        Err(error) => {
+            match &error {
+                Error::Canceled => info!(takeTime = %took, "the whole procedure canceled"),
+                Error::Failed(cause) => {
+                    tracing::error!(takeTime = %took, error = %cause, "the whole procedure failed")
+                }
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn procedure(
+    config: &Config,
+    prepared: &Prepared,
+    target: &Target,
+    conn: &mut Conn,
+    token: &CancellationToken,
+) -> Result<(Ledger, u64)> {
+    let Prepared { storage, dump, sources } = prepared;
+    let name = task_name(config, &**storage)?;
+    let settings = settings(config);
+    let targets = check(config, prepared, target, conn, &name, &settings).await?;
+    if token.is_cancelled() {
+        return Err(Error::Canceled);
+    }
+    create_missing(config, prepared, conn, &targets).await?;
+    let wanted: BTreeSet<&TableName> = dump.tables.keys().collect();
+    let targets = tables::load(conn, &wanted).await?;
+    // What was created just now has to pass too.
+    let complaints = final_complaints(config, prepared, target, conn, &targets).await?;
+    if !complaints.is_empty() {
+        return Err(fail(codes::PRE_CHECK_FAILED, complaints.join(";\n")));
+    }
+    let (ledger, found) =
+        Ledger::open(conn, &config.ledger_schema, &name, &settings, config.checkpoint).await?;
+    info!(task = ledger.task(), ?found, schema = %config.ledger_schema, "ledger opened");
+    if found == Found::Ended {
+        info!(
+            "an earlier run of this task had imported everything and was stopped while it ended the task; nothing is left to do"
+        );
+    } else {
+        let rows = load(config, prepared, target, conn, &ledger, found, &targets, sources, token).await?;
+        info!("everything imported, stopping periodic actions");
+        if !config.source.no_schema && !dump.views.is_empty() {
+            creator(config, prepared, conn).await?.views(conn).await?;
+        }
+        end(config, target, conn, &ledger).await?;
+        return Ok((ledger, rows));
+    }
+    end(config, target, conn, &ledger).await?;
+    Ok((ledger, 0))
+}
+
+/// Ends the task; the connection may have been lost while the workers were busy.
+async fn end(config: &Config, target: &Target, conn: &mut Conn, ledger: &Ledger) -> Result<()> {
+    info!("clean checkpoints start");
+    let begun = Instant::now();
+    let backoff = common::retry::Backoff::PATIENT;
+    for tries in 1.. {
+        let error = match ledger.end(conn, config.keep_after_success).await {
+            Ok(()) => break,
+            Err(error) => error,
+        };
+        if !error.class().is_transient() || begun.elapsed() >= backoff.total {
+            return Err(error).context(codes::CLEAN_CHECKPOINT, || {
+                "all rows are in the target, but the task could not be ended: run again to end it".into()
+            });
+        }
+        info!(%error, "the task could not be ended, will try again");
+        tokio::time::sleep(backoff.wait_jittered(tries)).await;
+        if let Ok(fresh) = target.another().await {
+            *conn = fresh;
+        }
+    }
+    info!(takeTime = %GoDuration::from(begun.elapsed()), "clean checkpoints completed");
+    Ok(())
+}
+
+/// The name of the task: the folder as the system knows it, and the routes.
+fn task_name(config: &Config, storage: &dyn Storage) -> Result<TaskName> {
+    let path = storage.local_path(".").or_else(|| Some(storage.uri().into()));
+    let source = path
+        .and_then(|path| std::fs::canonicalize(path).ok())
+        .map_or_else(|| storage.uri().to_owned(), |path| path.display().to_string());
+    let routes = serde_json::to_string(&config.source.routes)
+        .context(codes::INVALID_CONFIG, || "name the task".into())?;
+    Ok(TaskName::new(&source, &routes))
+}
+
+/// Settings that must not change within a task, by the names that the user knows.
+fn settings(config: &Config) -> Settings {
+    let session = &config.session;
+    let variables: Vec<String> =
+        session.variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let ignored: Vec<String> = config
+        .source
+        .ignore_columns
+        .iter()
+        .map(|rule| {
+            let tables = match &rule.tables {
+                IgnoreScope::Table(name) => name.quoted(),
+                IgnoreScope::Filter(filter) => format!("{filter:?}"),
+            };
+            format!("{tables}: {}", rule.columns.join(","))
+        })
+        .collect();
+    [
+        ("conflict.strategy", config.on_duplicate.name().to_owned()),
+        ("tidb.sql-mode", session.sql_mode.clone().unwrap_or_default()),
+        ("tidb.session-vars", variables.join(",")),
+        ("--source-time-zone", session.source_time_zone.clone().unwrap_or_default()),
+        ("mydumper.ignore-columns", ignored.join("; ")),
+        ("mydumper.case-sensitive", config.source.case_sensitive.to_string()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into()
+}
+
+/// All checks that write nothing; the target's tables as they are.
+async fn check(
+    config: &Config,
+    prepared: &Prepared,
+    target: &Target,
+    conn: &mut Conn,
+    name: &TaskName,
+    settings: &Settings,
+) -> Result<BTreeMap<TableName, TargetInfo>> {
+    let Prepared { dump, sources, .. } = prepared;
+    let needs = precheck::needs(config, dump, false);
+    let rights = precheck::missing_rights(conn, &needs).await?;
+    let rights: Vec<String> = rights.iter().map(ToString::to_string).collect();
+    let wanted: BTreeSet<&TableName> = dump.tables.keys().collect();
+    let targets = tables::load(conn, &wanted).await?;
+    let engines = tables::transactional_engines(conn).await?;
+    let mut complaints = Vec::new();
+    // Without rights the tables cannot be seen, and would be taken for missing.
+    if rights.is_empty() {
+        complaints = precheck::tables(
+            dump,
+            &targets,
+            sources,
+            &engines,
+            target.server().flavor,
+            config.source.no_schema,
+        );
+        let creates = !config.source.no_schema && dump.tables.keys().any(|name| !targets.contains_key(name));
+        if creates {
+            let needs = precheck::needs(config, dump, true);
+            let missing = precheck::missing_rights(conn, &needs).await?;
+            complaints.extend(missing.iter().map(ToString::to_string));
+        }
+    }
+    let ledger = match ledger::peek(conn, &config.ledger_schema, name, settings, config.checkpoint).await {
+        Ok(()) => Vec::new(),
+        Err(Error::Failed(error)) => vec![error.message().to_owned()],
+        Err(other) => return Err(other),
+    };
+    let mut checks = vec![
+        precheck::file_sizes(dump),
+        Check::critical("the checkpoints are valid", ledger),
+        Check::critical("Cluster version check passed", Vec::new()),
+        Check::critical("Lightning has the correct storage permission", Vec::new()),
+        Check::critical("the account has the privileges it needs", rights),
+    ];
+    if config.check_requirements {
+        checks.push(Check::critical("the target tables take the rows of the dump", complaints));
+    }
+    precheck::conclude(&checks, config.check_requirements)?;
+    Ok(targets)
+}
+
+async fn creator<'a>(config: &'a Config, prepared: &'a Prepared, conn: &mut Conn) -> Result<Creator<'a>> {
+    Ok(Creator {
+        storage: &*prepared.storage,
+        dump: &prepared.dump,
+        source: &config.source,
+        collations: collation::known(conn).await?,
+    })
+}
+
+async fn create_missing(
+    config: &Config,
+    prepared: &Prepared,
+    conn: &mut Conn,
+    targets: &BTreeMap<TableName, TargetInfo>,
+) -> Result<()> {
+    if config.source.no_schema {
+        return Ok(());
+    }
+    info!("restore all schema start");
+    let begun = Instant::now();
+    let missing: Vec<&TableName> =
+        prepared.dump.tables.keys().filter(|name| !targets.contains_key(*name)).collect();
+    creator(config, prepared, conn).await?.run(conn, &missing).await?;
+    info!(takeTime = %GoDuration::from(begun.elapsed()), "restore all schema completed");
+    Ok(())
+}
+
+/// The checks without which rows could be lost or doubled, whatever `check-requirements` says.
+async fn final_complaints(
+    config: &Config,
+    prepared: &Prepared,
+    target: &Target,
+    conn: &mut Conn,
+    targets: &BTreeMap<TableName, TargetInfo>,
+) -> Result<Vec<String>> {
+    let engines = tables::transactional_engines(conn).await?;
+    let none = SourceTables::new();
+    let sources = if config.check_requirements { &prepared.sources } else { &none };
+    Ok(precheck::tables(&prepared.dump, targets, sources, &engines, target.server().flavor, true))
+}
+
+/// Loads all data files. Returns the rows in the target.
+#[allow(clippy::too_many_arguments, reason = "the one place where all parts of a run meet")]
+async fn load(
+    config: &Config,
+    prepared: &Prepared,
+    target: &Target,
+    conn: &mut Conn,
+    ledger: &Ledger,
+    found: Found,
+    targets: &BTreeMap<TableName, TargetInfo>,
+    sources: &SourceTables,
+    token: &CancellationToken,
+) -> Result<u64> {
+    let dump = &prepared.dump;
+    check_identities(conn, ledger, found, targets, dump, config).await?;
+    let limits = limits(config, target);
+    let piece_bytes = piece_bytes(config, dump);
+    let known = if found == Found::Unfinished { ledger.files(conn).await? } else { HashMap::new() };
+    let tasks = register(prepared, conn, ledger, &known, targets, sources, piece_bytes).await?;
+    warn_of_zones(dump, sources, target);
+    let counters = Arc::new(Counters::new(table_count(&tasks), tasks.len() as u64, dump.size(), config.bars));
+    let shared = Arc::new(Shared {
+        target: target.clone(),
+        ledger: ledger.clone(),
+        storage: Arc::clone(&prepared.storage),
+        counters: Arc::clone(&counters),
+        token: token.child_token(),
+        limits,
+        piece_bytes,
+        on_duplicate: config.on_duplicate,
+        conflict_threshold: config.conflict_threshold,
+        redact: config.redact,
+    });
+    info!("restore all tables data start");
+    let begun = Instant::now();
+    let ticker = CancellationToken::new();
+    let ticking = tokio::spawn({
+        let (counters, interval, ticker) = (Arc::clone(&counters), config.log_progress, ticker.clone());
+        async move { counters.log_every(interval, ticker).await }
+    });
+    let result = crate::import::run(shared, tasks, config.concurrency, config.table_concurrency, None).await;
+    ticker.cancel();
+    // It only waits and prints.
+    let _ = ticking.await;
+    counters.log();
+    counters.finish();
+    result?;
+    if counters.conflicts() > 0 {
+        warn!(strategy = config.on_duplicate.name(), rows = counters.conflicts(), "rows met a duplicate key");
+    }
+    if counters.warnings() > 0 {
+        warn!(count = counters.warnings(), "the target warned about rows");
+    }
+    info!(takeTime = %GoDuration::from(begun.elapsed()), "restore all tables data completed");
+    Ok(counters.rows())
+}
+
+fn table_count(tasks: &[Arc<FileTask>]) -> u64 {
+    tasks.iter().map(|task| &task.table.name).collect::<HashSet<_>>().len() as u64
+}
+
+fn limits(config: &Config, target: &Target) -> Limits {
+    let share = MEMORY_BUDGET / (3 * config.concurrency.max(1));
+    let statement_bytes = target.statement_bytes().min(share.max(64 << 10));
+    Limits {
+        statement_bytes,
+        statement_rows: config.statement_rows,
+        batch_bytes: (STATEMENTS_PER_BATCH * statement_bytes).min(share).max(statement_bytes),
+        packet_limit: target.packet_limit,
+    }
+}
+
+/// Several pieces for each worker, so that all end at about the same time; none smaller than is worth a scan.
+fn piece_bytes(config: &Config, dump: &Dump) -> u64 {
+    let share = dump.size() / (4 * config.concurrency.max(1) as u64);
+    share.max(SMALLEST_PIECE).min(config.largest_piece)
+}
+
+/// A ledger whose tables were dropped, emptied or created anew since tells of rows that are no longer there.
+async fn check_identities(
+    conn: &mut Conn,
+    ledger: &Ledger,
+    found: Found,
+    targets: &BTreeMap<TableName, TargetInfo>,
+    dump: &Dump,
+    config: &Config,
+) -> Result<()> {
+    if found == Found::Unfinished {
+        let identities: HashMap<TableName, String> =
+            ledger.tables(conn).await?.into_iter().map(|record| (record.table, record.identity)).collect();
+        for (table, rows) in ledger.rows_by_table(conn).await? {
+            if rows == 0 {
+                continue;
+            }
+            let gone = |what: String| {
+                Err(fail(
+                    codes::INVALID_CHECKPOINT,
+                    format!(
+                        "the task's ledger says that {rows} rows are in {table}, but {what}: run `rlightning ctl \
+                         -checkpoint-remove='{table}'` to import it anew (empty it first), or `-checkpoint-error-ignore='{table}'` if you \
+                         know that the rows are there"
+                    ),
+                ))
+            };
+            let Some(info) = targets.get(&table) else {
+                return gone("the table is not in the target any more".into());
+            };
+            let now = tables::identity(conn, info).await?;
+            if let Some(before) = identities.get(&table)
+                && kind_of(before) == kind_of(&now)
+                && *before != now
+            {
+                return gone(format!(
+                    "the table was dropped, truncated, altered or created anew since ({before}, now {now})"
+                ));
+            }
+            if !info.keeps_nothing() {
+                // Duplicates and rows of a replaced key are in the ledger but not in the table.
+                let expected = if config.on_duplicate == crate::config::OnDuplicate::Error {
+                    rows.min(PROBED_ROWS)
+                } else {
+                    1
+                };
+                let held = count_up_to(conn, &table, expected).await?;
+                if held < expected {
+                    return gone(format!("the table holds {held}: rows were deleted since"));
+                }
+            }
+        }
+    }
+    let mut records = Vec::new();
+    for (name, table) in &dump.tables {
+        if let (false, Some(info)) = (table.files.is_empty(), targets.get(name)) {
+            records.push(TableRecord { table: name.clone(), identity: tables::identity(conn, info).await? });
+        }
+    }
+    ledger.add_tables(conn, &records).await
+}
+
+fn kind_of(identity: &str) -> &str {
+    identity.split(':').next().unwrap_or(identity)
+}
+
+async fn count_up_to(conn: &mut Conn, table: &TableName, limit: u64) -> Result<u64> {
+    let query = format!("SELECT COUNT(*) AS held FROM (SELECT 1 FROM {table} LIMIT {limit}) q");
+    let row = conn.query_one(&query).await.context(codes::DB_CONNECT, || format!("count rows of {table}"))?;
+    Ok(row.and_then(|row| row.parse("held").ok().flatten()).unwrap_or(0))
+}
+
+/// Compares the files with what an earlier run wrote down, writes down new ones, and lists the work: small tables first, as the real
+/// tool does.
+async fn register(
+    prepared: &Prepared,
+    conn: &mut Conn,
+    ledger: &Ledger,
+    known: &HashMap<u64, FileRecord>,
+    targets: &BTreeMap<TableName, TargetInfo>,
+    sources: &SourceTables,
+    piece_bytes: u64,
+) -> Result<Vec<Arc<FileTask>>> {
+    let dump = &prepared.dump;
+    let mut order: Vec<(&TableName, u64)> =
+        dump.tables.iter().map(|(name, table)| (name, table.size())).collect();
+    order.sort_by_key(|(_, size)| *size);
+    let mut tasks = Vec::new();
+    let mut new = Vec::new();
+    for (name, _) in order {
+        let (Some(table), Some(info)) = (dump.tables.get(name), targets.get(name)) else { continue };
+        let info = Arc::new(info.clone());
+        for data in table.files.iter().filter(|data| data.size > 0) {
+            let now = tokio::task::block_in_place(|| file::record(&*prepared.storage, data, name))?;
+            let before = known.get(&now.id);
+            let touched = before.map(|before| file::compare(before, &now)).transpose()?.unwrap_or(false);
+            let manifest = dump.manifests.get(data.folder());
+            let columns = sources
+                .get(&(data.folder().to_owned(), data.source.clone()))
+                .map(|source| Arc::new(columns::of_source(source)));
+            let task = FileTask {
+                file: data.clone(),
+                id: now.id,
+                table: Arc::clone(&info),
+                columns,
+                zone: manifest
+                    .and_then(|manifest| manifest.dump.session.time_zone_to_set())
+                    .map(str::to_owned),
+                resumed: before.is_some(),
+                touched,
+            };
+            if before.is_none() {
+                let piece = (!worth_cutting(&task, piece_bytes)).then(|| single_piece(&task));
+                new.push((now, piece));
+            }
+            tasks.push(Arc::new(task));
+        }
+    }
+    let present: HashSet<u64> = tasks.iter().map(|task| task.id).collect();
+    if let Some(gone) = file::missing(known, &present) {
+        return Err(fail(
+            codes::INVALID_CHECKPOINT,
+            format!(
+                "file '{}' took part when the task began and is not there any more (or `mydumper.filter` leaves it out now): put it back, or \
+                 empty {}, run `rlightning ctl -checkpoint-remove=all` and import anew",
+                gone.path, gone.target
+            ),
+        ));
+    }
+    ledger.add_files(conn, &new).await?;
+    Ok(tasks)
+}
+
+/// TIMESTAMP texts mean nothing without a zone: what is not known is said.
+fn warn_of_zones(dump: &Dump, sources: &SourceTables, target: &Target) {
+    for (folder, manifest) in &dump.manifests {
+        if let Some(caveat) = manifest.dump.session.time_zone_caveat() {
+            warn!(folder, "{caveat}; `--source-time-zone` sets another");
+        }
+    }
+    let with_timestamps: BTreeSet<&str> = sources
+        .iter()
+        .filter(|(_, table)| table.columns.iter().any(|column| column.kind == sql::ddl::TypeKind::Timestamp))
+        .map(|((folder, _), _)| folder.as_str())
+        .collect();
+    for folder in with_timestamps {
+        let recorded =
+            dump.manifests.get(folder).and_then(|manifest| manifest.dump.session.time_zone_to_set());
+        if target.time_zone(&crate::source::prologue::Prologue::default(), recorded).is_none() {
+            info!(
+                folder,
+                "the dump does not say in which time zone its TIMESTAMPs are; unless its files do, they are read in the target's zone. \
+                 Set `--source-time-zone` if that is wrong"
+            );
+        }
+    }
+}

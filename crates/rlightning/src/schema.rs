@@ -1,0 +1,281 @@
+//! Creates the schemas, tables and views that the target lacks, from the schema files of the dump: their text as it is, only names
+//! changed (and collations that the target does not know).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Read;
+use std::sync::Arc;
+
+use common::error::lightning_codes as codes;
+use common::ident::{TableName, quote, quote_string};
+use common::storage::Storage;
+use mysql::{Conn, ErrorClass};
+use sql::schema::Table;
+use sql::{Kind, SqlMode, classify};
+use tracing::{info, warn};
+
+use crate::config::Source;
+use crate::error::{Context, Result, fail};
+use crate::import::file::open;
+use crate::source::input::Input;
+use crate::source::{Dump, SchemaFile, TargetTable, folder_of};
+use crate::target::collation;
+
+/// Longest schema file; a table has at most 4096 columns.
+const SCHEMA_FILE_LIMIT: u64 = 64 << 20;
+
+/// Structures of source tables, by folder and source name. A file that is no CREATE TABLE that this program can read has none.
+pub type SourceTables = HashMap<(String, TableName), Arc<Table>>;
+
+/// The text of a schema file. Blocks.
+///
+/// # Errors
+/// The storage's; text that is not UTF-8 (unless `character-set` is `binary`).
+pub fn read(storage: &dyn Storage, file: &SchemaFile, character_set: &str) -> Result<Vec<u8>> {
+    let doing = || format!("read file '{}'", file.path);
+    let reader = open(storage, &file.path)?;
+    let mut text = Vec::new();
+    Input::open(reader, file.compression, 0, None)
+        .and_then(|input| input.take(SCHEMA_FILE_LIMIT).read_to_end(&mut text))
+        .context(codes::INVALID_SCHEMA_FILE, doing)?;
+    if text.starts_with(b"\xef\xbb\xbf") {
+        text.drain(..3);
+    }
+    if character_set != "binary"
+        && let Err(error) = std::str::from_utf8(&text)
+    {
+        return Err(fail(
+            codes::INVALID_SCHEMA_FILE,
+            format!("file '{}' is not UTF-8 text at byte {}", file.path, error.valid_up_to()),
+        ));
+    }
+    Ok(text)
+}
+
+/// The first CREATE TABLE of a schema file's text.
+fn create_table(text: &[u8]) -> Option<&[u8]> {
+    let mode = SqlMode::default();
+    let statements = sql::split::statements(text, mode).ok()?;
+    statements.iter().map(|span| span.of(text)).find(|text| classify(text, mode).kind == Kind::CreateTable)
+}
+
+/// Reads the structure of every source table that has a schema file. Blocks.
+///
+/// # Errors
+/// Files that cannot be read.
+pub fn source_tables(storage: &dyn Storage, dump: &Dump, character_set: &str) -> Result<SourceTables> {
+    let mut tables = SourceTables::new();
+    for file in dump.tables.values().flat_map(|table| &table.schemas) {
+        let text = read(storage, file, character_set)?;
+        match create_table(&text).map(|create| Table::from_create(create, SqlMode::default())) {
+            Some(Ok(table)) => {
+                tables.insert((folder_of(&file.path).to_owned(), file.source.clone()), Arc::new(table));
+            }
+            Some(Err(error)) => {
+                info!(path = %file.path, %error, "the table's structure is not understood; its rows are sent without column names");
+            }
+            None => {
+                return Err(fail(
+                    codes::INVALID_SCHEMA_FILE,
+                    format!("file '{}' holds no CREATE TABLE: was it cut short?", file.path),
+                ));
+            }
+        }
+    }
+    Ok(tables)
+}
+
+/// Creates what is missing.
+pub struct Creator<'a> {
+    /// The dump's files.
+    pub storage: &'a dyn Storage,
+    /// What takes part.
+    pub dump: &'a Dump,
+    /// Where source tables go.
+    pub source: &'a Source,
+    /// What the target knows.
+    pub collations: BTreeSet<String>,
+}
+
+impl Creator<'_> {
+    /// Schemas that the import needs: those of its tables and views, and those of the dump that hold no table at all.
+    pub fn schemas(&self) -> BTreeSet<&str> {
+        let mut needed: BTreeSet<&str> =
+            self.dump.tables.keys().chain(self.dump.views.keys()).map(|name| name.schema.as_str()).collect();
+        let with_tables: BTreeSet<&str> = self
+            .dump
+            .tables
+            .values()
+            .flat_map(|table| {
+                let files = table.files.iter().map(|file| file.source.schema.as_str());
+                files.chain(table.schemas.iter().map(|file| file.source.schema.as_str()))
+            })
+            .collect();
+        for (target, files) in &self.dump.schemas {
+            if files.iter().any(|file| !with_tables.contains(file.source.schema.as_str())) {
+                needed.insert(target);
+            }
+        }
+        needed
+    }
+
+    /// Creates missing schemas, then missing tables.
+    ///
+    /// # Errors
+    /// The target's, with the statement it refused.
+    pub async fn run(&self, conn: &mut Conn, missing: &[&TableName]) -> Result<()> {
+        let needed = self.schemas();
+        let list = needed.iter().map(|name| quote_string(name)).collect::<Vec<_>>().join(",");
+        if list.is_empty() {
+            return Ok(());
+        }
+        let have = conn
+            .query(format!(
+                "SELECT LOWER(SCHEMA_NAME) AS name FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN ({list})"
+            ))
+            .await
+            .context(codes::CREATE_SCHEMA, || "read the schemas of the target".into())?;
+        let have: BTreeSet<String> = have.iter().filter_map(|row| row.str("name").ok().flatten()).collect();
+        for schema in needed {
+            if have.contains(&schema.to_lowercase()) {
+                info!(schema, "database already exists in downstream, skip");
+            } else {
+                self.create_schema(conn, schema).await?;
+            }
+        }
+        for table in missing {
+            let Some(entry) = self.dump.tables.get(*table) else { continue };
+            self.create_table(conn, table, entry).await?;
+        }
+        Ok(())
+    }
+
+    async fn create_schema(&self, conn: &mut Conn, schema: &str) -> Result<()> {
+        let sources: BTreeSet<&str> = self
+            .dump
+            .tables
+            .iter()
+            .filter(|(name, _)| name.schema == schema)
+            .flat_map(|(_, table)| table.files.iter().map(|file| file.source.schema.as_str()))
+            .collect();
+        let file = self.dump.schemas.get(schema).and_then(|files| files.first()).or_else(|| {
+            self.dump.schemas.values().flatten().find(|file| sources.contains(file.source.schema.as_str()))
+        });
+        let mut statement = format!("CREATE DATABASE IF NOT EXISTS {}", quote(schema)).into_bytes();
+        if let Some(file) = file {
+            let text = self.text(file)?;
+            let mode = SqlMode::default();
+            let spans = sql::split::statements(&text, mode).unwrap_or_default();
+            let create = spans
+                .iter()
+                .map(|span| span.of(&text))
+                .find(|text| classify(text, mode).kind == Kind::CreateDatabase);
+            if let Some(create) = create {
+                statement = self.renamed(create, file, &|_, _| (schema.to_owned(), String::new()))?;
+            }
+        }
+        self.execute(conn, &statement, &quote(schema)).await
+    }
+
+    async fn create_table(&self, conn: &mut Conn, table: &TableName, entry: &TargetTable) -> Result<()> {
+        let Some(file) = entry.schemas.first() else {
+            return Err(fail(codes::SCHEMA_NOT_EXISTS, format!("table {table} schema not found")));
+        };
+        let text = self.text(file)?;
+        let Some(create) = create_table(&text) else {
+            return Err(fail(
+                codes::INVALID_SCHEMA_FILE,
+                format!("file '{}' holds no CREATE TABLE", file.path),
+            ));
+        };
+        // Other tables that the text names (foreign keys) go where their rows go.
+        let route = |schema: &str, name: &str| {
+            let schema = if schema.is_empty() { file.source.schema.as_str() } else { schema };
+            if name == file.source.table && schema == file.source.schema {
+                return (table.schema.clone(), table.table.clone());
+            }
+            match self.source.router.route(schema, name) {
+                Ok(routed) => (routed.schema, routed.table),
+                Err(_) => (schema.to_owned(), name.to_owned()),
+            }
+        };
+        let statement = self.renamed(create, file, &route)?;
+        self.execute(conn, &statement, &table.quoted()).await
+    }
+
+    /// Creates views, after all tables are there. Their text names tables that a rename by span does not reach, so routes do not go
+    /// together with them.
+    ///
+    /// # Errors
+    /// A routed view; what the target refuses.
+    pub async fn views(&self, conn: &mut Conn) -> Result<()> {
+        for (name, file) in &self.dump.views {
+            if *name != file.source || !self.source.router.is_empty() {
+                return Err(fail(
+                    codes::INVALID_SCHEMA_FILE,
+                    format!(
+                        "view {} cannot be created together with `[[routes]]` yet: leave it out with `mydumper.filter`, or use `no-schema`",
+                        file.source
+                    ),
+                ));
+            }
+            let text = self.text(file)?;
+            let mode = SqlMode::default();
+            let doing = || format!("use schema {}", quote(&name.schema));
+            conn.exec(format!("USE {}", quote(&name.schema))).await.context(codes::CREATE_SCHEMA, doing)?;
+            for span in sql::split::statements(&text, mode).unwrap_or_default() {
+                let statement = span.of(&text);
+                if classify(statement, mode).kind != Kind::Set {
+                    self.execute(conn, statement, &name.quoted()).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn text(&self, file: &SchemaFile) -> Result<Vec<u8>> {
+        tokio::task::block_in_place(|| read(self.storage, file, &self.source.character_set))
+    }
+
+    fn renamed(
+        &self,
+        statement: &[u8],
+        file: &SchemaFile,
+        map: &dyn Fn(&str, &str) -> (String, String),
+    ) -> Result<Vec<u8>> {
+        let mode = SqlMode::default();
+        let doing = || format!("file '{}'", file.path);
+        let ddl = sql::ddl::parse(statement, mode).context(codes::INVALID_SCHEMA_STMT, doing)?;
+        let text = sql::rename::rename(ddl.text(), &ddl, &file.source.schema, map)
+            .context(codes::INVALID_SCHEMA_STMT, doing)?;
+        let (text, replaced) = collation::replace(&text, mode, &self.collations);
+        let replaced: BTreeMap<String, String> = replaced.into_iter().collect();
+        for (from, to) in &replaced {
+            warn!(
+                rule = collation::RULE,
+                path = %file.path,
+                %from,
+                %to,
+                "the target does not know this collation, another is taken"
+            );
+        }
+        Ok(text)
+    }
+
+    async fn execute(&self, conn: &mut Conn, statement: &[u8], object: &str) -> Result<()> {
+        match conn.exec(statement).await {
+            Ok(_) => {
+                info!(object, "created");
+                common::failpoint::hit("schema-created");
+                Ok(())
+            }
+            // Another process was quicker.
+            Err(error) if error.class() == ErrorClass::AlreadyExists => Ok(()),
+            Err(error) => {
+                let text = String::from_utf8_lossy(statement);
+                Err(error).context(codes::CREATE_SCHEMA, || {
+                    format!("create schema failed, table: {object}, stmt: {text}")
+                })
+            }
+        }
+    }
+}

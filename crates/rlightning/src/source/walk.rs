@@ -1,0 +1,177 @@
+//! From the files of the source folder to the tables of the target.
+
+use common::dumpfile::{FileKind, Format, MANIFEST, METADATA};
+use common::error::lightning_codes as codes;
+use common::ident::TableName;
+use common::manifest::Manifest;
+use common::storage::{Entry, Storage};
+use tracing::info;
+
+use super::rules::Role;
+use super::{DataFile, Dump, SchemaFile, folder_of};
+use crate::config::Source;
+use crate::error::{Context, Error, Result, fail};
+
+/// Lists the source folder and sorts its files out.
+///
+/// # Errors
+/// No files at all; a file of a kind that cannot be read; two routes for one table; an unfinished dump of rdump.
+pub async fn walk(source: &Source, storage: &dyn Storage) -> Result<Dump> {
+    let entries = storage
+        .walk()
+        .await
+        .context(codes::STORAGE_UNKNOWN, || format!("list the files of {}", storage.uri()))?;
+    if entries.is_empty() {
+        return Err(fail(
+            codes::EMPTY_SOURCE_DIR,
+            format!("data-source-dir '{}' doesn't exist or contains no files", storage.uri()),
+        ));
+    }
+    let mut dump = Dump::default();
+    for entry in &entries {
+        match source.rules.role(&entry.name)? {
+            None if is_record(&entry.name) => {}
+            None | Some(Role::Ignored) => info!(path = %entry.name, "file is filtered by file router"),
+            Some(Role::Part(file)) => {
+                add(&mut dump, source, entry, &file).map_err(|error| name_file(error, &entry.name))?;
+            }
+        }
+    }
+    for table in dump.tables.values_mut() {
+        table.files.sort_by(|a, b| (&a.key, &a.path).cmp(&(&b.key, &b.path)));
+    }
+    read_manifests(&mut dump, storage, &entries).await?;
+    Ok(dump)
+}
+
+fn name_file(error: Error, path: &str) -> Error {
+    match error {
+        Error::Failed(cause) => {
+            Error::Failed(cause.code().error(format!("file '{path}': {}", cause.message())))
+        }
+        other => other,
+    }
+}
+
+/// `metadata` and the manifest, which no rule takes and nobody wants to hear about.
+fn is_record(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name == METADATA || name == MANIFEST
+}
+
+fn add(dump: &mut Dump, source: &Source, entry: &Entry, file: &common::dumpfile::DumpFile) -> Result<()> {
+    let name = &file.table;
+    if file.bad_escape {
+        tracing::warn!(path = %entry.name, "the name of the file has a bad escape, it is taken as it stands");
+    }
+    let selected = if name.table.is_empty() {
+        source.filter.matches_schema(&name.schema)
+    } else {
+        source.filter.matches_table(&name.schema, &name.table)
+    };
+    if !selected {
+        return Ok(());
+    }
+    let routed = source
+        .router
+        .route(&name.schema, &name.table)
+        .map_err(|cause| fail(codes::TABLE_ROUTE, format!("table route error: {cause}")))?;
+    let target = routed.name();
+    let schema_file =
+        || SchemaFile { path: entry.name.clone(), source: name.clone(), compression: file.compression };
+    match &file.kind {
+        FileKind::SchemaCreate => dump.schemas.entry(target.schema).or_default().push(schema_file()),
+        FileKind::TableSchema => dump.tables.entry(target).or_default().schemas.push(schema_file()),
+        FileKind::ViewSchema => {
+            dump.views.insert(target, schema_file());
+        }
+        FileKind::Data { format: Format::Sql, key } => {
+            let ignored = source
+                .ignore_columns
+                .iter()
+                .filter(|rule| rule.is_about(name))
+                .flat_map(|rule| rule.columns.iter().cloned())
+                .collect();
+            let data = DataFile {
+                path: entry.name.clone(),
+                size: entry.size,
+                source: name.clone(),
+                compression: file.compression,
+                key: key.clone(),
+                extracted: routed.extracted,
+                ignored,
+            };
+            dump.tables.entry(target).or_default().files.push(data);
+        }
+        FileKind::Data { format, .. } => {
+            return Err(fail(
+                codes::CHECK_DATA_SOURCE,
+                format!(
+                    "{} files are not there yet, only SQL; dump it as SQL or leave it out with `mydumper.filter`",
+                    format.extension()
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Reads the manifest of every folder that has one, and refuses a dump that has not ended.
+async fn read_manifests(dump: &mut Dump, storage: &dyn Storage, entries: &[Entry]) -> Result<()> {
+    for entry in entries.iter().filter(|entry| entry.name.rsplit('/').next() == Some(MANIFEST)) {
+        let folder = folder_of(&entry.name);
+        if !dump.tables.values().flat_map(|table| &table.files).any(|file| file.folder() == folder) {
+            continue;
+        }
+        let bytes = storage
+            .read(&entry.name)
+            .await
+            .context(codes::STORAGE_UNKNOWN, || format!("read {}", entry.name))?;
+        let manifest = Manifest::from_bytes(&bytes)
+            .map_err(|cause| fail(codes::CHECK_DATA_SOURCE, format!("file '{}': {cause}", entry.name)))?;
+        if manifest.end.is_none() {
+            return Err(fail(
+                codes::CHECK_DATA_SOURCE,
+                format!(
+                    "folder '{}' holds a dump that rdump has not finished (its manifest has no end): let it finish or dump it again",
+                    if folder.is_empty() { storage.uri() } else { folder }
+                ),
+            ));
+        }
+        against_manifest(dump, folder, &manifest)?;
+        dump.manifests.insert(folder.to_owned(), manifest);
+    }
+    Ok(())
+}
+
+/// Every file that rdump wrote for a selected table must be there, in full length.
+fn against_manifest(dump: &Dump, folder: &str, manifest: &Manifest) -> Result<()> {
+    let files: std::collections::HashMap<&str, &DataFile> = dump
+        .tables
+        .values()
+        .flat_map(|table| &table.files)
+        .filter(|file| file.folder() == folder)
+        .map(|file| (file.path.rsplit('/').next().unwrap_or(&file.path), file))
+        .collect();
+    let selected: std::collections::HashSet<&TableName> = files.values().map(|file| &file.source).collect();
+    for line in &manifest.files {
+        let table = TableName::new(line.schema.as_str(), line.table.as_str());
+        if !selected.contains(&table) {
+            continue;
+        }
+        let refuse = |what: String| {
+            let path = if folder.is_empty() { line.name.clone() } else { format!("{folder}/{}", line.name) };
+            Err(fail(
+                codes::CHECK_DATA_SOURCE,
+                format!("file '{path}': {what}; copy the dump again, or dump it again"),
+            ))
+        };
+        let Some(file) = files.get(line.name.as_str()) else {
+            return refuse("rdump wrote it, but it is not there".into());
+        };
+        if file.compression == common::dumpfile::Compression::None && file.size != line.bytes {
+            return refuse(format!("it has {} bytes, rdump wrote {}", file.size, line.bytes));
+        }
+    }
+    Ok(())
+}
