@@ -20,9 +20,10 @@ fn fill(server: &Server) {
          CREATE TABLE rt.no_key (a INT, b VARCHAR(10)) DEFAULT CHARSET=latin1;
          INSERT INTO rt.no_key VALUES (1,'x'),(1,'x'),(NULL,NULL);",
     );
-    for byte in 0x80..=0xff {
-        server.sql(format!("INSERT INTO rt.bytes VALUES ({byte}, CONVERT(x'{byte:02x}41{byte:02x}' USING latin1), x'{byte:02x}00')"));
-    }
+    let values: Vec<String> = (0x80..=0xff)
+        .map(|byte| format!("({byte}, CONVERT(x'{byte:02x}41{byte:02x}' USING latin1), x'{byte:02x}00')"))
+        .collect();
+    server.sql(format!("INSERT INTO rt.bytes VALUES {}", values.join(",")));
     server.sql(
         "INSERT INTO rt.bytes SELECT 1, GROUP_CONCAT(LEFT(c, 1) ORDER BY id SEPARATOR ''), '' FROM rt.bytes",
     );
