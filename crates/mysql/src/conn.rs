@@ -210,6 +210,34 @@ impl Conn {
         })
     }
 
+    /// Runs several statements sent as one text, `;` between them. The server stops at the first error. What each statement did is
+    /// appended to `outcomes`, so that after an error their number tells which one failed.
+    ///
+    /// # Errors
+    /// As [`exec`](Self::exec).
+    pub async fn exec_script(&mut self, sql: impl AsRef<[u8]>, outcomes: &mut Vec<Outcome>) -> Result<()> {
+        let sql = sql.as_ref();
+        self.begin(sql)?;
+        let driver = self.driver.as_mut().ok_or_else(gone)?;
+        let run = async {
+            let mut result = driver.query_iter(sql).await?;
+            while !result.is_empty() {
+                outcomes.push(Outcome {
+                    affected: result.affected_rows(),
+                    warnings: result.warnings(),
+                    last_insert_id: result.last_insert_id().unwrap_or(0),
+                    info: result.info().into_owned(),
+                });
+                // Reads this answer's rows, if it has any, and goes on to the next answer.
+                result.for_each(drop::<mysql_async::Row>).await?;
+            }
+            result.drop_result().await
+        };
+        let result = guard(run).await;
+        self.state = after(&result);
+        result.map_err(|e| e.in_phase(Phase::Change).doing(abbreviate(sql)).at_name(&self.name))
+    }
+
     /// Runs a LOAD DATA LOCAL statement and sends it these bytes, whatever file name it holds. No other statement
     /// can make the server ask for a file.
     ///
@@ -434,7 +462,15 @@ fn cell(value: Value) -> Option<Vec<u8>> {
 async fn guard<T>(call: impl Future<Output = mysql_async::Result<T>>) -> Result<T> {
     match AssertUnwindSafe(call).catch_unwind().await {
         Ok(result) => result.map_err(translate),
-        Err(_) => Err(Error::protocol("a malformed packet")),
+        Err(panic) => {
+            // Also for plugins that it knows by name only (ed25519, parsec): then the text says so.
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("a malformed packet");
+            Err(Error::protocol(abbreviate(text.as_bytes())))
+        }
     }
 }
 
@@ -493,5 +529,35 @@ fn translate_driver(error: DriverError) -> Error {
             Error::protocol(format!("a packet of {} bytes out of place", payload.len()))
         }
         other => Error::protocol(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_can_be_given_to_tasks() {
+        fn send<T: Send>(_: &T) {}
+        fn sync<T: Sync>() {}
+        let endpoint = Endpoint::new("h", 1, "u", "p");
+        send(&Conn::connect(&endpoint));
+        send(&async {
+            let mut conn = Conn::connect(&endpoint).await?;
+            conn.exec("DO 1").await?;
+            let mut rows = conn.stream("SELECT 1").await?;
+            rows.next().await?;
+            drop(rows);
+            conn.close().await;
+            Ok::<(), Error>(())
+        });
+        sync::<Conn>();
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_driver_is_an_error() {
+        let error = guard::<()>(async { panic!("index out of bounds") }).await.unwrap_err();
+        assert_eq!(error.class(), crate::ErrorClass::Protocol);
+        assert!(error.to_string().contains("index out of bounds"));
     }
 }

@@ -7,7 +7,7 @@ use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::gtid::GtidSet;
 use crate::location::Location;
-use crate::version::{Flavor, ServerInfo, ServerVersion};
+use crate::version::{Flavor, ServerInfo};
 
 /// The place where the server's binlog ends now, with the set of transactions in it; `None` if its binlog is off.
 ///
@@ -204,11 +204,6 @@ pub async fn replica_server_ids(conn: &mut Conn) -> Result<Vec<u32>> {
     let sql = if conn.server().is_mysql(8, 0, 22) { "SHOW REPLICAS" } else { "SHOW SLAVE HOSTS" };
     let rows = conn.query(sql).await?;
     rows.iter().map(|row| row.parse(0).map(Option::unwrap_or_default)).collect()
-}
-
-/// Whether this version of the server knows `SHOW REPLICAS` and its like.
-pub fn has_replica_words(server: &ServerInfo) -> bool {
-    server.flavor == Flavor::MySql && server.version >= ServerVersion::new(8, 0, 22)
 }
 
 #[cfg(test)]
