@@ -3,7 +3,7 @@
 use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::error::Fault;
-use crate::reader::{Reader, be, le};
+use crate::reader::{Reader, be};
 
 /// Decompresses what MariaDB's `log_bin_compress` made: a byte (high bit set, algorithm, number of length bytes), the
 /// length, high byte first, and zlib data. Appends to `out`.
@@ -25,7 +25,7 @@ pub(crate) fn maria(bytes: &[u8], limit: u64, what: &'static str, out: &mut Vec<
     inflate(reader.rest(), size, limit, what, true, out)
 }
 
-/// Decompresses the value of a MariaDB `COMPRESSED` column: a byte (algorithm, number of length bytes), the length, low
+/// Decompresses the value of a MariaDB `COMPRESSED` column: a byte (algorithm, number of length bytes), the length, high
 /// byte first, and deflated data. The empty value has no bytes at all. Appends to `out`.
 pub(crate) fn maria_column(bytes: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<(), Fault> {
     let Some((head, rest)) = bytes.split_first() else { return Ok(()) };
@@ -34,9 +34,9 @@ pub(crate) fn maria_column(bytes: &[u8], limit: u64, out: &mut Vec<u8>) -> Resul
         8 => {
             let mut reader = Reader::new(rest);
             let len_bytes = usize::from(head & 0x07);
-            let size = le(reader.take(len_bytes, "uncompressed length")?);
-            // The fourth bit says whether the data has the header and trailer of zlib.
-            let wrapped = head & 0x08 != 0;
+            let size = be(reader.take(len_bytes, "uncompressed length")?);
+            // The fourth bit says that the data lacks the header and trailer of zlib.
+            let wrapped = head & 0x08 == 0;
             inflate(reader.rest(), size, limit, "column", wrapped, out)?;
         }
         other => {

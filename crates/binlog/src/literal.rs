@@ -44,7 +44,9 @@ impl Value<'_> {
             }
             Value::Null => out.extend_from_slice(b"NULL"),
             Value::Int(value) => push_i64(out, *value),
-            Value::UInt(value) | Value::Set(value) | Value::Bit { value, .. } => push_u64(out, *value),
+            Value::UInt(value) | Value::Bit { value, .. } => push_u64(out, *value),
+            // The server takes the number of a SET as signed; it differs only with 64 members.
+            Value::Set(value) => push_i64(out, *value as i64),
             Value::Enum(value) | Value::Year(value) => push_u64(out, u64::from(*value)),
             Value::Float(value) => push_number(out, f64::from(*value))?,
             Value::Double(value) => push_number(out, *value)?,
@@ -135,7 +137,7 @@ pub fn write_text(out: &mut Vec<u8>, bytes: &[u8], charset: Charset) {
     let from = out.len();
     let plain = match charset {
         Charset::Utf8mb4 | Charset::Utf8mb3 => std::str::from_utf8(bytes).is_ok(),
-        _ => charset.is_ascii_based() && bytes.is_ascii(),
+        _ => charset.is_plain_ascii(bytes),
     };
     if plain {
         out.push(b'\'');

@@ -64,8 +64,8 @@ pub(crate) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend(bytes.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]));
 }
 
-/// A double as MySQL prints it in SELECT and in JSON: the shortest digits that read back, plain up to 15 places, else
-/// with an exponent (`1e20`, `1.5e-7`).
+/// A double as MySQL prints it in SELECT and in JSON: the shortest digits that read back, plain where that needs no more
+/// than 15 places or 14 zeros, else with an exponent (`1e20`, `1.5e-17`).
 pub(crate) fn push_double(out: &mut Vec<u8>, value: f64) {
     let mut text = [0; 40];
     let mut cursor = &mut text[..];
@@ -112,7 +112,7 @@ fn push_mysql(out: &mut Vec<u8>, text: &[u8]) {
 /// `digits` with the point after the first `point` of them: plain as long as MySQL does that, else with an exponent.
 fn write_digits(out: &mut Vec<u8>, digits: &[u8], point: i32) {
     let len = digits.len() as i32;
-    if (-14..=15).contains(&point) {
+    if point >= -14 && (point <= 15 || len > point) {
         if point <= 0 {
             out.extend_from_slice(b"0.");
             out.extend(std::iter::repeat_n(b'0', -point as usize));

@@ -1,1 +1,7 @@
-//! Tests against real servers.
+//! The decoder against the logs of real servers.
+
+mod charsets;
+mod events;
+mod fuzz;
+mod support;
+mod zoo;

@@ -140,10 +140,15 @@ impl Charset {
         )
     }
 
+    /// Text that is the same in UTF-8 and comes back the same. The server writes a backslash in sjis as the wide one.
+    pub(crate) fn is_plain_ascii(self, bytes: &[u8]) -> bool {
+        self.is_ascii_based() && bytes.is_ascii() && !(self == Charset::Sjis && bytes.contains(&b'\\'))
+    }
+
     /// Appends `bytes` as UTF-8, as the server would convert them. `false`: some of them are no characters, or characters
     /// that do not come back as the same bytes; then nothing was appended. Binary is not text: always `false`.
     pub fn to_utf8(self, bytes: &[u8], out: &mut Vec<u8>) -> bool {
-        if self.is_ascii_based() && bytes.is_ascii() {
+        if self.is_plain_ascii(bytes) {
             out.extend_from_slice(bytes);
             return true;
         }
