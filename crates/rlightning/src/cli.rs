@@ -15,6 +15,8 @@ pub enum Action {
     Check {
         /// `--sample`: read a part of the data only, and say so.
         sample: bool,
+        /// `--ddl-file`: where the target's DDL goes, too.
+        ddl_file: Option<PathBuf>,
     },
     /// `rlightning ctl`, or called as `tidb-lightning-ctl`.
     Ctl(CtlCommand),
@@ -137,7 +139,8 @@ pub fn command() -> Command {
         .disable_version_flag(true)
         .args_override_self(true)
         .args(flags())
-        .arg(switch("sample", "Read a part of the data only: quicker, and nothing is proved"));
+        .arg(switch("sample", "Read a part of the data only: quicker, and nothing is proved"))
+        .arg(text("ddl-file", "Write the DDL that the target needs to this file, too").value_name("FILE"));
     let table = "TABLE";
     let ctl = Command::new("ctl")
         .about("Look at and change the record of unfinished tasks in the target")
@@ -206,7 +209,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Action, Flags)
     let args = go_style(&command, args);
     let matches = command.try_get_matches_from_mut(args)?;
     let (action, matches) = match matches.subcommand() {
-        Some(("check", sub)) => (Action::Check { sample: boolean(sub, "sample").unwrap_or(false) }, sub),
+        Some(("check", sub)) => (
+            Action::Check {
+                sample: boolean(sub, "sample").unwrap_or(false),
+                ddl_file: string(sub, "ddl-file").map(PathBuf::from),
+            },
+            sub,
+        ),
         Some(("ctl", sub)) if !sub.get_flag("V") => (Action::Ctl(ctl_command(&mut command, sub)?), sub),
         Some((_, sub)) => (Action::Import, sub),
         None => (Action::Import, &matches),
@@ -317,7 +326,10 @@ mod tests {
     #[test]
     fn subcommands() {
         let (action, flags) = parsed(&["check", "-config", "a", "-sample"]);
-        assert_eq!((action, flags.config), (Action::Check { sample: true }, Some("a".into())));
+        assert_eq!(
+            (action, flags.config),
+            (Action::Check { sample: true, ddl_file: None }, Some("a".into()))
+        );
         let (action, _) = parsed(&["ctl", "-config", "a", "-checkpoint-remove=all"]);
         assert_eq!(action, Action::Ctl(CtlCommand::Remove("all".into())));
         assert!(parse(["rlightning", "ctl"].map(OsString::from)).is_err());

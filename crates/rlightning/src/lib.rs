@@ -5,6 +5,7 @@
 //! [`run::prepare`] is the part that needs no target.
 #![warn(missing_docs)]
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod ctl;
@@ -115,9 +116,13 @@ fn in_runtime(action: &Action, config: &Config) -> Exit {
                 Ok(()) => Exit::Success,
                 Err(error) => report(&error),
             },
-            Action::Check { .. } => {
-                common::out::eprintln("rlightning: `check` is not there yet");
-                Exit::Failure
+            Action::Check { sample, ddl_file } => {
+                let options = check::Options { sample: *sample, ddl_file: ddl_file.clone() };
+                match check::run(config, &options).await {
+                    Ok(true) => Exit::Success,
+                    Ok(false) => Exit::Failure,
+                    Err(error) => report(&error),
+                }
             }
             Action::Version => Exit::Success,
         }

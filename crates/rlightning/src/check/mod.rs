@@ -27,11 +27,11 @@ use sql::schema::Table;
 use crate::config::Config;
 use crate::error::{Context, Result};
 use crate::precheck;
-use crate::schema::{self, SourceTables};
-use crate::source::{DataFile, Dump, TargetTable};
-use crate::target::session::Target;
+use crate::run::{self, Prepared};
+use crate::schema::SourceTables;
+use crate::source::{DataFile, TargetTable};
 use crate::target::tables::{self, TargetInfo};
-use crate::target::{collation, columns};
+use crate::target::{Target, collation, columns};
 use keys::UniqueKey;
 use limits::Limit;
 use merge::{Finding, KeyFinding};
@@ -61,11 +61,9 @@ pub struct Options {
 ///
 /// # Errors
 /// A dump that can't be read, a server that can't be asked.
-pub async fn run(config: &Config, options: &Options, storage: Arc<dyn Storage>, dump: Dump) -> Result<bool> {
+pub async fn run(config: &Config, options: &Options) -> Result<bool> {
+    let Prepared { storage, dump, sources } = run::prepare(config).await?;
     let (_, mut conn) = Target::connect(config).await?;
-    let sources = tokio::task::block_in_place(|| {
-        schema::source_tables(storage.as_ref(), &dump, &config.source.character_set)
-    })?;
     let names: BTreeSet<&TableName> = dump.tables.keys().collect();
     let targets = tables::load(&mut conn, &names).await?;
     let mut report = Report::new(storage.uri(), &dump, options.sample);

@@ -177,7 +177,6 @@ impl<'a> Reading<'a> {
         let prologue = Prologue::read(&mut head, path)?;
         let mode = prologue.sql_mode();
         let mut reader = open(mode).context(codes::CHECK_DATA_SOURCE, doing)?;
-        let mut cells = Vec::new();
         loop {
             let before = reader.offset();
             if self.question.sample.is_some_and(|most| before >= most) {
@@ -186,6 +185,7 @@ impl<'a> Reading<'a> {
             match reader.next(1 << 16).context(codes::CHECK_DATA_SOURCE, doing)? {
                 Item::Head(head) => self.columns(head.columns.as_deref())?,
                 Item::Rows { bytes, at, .. } => {
+                    let mut cells = Vec::with_capacity(self.wanted);
                     for (offset, row) in single_rows(bytes, mode) {
                         let place = Place { file: self.number, at: at + offset as u64 };
                         self.row(row, place, mode, &mut cells)?;
