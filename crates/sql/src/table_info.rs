@@ -570,7 +570,9 @@ pub fn from_json(text: &str) -> Result<Table, TableInfoError> {
         max_index_id: info.max_idx_id,
     };
     for index in info.index_info.unwrap_or_default() {
-        table.indexes.push(self::index(&index, &infos));
+        let mut index = self::index(&index, &infos);
+        index.clustered = index.primary.then_some(info.is_common_handle);
+        table.indexes.push(index);
     }
     table.max_index_id =
         table.max_index_id.max(table.indexes.iter().map(|index| index.id).max().unwrap_or(0));

@@ -194,6 +194,8 @@ pub struct ColumnDef {
     pub auto_increment: bool,
     /// PRIMARY KEY or KEY
     pub primary: bool,
+    /// TiDB's CLUSTERED (true) or NONCLUSTERED (false) behind PRIMARY KEY.
+    pub clustered: Option<bool>,
     /// UNIQUE
     pub unique: bool,
     /// `AS (…)`

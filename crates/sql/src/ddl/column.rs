@@ -103,6 +103,7 @@ impl Cursor<'_> {
             on_update: None,
             auto_increment: serial,
             primary: false,
+            clustered: None,
             unique: serial,
             generated: None,
             comment: None,
@@ -262,7 +263,8 @@ impl Cursor<'_> {
         } else if self.accept("PRIMARY") {
             self.accept("KEY");
             column.primary = true;
-            self.accept_any(&["CLUSTERED", "NONCLUSTERED"]);
+            column.clustered =
+                self.accept_any(&["CLUSTERED", "NONCLUSTERED"]).map(|word| word == "CLUSTERED");
         } else if self.accept("UNIQUE") {
             self.accept("KEY");
             column.unique = true;
@@ -291,8 +293,8 @@ impl Cursor<'_> {
         } else if self.accept("REF_SYSTEM_ID") {
             self.accept_byte(b'=');
             column.srid = Some(self.small_number()?);
-        } else if self.accept_any(&["COLUMN_FORMAT", "STORAGE", "COMPRESSED"]).is_some() {
-            // The words or `=zlib` that follow pass as unknown ones below.
+        } else if self.accept_any(&["COLUMN_FORMAT", "STORAGE"]).is_some() {
+            self.name("FIXED, DYNAMIC, DEFAULT, DISK or MEMORY")?;
         } else {
             self.skip()?;
         }
@@ -394,19 +396,24 @@ impl Cursor<'_> {
         }
         let Some(token) = self.peek() else { return self.expected("a default value") };
         Ok(match token.kind {
-            TokenKind::Punct(b'(') => self.expression_default()?,
+            TokenKind::Punct(b'(') => DefaultValue::Expression(self.parenthesised_text()?),
             TokenKind::Punct(sign @ (b'-' | b'+')) => {
                 self.advance();
-                let Some(number) = self.advance().filter(|token| token.kind == TokenKind::Number) else {
+                let sign = if sign == b'-' { "-" } else { "" };
+                if self.is_byte(b'.') {
+                    return Ok(DefaultValue::Number(self.fraction(sign)?));
+                }
+                let Some(number) = self.peek().filter(|token| token.kind == TokenKind::Number) else {
                     return self.expected("a number");
                 };
-                let sign = if sign == b'-' { "-" } else { "" };
+                self.advance();
                 DefaultValue::Number(format!("{sign}{}", self.string_of(number.span)))
             }
             TokenKind::Number => {
                 self.advance();
                 DefaultValue::Number(self.string_of(token.span))
             }
+            TokenKind::Punct(b'.') => DefaultValue::Number(self.fraction("")?),
             TokenKind::String | TokenKind::Introducer => DefaultValue::String(self.string()?),
             TokenKind::Hex => {
                 self.advance();
@@ -421,10 +428,19 @@ impl Cursor<'_> {
         })
     }
 
-    /// `DEFAULT (…)`: literals and the current time in parentheses mean the same as without for MariaDB's dumps.
-    fn expression_default(&mut self) -> Result<DefaultValue> {
-        let text = self.parenthesised_text()?;
-        Ok(DefaultValue::Expression(text))
+    /// `.5` behind a word, which for the lexer is the rest of a qualified name.
+    fn fraction(&mut self, sign: &str) -> Result<String> {
+        let start = self.start();
+        let next = self.peek_at(1).filter(|token| matches!(token.kind, TokenKind::Word | TokenKind::Number));
+        let digits = next.map(|token| self.string_of(token.span)).unwrap_or_default();
+        if next.is_none_or(|token| token.span.start != start + 1)
+            || format!("0.{digits}").parse::<f64>().is_err()
+        {
+            return self.expected("a default value");
+        }
+        self.advance();
+        self.advance();
+        Ok(format!("{sign}0.{digits}"))
     }
 
     fn word_default(&mut self) -> Result<DefaultValue> {

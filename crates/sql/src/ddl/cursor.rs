@@ -21,11 +21,14 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a [u8], mode: SqlMode) -> Result<Self> {
-        let tokens = lexer::tokens(text, mode);
+        let mut tokens = lexer::tokens(text, mode);
         if let Some(token) = tokens.iter().find(|token| matches!(token.kind, TokenKind::Unterminated(_)))
             && let TokenKind::Unterminated(what) = token.kind
         {
             return Err(DdlError::Unclosed { what, at: token.span.start });
+        }
+        while tokens.last().is_some_and(|token| token.kind == TokenKind::Punct(b';')) {
+            tokens.pop();
         }
         Ok(Self { text, mode, tokens, at: 0, references: Vec::new(), subject: None, guard: None })
     }

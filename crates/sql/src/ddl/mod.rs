@@ -84,7 +84,6 @@ pub struct Ddl {
 pub fn parse(text: &[u8], mode: SqlMode) -> Result<Ddl, DdlError> {
     let mut cursor = Cursor::new(text, mode)?;
     let statement = cursor.statement()?;
-    while cursor.accept_byte(b';') {}
     if !cursor.at_end() {
         return cursor.expected("the end of the statement");
     }
@@ -92,6 +91,13 @@ pub fn parse(text: &[u8], mode: SqlMode) -> Result<Ddl, DdlError> {
     references.sort_by_key(|reference| reference.insert_at);
     references.dedup_by_key(|reference| reference.insert_at);
     Ok(Ddl { text: text.into(), mode, statement, references, guard: cursor.guard })
+}
+
+/// The literal or current time that an expression of a default is, if it is no more than that.
+pub(crate) fn literal_default(expression: &str) -> Option<DefaultValue> {
+    let mut cursor = Cursor::new(expression.as_bytes(), SqlMode::default()).ok()?;
+    let value = cursor.default_value().ok()?;
+    (cursor.at_end() && !matches!(value, DefaultValue::Expression(_))).then_some(value)
 }
 
 impl Ddl {

@@ -145,7 +145,7 @@ fn end_of(reference: &Reference) -> usize {
 /// `text` with each span replaced; spans must not overlap.
 pub(crate) fn splice(text: &[u8], edits: &[(Span, &[u8])]) -> Vec<u8> {
     let mut sorted: Vec<_> = edits.iter().collect();
-    sorted.sort_by_key(|(span, _)| span.start);
+    sorted.sort_by_key(|(span, _)| (span.start, span.end));
     let mut out = Vec::with_capacity(text.len() + 32);
     let mut at = 0;
     for (span, bytes) in sorted {

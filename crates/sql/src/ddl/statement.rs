@@ -144,7 +144,7 @@ impl Cursor<'_> {
 
     fn database_options(&mut self) -> Result<CharsetChoice> {
         let mut choice = CharsetChoice::default();
-        while !self.at_end() && !self.is_byte(b';') {
+        while !self.at_end() {
             self.accept_byte(b',');
             self.accept("DEFAULT");
             if self.accept("CHARSET")

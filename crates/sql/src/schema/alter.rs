@@ -8,8 +8,8 @@ use super::build::{self, Keys};
 use super::charset::{self, Pair};
 use super::{Column, Environment, Index, SchemaError, Table, is_text, same_name};
 use crate::ddl::{
-    AlterTable, Change, CharsetChoice, ColumnAction, ColumnDef, Ddl, DefaultValue, Element, IndexDef,
-    Position, TypeKind, added,
+    AlterSpec, AlterTable, Change, CharsetChoice, ColumnAction, ColumnDef, Ddl, DefaultValue, Element,
+    IndexDef, PartitionChange, Position, TypeKind, added,
 };
 
 type Result<T> = std::result::Result<T, SchemaError>;
@@ -34,7 +34,7 @@ pub(super) fn alter(
     let old_names = table.columns.iter().map(|column| Some(column.name.clone())).collect();
     let mut work = Work { table: table.clone(), old_names, environment, ddl };
     let changes = || alter.specs.iter().map(|spec| &spec.change);
-    work.options(changes(), database)?;
+    work.options(&alter.specs, database)?;
     for change in changes() {
         work.removal(change)?;
     }
@@ -72,6 +72,7 @@ pub(super) fn create_index(
     index: &IndexDef,
     or_replace: bool,
     if_not_exists: bool,
+    environment: &Environment,
 ) -> Result<Table> {
     let mut table = table.clone();
     if let Some(name) = &index.name
@@ -86,7 +87,7 @@ pub(super) fn create_index(
     }
     let mut keys = Keys::default();
     keys.index(index);
-    keys.add_to(&mut table)?;
+    keys.add_to(&mut table, environment)?;
     Ok(table)
 }
 
@@ -319,10 +320,13 @@ impl Work<'_> {
     /// Drops key prefixes that the changed column at `at` no longer has room for.
     fn shrink_prefixes(&mut self, at: usize) {
         let column = self.table.columns[at].clone();
-        for part in self.table.indexes.iter_mut().flat_map(|index: &mut Index| &mut index.parts) {
-            let own = part.column.as_deref().map(|name| name.strip_prefix('\0').unwrap_or(name));
-            if own.is_some_and(|name| same_name(name, &column.name)) {
-                part.length = build::prefix(&column, part.length);
+        for index in &mut self.table.indexes {
+            let kind = index.kind;
+            for part in &mut index.parts {
+                let own = part.column.as_deref().map(|name| name.strip_prefix('\0').unwrap_or(name));
+                if own.is_some_and(|name| same_name(name, &column.name)) {
+                    part.length = build::prefix(&column, part.length, kind, self.environment);
+                }
             }
         }
     }
@@ -379,16 +383,12 @@ impl Work<'_> {
                 }
             }
         }
-        keys.add_to(&mut self.table)
+        keys.add_to(&mut self.table, self.environment)
     }
 
-    fn options<'c>(
-        &mut self,
-        changes: impl Iterator<Item = &'c Change>,
-        database: Option<&Pair>,
-    ) -> Result<()> {
-        for change in changes {
-            match change {
+    fn options(&mut self, specs: &[AlterSpec], database: Option<&Pair>) -> Result<()> {
+        for spec in specs {
+            match &spec.change {
                 Change::Options(options) => {
                     let choice = build::options(&mut self.table, options);
                     if choice != CharsetChoice::default() {
@@ -396,7 +396,14 @@ impl Work<'_> {
                     }
                 }
                 Change::Convert(choice) => self.set_charset(choice, database)?,
-                Change::Partition(crate::ddl::PartitionChange::Remove) => self.table.partitioning = None,
+                Change::Partition(PartitionChange::Define) => {
+                    self.table.partitioning = Some(spec.span.text(self.ddl.text()));
+                }
+                // What becomes of single partitions is not followed: rather none than a wrong clause.
+                Change::Partition(
+                    PartitionChange::Exchange { .. } | PartitionChange::Rows { verb: "TRUNCATE" },
+                ) => {}
+                Change::Partition(_) => self.table.partitioning = None,
                 _ => {}
             }
         }
@@ -420,7 +427,8 @@ impl Work<'_> {
             |charset: &str| charset::charset_info(charset).map_or(1, |info| u64::from(info.max_bytes));
         for at in 0..self.table.columns.len() {
             let column = &mut self.table.columns[at];
-            if !is_text(&column.kind) || self.old_names[at].is_none() {
+            let binary = column.charset.as_deref() == Some("binary");
+            if !is_text(&column.kind) || binary || self.old_names[at].is_none() {
                 continue;
             }
             let old_bytes = bytes_of(column.charset.as_deref().unwrap_or(&charset));

@@ -66,7 +66,7 @@ pub(super) fn table(
     for element in &create.elements {
         keys.element(element, ddl, environment, &mut table);
     }
-    keys.add_to(&mut table)?;
+    keys.add_to(&mut table, environment)?;
     Ok(table)
 }
 
@@ -117,10 +117,17 @@ pub(super) fn column(
     let implicit_timestamp = kind == TypeKind::Timestamp && !environment.explicit_timestamps;
     let nullable = definition.nullable.unwrap_or(!(definition.primary || implicit_timestamp))
         && !definition.primary
-        && !definition.auto_increment;
+        && !definition.auto_increment
+        && !definition.generated.as_ref().is_some_and(|it| it.expression.starts_with("ROW "));
     let digits = u8::try_from(length.unwrap_or(0)).unwrap_or(0);
     let mut on_update = definition.on_update;
     let mut default = definition.default.clone();
+    if let Some(DefaultValue::Expression(text)) = &default
+        && environment.dialect == Dialect::MariaDb
+        && let Some(literal) = crate::ddl::literal_default(text)
+    {
+        default = Some(literal);
+    }
     if promote {
         (default, on_update) = (Some(DefaultValue::Now(digits)), Some(digits));
     } else if default.is_none() && implicit_timestamp && !nullable && on_update.is_none() {
@@ -265,11 +272,11 @@ impl Keys {
                 if let Some(references) = &definition.references
                     && environment.dialect == Dialect::MariaDb
                 {
-                    self.foreign_key(references, environment, table);
+                    self.foreign_key(references, table);
                 }
             }
             Element::Index(index) => self.index(index),
-            Element::ForeignKey(key) => self.foreign_key(key, environment, table),
+            Element::ForeignKey(key) => self.foreign_key(key, table),
             Element::Check { name, span } => {
                 table.checks.push(Check { name: name.clone(), text: span.text(ddl.text()) });
             }
@@ -282,7 +289,9 @@ impl Keys {
         let kinds = [(definition.primary, IndexKind::Primary), (definition.unique, IndexKind::Unique)];
         for (_, kind) in kinds.iter().filter(|(written, _)| *written) {
             let name = (*kind == IndexKind::Primary).then(|| "PRIMARY".to_owned());
-            self.push(name, empty_index(*kind, column_parts(std::slice::from_ref(&definition.name))), false);
+            let mut index = empty_index(*kind, column_parts(std::slice::from_ref(&definition.name)));
+            index.clustered = definition.clustered.filter(|_| index.primary);
+            self.push(name, index, false);
         }
     }
 
@@ -306,13 +315,10 @@ impl Keys {
         self.push(definition.name.clone(), index, definition.if_not_exists);
     }
 
-    fn foreign_key(&mut self, key: &ForeignKey, environment: &Environment, table: &mut Table) {
+    fn foreign_key(&mut self, key: &ForeignKey, table: &mut Table) {
         let mut index = empty_index(IndexKind::Plain, column_parts(&key.columns));
         index.implicit = true;
-        let name = match environment.dialect {
-            Dialect::MySql | Dialect::TiDb => key.name.clone().or_else(|| key.index_name.clone()),
-            Dialect::MariaDb => key.index_name.clone().or_else(|| key.name.clone()),
-        };
+        let name = key.name.clone().or_else(|| key.index_name.clone());
         self.push(name, index, false);
         table.foreign_keys.push(key.clone());
     }
@@ -324,10 +330,10 @@ impl Keys {
     }
 
     /// Adds the keys to the table: implicit ones only where no other serves, names chosen as a server does.
-    pub(super) fn add_to(self, table: &mut Table) -> Result<()> {
+    pub(super) fn add_to(self, table: &mut Table, environment: &Environment) -> Result<()> {
         let mut indexes = self.indexes;
         for index in &mut indexes {
-            table.check_parts(index)?;
+            table.check_parts(index, environment)?;
         }
         let serves = |other: &Index, implicit: &Index| {
             !matches!(other.kind, IndexKind::FullText | IndexKind::Spatial | IndexKind::Vector)
@@ -439,14 +445,14 @@ impl Table {
     }
 
     /// Gives the parts of an index the spelling of their columns and drops prefixes that are no prefixes.
-    pub(super) fn check_parts(&self, index: &mut Index) -> Result<()> {
+    pub(super) fn check_parts(&self, index: &mut Index, environment: &Environment) -> Result<()> {
         for part in &mut index.parts {
             let Some(name) = &part.column else { continue };
             let Some((_, column)) = self.column(name) else {
                 return Err(SchemaError::UnknownColumn { table: self.name.clone(), column: name.clone() });
             };
             part.column = Some(column.name.clone());
-            part.length = prefix(column, part.length);
+            part.length = prefix(column, part.length, index.kind, environment);
         }
         Ok(())
     }
@@ -465,14 +471,25 @@ impl Table {
     }
 }
 
-/// A prefix length as a server keeps it: none for types without prefixes, none if it covers the column.
-pub(super) fn prefix(column: &Column, length: Option<u32>) -> Option<u32> {
+/// Most bytes of a column in a key of InnoDB.
+const MAX_KEY_PART: u32 = 3072;
+
+/// A prefix length as a server keeps it: none for types without prefixes, none if it covers the column. MariaDB gives a text in a plain
+/// key the longest possible one where none is written.
+pub(super) fn prefix(
+    column: &Column,
+    length: Option<u32>,
+    kind: IndexKind,
+    environment: &Environment,
+) -> Option<u32> {
     use TypeKind::*;
-    let length = length?;
     match column.kind {
-        Char | VarChar | Binary | VarBinary => (column.length.unwrap_or(1) > length).then_some(length),
-        TinyText | Text | MediumText | LongText | TinyBlob | Blob | MediumBlob | LongBlob | Geometry(_) => {
-            Some(length)
+        Char | VarChar | Binary | VarBinary => length.filter(|length| column.length.unwrap_or(1) > *length),
+        Geometry(_) => length,
+        TinyText | Text | MediumText | LongText | TinyBlob | Blob | MediumBlob | LongBlob => {
+            let implied = environment.dialect == Dialect::MariaDb && kind == IndexKind::Plain;
+            let charset = column.charset.as_deref().and_then(charset::charset_info);
+            length.or_else(|| implied.then(|| MAX_KEY_PART / charset.map_or(1, |info| info.max_bytes)))
         }
         _ => None,
     }

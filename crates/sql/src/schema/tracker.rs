@@ -150,7 +150,8 @@ impl Tracker {
             }
             Statement::CreateIndex { table, index, or_replace, if_not_exists } => {
                 let (schema, name, table) = self.find(table, default_schema)?;
-                let next = alter::create_index(&table, index, *or_replace, *if_not_exists)?;
+                let next =
+                    alter::create_index(&table, index, *or_replace, *if_not_exists, &self.environment)?;
                 self.put(schema, name, next, &mut applied);
             }
             Statement::DropIndex { table, name: index, if_exists } => {

@@ -1,0 +1,7 @@
+//! Tests of the crate over texts, golden data and real servers.
+
+mod rename;
+mod robust;
+mod schema;
+mod servers;
+mod table_info;

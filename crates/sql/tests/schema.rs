@@ -1,0 +1,1 @@
+//! What statements make of tracked tables, without a server.
