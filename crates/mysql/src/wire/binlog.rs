@@ -478,6 +478,7 @@ const REFUSALS: &[(&str, Refusal)] = &[
     ("same server_uuid/server_id", Refusal::ServerIdClash),
     ("Binary log is not open", Refusal::NoBinlog),
     ("GTID_MODE", Refusal::GtidOff),
+    ("Found old binary log without GTIDs", Refusal::GtidOff),
     ("has more GTIDs than", Refusal::GtidMismatch),
     ("which is not in the master's binlog", Refusal::GtidMismatch),
     ("binlog on the master is missing the GTID", Refusal::GtidMismatch),
@@ -500,6 +501,7 @@ impl Refusal {
         match error.code()? {
             1045 | 1142 | 1227 => Some(Refusal::Privileges),
             1381 => Some(Refusal::NoBinlog),
+            4052 => Some(Refusal::ServerIdClash),
             1789 | 13114 => Some(Refusal::Purged),
             1236 => {
                 let message = error.message();

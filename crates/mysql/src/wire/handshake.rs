@@ -189,6 +189,10 @@ async fn go_under_tls(
     channel.stream = under.map_err(|error| {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         Failure::TlsHandshake(match inner {
+            // MySQL built with OpenSSL 1.0 (8.0 before 8.0.16 among them) has no ECDHE, yaSSL (5.7 and before) no TLS 1.2.
+            Some(inner @ rustls::Error::AlertReceived(_)) => Error::tls(inner.to_string()).note(
+                "the server must have TLS 1.3, or TLS 1.2 with an ECDHE cipher, and take the client certificate",
+            ),
             Some(inner) => Error::tls(inner.to_string()),
             None => Error::tls(format!("the server broke off the handshake: {error}")),
         })
