@@ -1,11 +1,15 @@
 //! DM's job: a control plane of masters and workers, and the replication that the workers do.
 #![warn(missing_docs)]
 
+pub mod check;
 pub mod checkpoint;
+pub mod cli;
 pub mod config;
 pub mod ctl;
+mod http;
 pub mod master;
 pub mod meta_from;
 pub mod proto;
 pub mod shard;
 pub mod verify;
+pub mod worker;

@@ -154,6 +154,20 @@ impl SourceConfig {
     }
 }
 
+/// An id for us as a replica, from the range that DM takes its own from; `taken` says which are in use.
+pub fn random_server_id(taken: impl Fn(u32) -> bool) -> u32 {
+    const FIRST: u32 = 429_496_729;
+    const COUNT: u32 = 100_000;
+    let mut bytes = [0u8; 4];
+    // Without random bytes the time is as good: the id only has to be one that nobody else took.
+    if getrandom::fill(&mut bytes).is_err() {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        bytes = now.subsec_nanos().to_le_bytes();
+    }
+    let start = u32::from_le_bytes(bytes) % COUNT;
+    (0..COUNT).map(|i| FIRST + (start + i) % COUNT).find(|id| !taken(*id)).unwrap_or(FIRST + start)
+}
+
 fn is_binlog_name(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(base, sequence)| {
         !base.is_empty() && !sequence.is_empty() && sequence.bytes().all(|b| b.is_ascii_digit())

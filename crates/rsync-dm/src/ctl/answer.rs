@@ -43,6 +43,7 @@ answers!(
     GetCfgResponse,
     EncryptResponse,
     TransferSourceResponse,
+    OfflineMemberResponse,
 );
 
 /// Renders an answer; no newline at the end.

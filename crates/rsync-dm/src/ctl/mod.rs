@@ -1,3 +1,250 @@
-//! `ctl`: the client of a master.
+//! `ctl`: the client of a master, with dmctl's commands, answers and exit codes.
 
 pub mod answer;
+mod client;
+mod commands;
+mod files;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use common::duration::GoDuration;
+
+pub use commands::run;
+
+/// Flags of `rsync-dm ctl`.
+#[derive(Debug, Args)]
+pub struct CtlArgs {
+    /// Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)
+    #[arg(long, global = true, value_name = "HOST:PORT")]
+    pub master_addr: Option<String>,
+    /// Configuration file (TOML: master-addr, rpc-timeout)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How long a call to the master may take
+    #[arg(long, global = true, value_name = "DURATION")]
+    pub rpc_timeout: Option<GoDuration>,
+    /// Only these sources; may be repeated
+    #[arg(short = 's', long = "source", global = true, value_name = "ID", value_delimiter = ',')]
+    pub sources: Vec<String>,
+    /// Key file for what is encrypted here and not at the master (decrypt, meta-from)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub secret_key_path: Option<PathBuf>,
+    #[command(subcommand)]
+    #[allow(missing_docs)]
+    pub command: CtlCommand,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum CtlCommand {
+    /// Create, show or stop sources
+    OperateSource(OperateSourceArgs),
+    /// Check the configuration of a task and what it needs
+    CheckTask(CheckTaskArgs),
+    /// Start a task
+    StartTask(StartTaskArgs),
+    /// Show the state of tasks
+    QueryStatus(QueryStatusArgs),
+    /// Pause a task
+    PauseTask(TaskArgs),
+    /// Resume a paused task
+    ResumeTask(TaskArgs),
+    /// Stop a task; its state tables stay in the target
+    StopTask(TaskArgs),
+    /// Show or unlock shard DDL locks
+    ShardDdlLock(ShardDdlLockArgs),
+    /// Show shard DDL locks
+    #[command(hide = true)]
+    ShowDdlLocks(ShowLocksArgs),
+    /// Unlock a shard DDL lock
+    #[command(hide = true)]
+    UnlockDdlLock(UnlockArgs),
+    /// List masters and workers
+    ListMember(ListMemberArgs),
+    /// Forget a member that is gone
+    OfflineMember(OfflineMemberArgs),
+    /// Give a source to another worker
+    TransferSource(TransferSourceArgs),
+    /// Show the configuration of a task or a source
+    Config(ConfigArgs),
+    /// Show the configuration of a task or a source
+    #[command(hide = true)]
+    GetConfig(ConfigArgs),
+    /// Encrypt a password with the master's key (or the one of --secret-key-path)
+    Encrypt(EncryptArgs),
+    /// Decrypt a password with the key of --secret-key-path
+    Decrypt(EncryptArgs),
+}
+
+/// `operate-source`.
+#[derive(Debug, Args)]
+pub struct OperateSourceArgs {
+    /// create, show, stop or update
+    #[arg(value_name = "OPERATION", required_unless_present = "print_sample_config")]
+    pub operation: Option<String>,
+    /// Source files, or source ids to show or stop
+    #[arg(value_name = "FILE|ID")]
+    pub items: Vec<String>,
+    /// The worker that is to have the source
+    #[arg(short = 'w', long, value_name = "NAME")]
+    pub worker: Option<String>,
+    /// Print a sample source file
+    #[arg(short = 'p', long)]
+    pub print_sample_config: bool,
+}
+
+/// `check-task`.
+#[derive(Debug, Args)]
+pub struct CheckTaskArgs {
+    /// The task file
+    pub file: PathBuf,
+    /// Most failures to show
+    #[arg(short = 'e', long, default_value_t = 10)]
+    pub error: i64,
+    /// Most warnings to show
+    #[arg(short = 'w', long, default_value_t = 10)]
+    pub warn: i64,
+    /// Start at this time
+    #[arg(long, default_value = "", value_name = "TIME")]
+    pub start_time: String,
+}
+
+/// `start-task`.
+#[derive(Debug, Args)]
+pub struct StartTaskArgs {
+    /// The task file
+    pub file: PathBuf,
+    /// Drop the task's state tables first
+    #[arg(long)]
+    pub remove_meta: bool,
+    /// Start at this time
+    #[arg(long, default_value = "", value_name = "TIME")]
+    pub start_time: String,
+}
+
+/// `query-status`.
+#[derive(Debug, Args)]
+pub struct QueryStatusArgs {
+    /// Name of a task, or its file
+    pub task: Option<String>,
+    /// Everything, also without a task
+    #[arg(long)]
+    pub more: bool,
+}
+
+/// `pause-task`, `resume-task`, `stop-task`.
+#[derive(Debug, Args)]
+pub struct TaskArgs {
+    /// Name of a task, or its file
+    pub task: Option<String>,
+    /// Tasks at a time, if a whole source is operated
+    #[arg(long, default_value_t = 5)]
+    pub batch_size: usize,
+}
+
+/// `shard-ddl-lock`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ShardDdlLockArgs {
+    /// Only the locks of this task
+    pub task: Option<String>,
+    #[command(subcommand)]
+    #[allow(missing_docs)]
+    pub command: Option<LockCommand>,
+}
+
+/// `shard-ddl-lock …`.
+#[derive(Debug, Subcommand)]
+pub enum LockCommand {
+    /// End the waiting of a lock
+    Unlock(UnlockArgs),
+}
+
+/// `show-ddl-locks`.
+#[derive(Debug, Args)]
+pub struct ShowLocksArgs {
+    /// Only the locks of this task
+    pub task: Option<String>,
+}
+
+/// `shard-ddl-lock unlock`.
+#[derive(Debug, Args)]
+pub struct UnlockArgs {
+    /// The lock's ID
+    pub id: String,
+    /// The source that runs the statements, in place of the owner
+    #[arg(short = 'o', long, default_value = "", value_name = "SOURCE")]
+    pub owner: String,
+    /// Remove the lock even if its owner does not run the statements
+    #[arg(short = 'f', long)]
+    pub force_remove: bool,
+    /// skip or exec (optimistic mode)
+    #[arg(short = 'a', long, default_value = "skip")]
+    pub action: String,
+    /// Database of the table (optimistic mode)
+    #[arg(short = 'd', long, default_value = "")]
+    pub database: String,
+    /// The table (optimistic mode)
+    #[arg(short = 't', long, default_value = "")]
+    pub table: String,
+}
+
+/// `list-member`.
+#[derive(Debug, Args)]
+pub struct ListMemberArgs {
+    /// The leader
+    #[arg(short = 'l', long)]
+    pub leader: bool,
+    /// Masters
+    #[arg(short = 'm', long)]
+    pub master: bool,
+    /// Workers
+    #[arg(short = 'w', long)]
+    pub worker: bool,
+    /// Only members of these names
+    #[arg(short = 'n', long = "name", value_delimiter = ',')]
+    pub names: Vec<String>,
+}
+
+/// `offline-member`.
+#[derive(Debug, Args)]
+pub struct OfflineMemberArgs {
+    /// A master
+    #[arg(short = 'm', long, conflicts_with = "worker")]
+    pub master: bool,
+    /// A worker
+    #[arg(short = 'w', long, required_unless_present = "master")]
+    pub worker: bool,
+    /// Its name
+    #[arg(short = 'n', long)]
+    pub name: String,
+}
+
+/// `transfer-source`.
+#[derive(Debug, Args)]
+pub struct TransferSourceArgs {
+    /// The source's id
+    pub source_id: String,
+    /// The worker's name
+    pub worker: String,
+}
+
+/// `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// task or source
+    pub kind: String,
+    /// Its name
+    pub name: String,
+    /// Write it to this file
+    #[arg(short = 'p', long, value_name = "FILE")]
+    pub path: Option<PathBuf>,
+}
+
+/// `encrypt`, `decrypt`.
+#[derive(Debug, Args)]
+pub struct EncryptArgs {
+    /// The text
+    pub text: String,
+}

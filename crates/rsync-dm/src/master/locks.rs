@@ -20,7 +20,7 @@ use crate::{
 const ROW: &str = "pessimistic";
 
 /// See the module.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Locks {
     machine: Pessimist,
     /// Task → sources that have stated their tables.

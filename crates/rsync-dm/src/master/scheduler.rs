@@ -68,6 +68,7 @@ struct SubtaskRecord {
     yaml: String,
     expect: Expect,
     resume_count: u64,
+    generation: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -348,6 +349,18 @@ impl Scheduler {
         self.balance();
     }
 
+    /// After a start of the master: workers that hold a source are taken to be alive, and named; so that nothing moves
+    /// before they had time to come back.
+    pub fn presume_alive(&mut self) -> Vec<String> {
+        let names: Vec<String> = self.sources.values().filter_map(|s| s.record.worker.clone()).collect();
+        for name in &names {
+            if let Some(w) = self.workers.get_mut(name) {
+                w.alive = true;
+            }
+        }
+        names
+    }
+
     /// Removes a worker that is gone.
     ///
     /// # Errors
@@ -384,21 +397,11 @@ impl Scheduler {
             .collect()
     }
 
-    /// The address of a worker.
-    pub fn address_of(&self, worker: &str) -> Option<&str> {
-        self.workers.get(worker).map(|w| w.record.address.as_str())
-    }
-
     // Tasks.
 
     /// The sources of a task, in order; empty if there is no such task.
     pub fn sources_of(&self, task: &str) -> Vec<String> {
         self.subtasks.keys().filter(|(t, _)| t == task).map(|(_, s)| s.clone()).collect()
-    }
-
-    /// Names of the tasks of a source.
-    pub fn tasks_of(&self, source: &str) -> Vec<String> {
-        self.subtasks.keys().filter(|(_, s)| s == source).map(|(t, _)| t.clone()).collect()
     }
 
     /// Names of all tasks.
@@ -441,11 +444,16 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Adds a task for these sources, running.
+    /// Adds a task for these sources, running. `generation` tells it from earlier tasks of the name.
     ///
     /// # Errors
     /// Those of [`Scheduler::check_new`], and of the source's part of the task.
-    pub fn add_task(&mut self, config: &Arc<TaskConfig>, sources: &[String]) -> Result<(), DmError> {
+    pub fn add_task(
+        &mut self,
+        config: &Arc<TaskConfig>,
+        sources: &[String],
+        generation: u64,
+    ) -> Result<(), DmError> {
         let name = config.name().to_owned();
         self.check_new(&name, sources)?;
         for source in sources {
@@ -459,6 +467,7 @@ impl Scheduler {
                 yaml: yaml.clone(),
                 expect: Expect::Running,
                 resume_count: 0,
+                generation,
             };
             let subtask = Subtask { record, config: Arc::clone(config) };
             self.subtasks.insert((name.clone(), source.clone()), subtask);
@@ -523,6 +532,7 @@ impl Scheduler {
                 task_yaml: s.record.yaml.clone(),
                 stage: s.record.expect.stage().into(),
                 resume_count: s.record.resume_count,
+                generation: s.record.generation,
             })
             .collect();
         control::Desired {
@@ -604,8 +614,8 @@ mod tests {
         s.add_source(source("mysql-01"), None).unwrap();
         s.add_source(source("mysql-02"), None).unwrap();
         let t = task("task-test", &["mysql-01", "mysql-02"]);
-        s.add_task(&t, &ids(&["mysql-01", "mysql-02"])).unwrap();
-        let e = s.add_task(&t, &ids(&["mysql-01", "mysql-02"])).unwrap_err();
+        s.add_task(&t, &ids(&["mysql-01", "mysql-02"]), 1).unwrap();
+        let e = s.add_task(&t, &ids(&["mysql-01", "mysql-02"]), 1).unwrap_err();
         assert_eq!(
             e.to_string(),
             "[code=46014:class=scheduler:scope=internal:level=medium], Message: subtasks with name task-test for sources [mysql-01 mysql-02] already exist, Workaround: Please use `query-status` command to see tasks."
@@ -629,7 +639,7 @@ mod tests {
         let store = super::super::store::Store::open(dir.path()).unwrap();
         let mut s = with_workers(&["w1"]);
         s.add_source(source("a"), None).unwrap();
-        s.add_task(&task("t", &["a"]), &ids(&["a"])).unwrap();
+        s.add_task(&task("t", &["a"]), &ids(&["a"]), 1).unwrap();
         s.set_expect("t", &ids(&["a"]), Expect::Paused);
         store.apply(&s.take_changes()).unwrap();
         let mut again = Scheduler::load(&store, None).unwrap();

@@ -1,0 +1,120 @@
+//! The checks before a task starts (facts/dm.md 1.9): what the sources and the target must be able to do, and whether
+//! their tables fit each other. Nothing is written.
+
+mod report;
+mod source;
+mod tables;
+mod target;
+
+use std::{sync::Arc, time::Duration};
+
+use common::{
+    error::{DmError, dm_codes as code},
+    ident::quote,
+};
+use mysql::Conn;
+
+use crate::config::{Database, SourceConfig, SubtaskConfig, TaskConfig};
+
+/// A run that takes longer is given up, as in DM.
+const TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// How many results of each kind are shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Failures.
+    pub errors: usize,
+    /// Warnings.
+    pub warnings: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { errors: 10, warnings: 10 }
+    }
+}
+
+/// Runs the checks of a task on these of its sources, and says what was found.
+///
+/// # Errors
+/// 26005 with the report; 26002 a server that can't be reached; 10005 a question that was not answered.
+pub async fn run(
+    task: &TaskConfig,
+    sources: &[Arc<SourceConfig>],
+    limits: Limits,
+) -> Result<String, DmError> {
+    if task.ignores_check("all") {
+        return Ok("pre-check is passed. ".into());
+    }
+    match tokio::time::timeout(TIMEOUT, checks(task, sources)).await {
+        Ok(checks) => report::conclude(&checks?, limits),
+        Err(_) => Err(code::TASK_CHECK_SYNC_CONFIG_ERROR.error("the checks took more than 30 minutes")),
+    }
+}
+
+async fn checks(task: &TaskConfig, sources: &[Arc<SourceConfig>]) -> Result<Vec<report::Check>, DmError> {
+    let subtasks =
+        sources.iter().map(|source| task.subtask(source)).collect::<Result<Vec<SubtaskConfig>, _>>()?;
+    let mut target = connect(task.target(), "target").await?;
+    let mut starts = Vec::new();
+    for subtask in &subtasks {
+        starts.push(target::start_of(&mut target, subtask).await?);
+    }
+    let asked =
+        subtasks.iter().zip(&starts).map(|(subtask, start)| source::checks(task, subtask, start.as_ref()));
+    let mut checks = Vec::new();
+    let mut found = Vec::new();
+    for answer in futures::future::join_all(asked).await {
+        let (of_source, tables) = answer?;
+        checks.extend(of_source);
+        found.extend(tables);
+    }
+    checks.extend(target::checks(task, &subtasks, &found, &mut target).await?);
+    checks.extend(tables::checks(task, &found, &mut target).await?);
+    target.close().await;
+    Ok(checks)
+}
+
+async fn connect(database: &Database, what: &str) -> Result<Conn, DmError> {
+    let mut conn = Conn::connect(&database.endpoint()).await.map_err(|e| {
+        code::TASK_CHECK_FAILED_OPEN_DB
+            .wrap(format!("cannot connect to the {what} database {database} as user {}", database.user), &e)
+    })?;
+    // SHOW CREATE TABLE quotes as the session's mode says.
+    conn.exec("SET SESSION sql_mode = ''").await.map_err(|e| failed(&e))?;
+    Ok(conn)
+}
+
+fn failed(e: &mysql::Error) -> DmError {
+    code::DB_QUERY_FAILED.wrap("", e)
+}
+
+/// Drops the state tables of a task (`start-task --remove-meta`).
+///
+/// # Errors
+/// 26002, 10006.
+pub async fn remove_meta(task: &TaskConfig) -> Result<(), DmError> {
+    let mut target = connect(task.target(), "target").await?;
+    let schema = quote(task.meta_schema());
+    for suffix in [
+        "_loader_checkpoint",
+        "_lightning_checkpoint_list",
+        "_syncer_checkpoint",
+        "_syncer_sharding_meta",
+        "_onlineddl",
+        "_validator_checkpoint",
+        "_validator_pending_change",
+        "_validator_error_change",
+        "_validator_table_status",
+    ] {
+        let table = quote(&format!("{}{suffix}", task.name()));
+        match target.exec(format!("DROP TABLE IF EXISTS {schema}.{table}")).await {
+            Ok(_) => {}
+            // Neither the schema nor, then, a table of it.
+            Err(e) if e.code() == Some(1049) => break,
+            Err(e) => return Err(code::DB_EXECUTE_FAILED.wrap("cannot remove the state tables", &e)),
+        }
+    }
+    target.close().await;
+    Ok(())
+}

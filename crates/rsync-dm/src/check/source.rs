@@ -1,0 +1,291 @@
+//! What one source must be able to do.
+
+use common::error::DmError;
+use mysql::{
+    Conn, Flavor, GtidSet, Location, ServerVersion,
+    privileges::{self, Need, Privilege},
+    session,
+};
+
+use super::{connect, failed, report::Check, tables::SourceTable};
+use crate::config::{SubtaskConfig, TaskConfig};
+
+/// A pause of this length should not lose the binlog.
+const LEAST_RETENTION: u64 = 24 * 3600;
+
+/// The checks of one source, and its tables that the task replicates. `start` is where replication will begin.
+pub(super) async fn checks(
+    task: &TaskConfig,
+    subtask: &SubtaskConfig,
+    start: Option<&Location>,
+) -> Result<(Vec<Check>, Vec<SourceTable>), DmError> {
+    let mut conn = connect(&subtask.source, "source").await?;
+    let mut out = Vec::new();
+    let source = Source { subtask, start };
+    if !task.ignores_check("version") {
+        out.push(source.version(&conn));
+    }
+    if !task.ignores_check("server_id") {
+        out.push(source.server_id(&mut conn).await?);
+    }
+    let enabled = source.binlog_enable(&mut conn).await?;
+    let is_enabled = enabled.1;
+    if !task.ignores_check("binlog_enable") {
+        out.push(enabled.0);
+    }
+    if !task.ignores_check("binlog_format") {
+        out.push(source.binlog_format(&mut conn).await?);
+    }
+    if !task.ignores_check("binlog_row_image") {
+        out.push(source.row_image(&mut conn).await?);
+    }
+    let (privileges, may_ask) = source.privileges(&mut conn).await?;
+    if !task.ignores_check("replication_privilege") {
+        out.push(privileges);
+    }
+    out.push(source.gtid_mode(&mut conn).await?);
+    if is_enabled && may_ask {
+        if !task.ignores_check("binlog_db") {
+            out.push(source.binlog_db(&mut conn).await?);
+        }
+        if !task.ignores_check("meta_position") {
+            out.push(source.meta_position(&mut conn).await?);
+            out.push(source.retention(&mut conn).await?);
+        }
+    }
+    let tables = super::tables::of_source(subtask, &mut conn).await?;
+    conn.close().await;
+    Ok((out, tables))
+}
+
+struct Source<'a> {
+    subtask: &'a SubtaskConfig,
+    start: Option<&'a Location>,
+}
+
+impl Source<'_> {
+    fn say(&self, text: &str) -> String {
+        format!("source {}: {text}", self.subtask.source_id)
+    }
+
+    fn version(&self, conn: &Conn) -> Check {
+        let mut check = Check::new(
+            "mysql_version",
+            "check whether mysql version is satisfied",
+            "Replicate from MySQL 5.6 or later, or MariaDB 10.1.2 or later.",
+        );
+        let server = conn.server();
+        let least = match server.flavor {
+            Flavor::MariaDb => ServerVersion::new(10, 1, 2),
+            _ => ServerVersion::new(5, 6, 0),
+        };
+        if server.flavor == Flavor::TiDb {
+            check.fail(self.say("a TiDB has no binlog that could be read"));
+        } else if server.version < least {
+            check.fail(self.say(&format!("version {} is older than {least}", server.version)));
+        }
+        check
+    }
+
+    async fn server_id(&self, conn: &mut Conn) -> Result<Check, DmError> {
+        let mut check = Check::new(
+            "mysql_server_id",
+            "check whether mysql server_id has been greater than 0",
+            "Set `server_id` in the configuration of the source server.",
+        );
+        let id = session::server_id(conn).await.map_err(|e| failed(&e))?;
+        if id == 0 {
+            check.fail(self.say("server_id is 0"));
+        } else if id == self.subtask.server_id {
+            check.fail(self.say(&format!("server-id {id} of the source configuration is the server's own")));
+        }
+        Ok(check)
+    }
+
+    async fn binlog_enable(&self, conn: &mut Conn) -> Result<(Check, bool), DmError> {
+        let mut check = Check::new(
+            "mysql_binlog_enable",
+            "check whether mysql binlog is enabled",
+            "Set `log_bin` in the configuration of the source server and restart it.",
+        );
+        let on = variable(conn, "log_bin").await?.eq_ignore_ascii_case("ON");
+        if !on {
+            check.fail(self.say("log_bin is OFF, and should be ON"));
+        }
+        Ok((check, on))
+    }
+
+    async fn binlog_format(&self, conn: &mut Conn) -> Result<Check, DmError> {
+        let mut check = Check::new(
+            "mysql_binlog_format",
+            "check whether mysql binlog_format is ROW",
+            "Set it with: SET GLOBAL binlog_format = ROW; and let open sessions reconnect.",
+        );
+        let format = variable(conn, "binlog_format").await?;
+        if !format.eq_ignore_ascii_case("ROW") {
+            check.fail(self.say(&format!("binlog_format is {format}, and should be ROW")));
+        }
+        Ok(check)
+    }
+
+    async fn row_image(&self, conn: &mut Conn) -> Result<Check, DmError> {
+        let mut check = Check::new(
+            "mysql_binlog_row_image",
+            "check whether mysql binlog_row_image is FULL",
+            "Set it with: SET GLOBAL binlog_row_image = FULL; and let open sessions reconnect.",
+        );
+        let image = session::variable(conn, "binlog_row_image").await.map_err(|e| failed(&e))?;
+        // A server without the variable always writes full rows.
+        if let Some(image) = image.filter(|i| !i.eq_ignore_ascii_case("FULL")) {
+            check.fail(self.say(&format!("binlog_row_image is {image}, and should be FULL")));
+        }
+        Ok(check)
+    }
+
+    /// Also says whether the account may ask for binlog files.
+    async fn privileges(&self, conn: &mut Conn) -> Result<(Check, bool), DmError> {
+        let mut check = Check::new(
+            "source db replication privilege checker",
+            "check replication privileges of source DB",
+            "",
+        );
+        let grants = privileges::grants(conn).await.map_err(|e| failed(&e))?;
+        let status = Need::global(Privilege::BinlogStatus);
+        let may_ask = grants.allows(&status);
+        let needs = [Need::global(Privilege::ReplicationSlave), status];
+        let missing = privileges::missing(&grants, &needs);
+        for item in &missing {
+            check.fail(self.say(&item.to_string()));
+        }
+        for statement in privileges::grant_statements(&grants, &missing) {
+            check.instruct(statement);
+        }
+        Ok((check, may_ask))
+    }
+
+    async fn gtid_mode(&self, conn: &mut Conn) -> Result<Check, DmError> {
+        let mut check = Check::new(
+            "gtid_mode",
+            "check whether GTID is enabled where the source configuration asks for it",
+            "Set `gtid_mode = ON` at the source, or `enable-gtid: false`.",
+        );
+        if self.subtask.enable_gtid && conn.server().flavor == Flavor::MySql {
+            let mode = session::variable(conn, "gtid_mode").await.map_err(|e| failed(&e))?;
+            let mode = mode.unwrap_or_else(|| "OFF".into());
+            if !mode.eq_ignore_ascii_case("ON") {
+                check.fail(self.say(&format!("gtid_mode is {mode}, and `enable-gtid` needs ON")));
+            }
+        }
+        Ok(check)
+    }
+
+    async fn binlog_db(&self, conn: &mut Conn) -> Result<Check, DmError> {
+        let mut check = Check::new(
+            "binlog_do_db/binlog_ignore_db check",
+            "check whether binlog_do_db/binlog_ignore_db leaves out databases of the task",
+            "Remove `binlog-do-db` and `binlog-ignore-db` from the configuration of the source server.",
+        );
+        let sql = session::binlog_status_sql(conn.server());
+        let Some(row) = conn.query_one(sql).await.map_err(|e| failed(&e))? else { return Ok(check) };
+        let list = |name: &str| -> Result<Vec<String>, DmError> {
+            let text = row.str_if_there(name).map_err(|e| failed(&e))?.unwrap_or_default();
+            Ok(text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect())
+        };
+        let (only, without) = (list("Binlog_Do_DB")?, list("Binlog_Ignore_DB")?);
+        let allowed = |schema: &String| self.subtask.block_allow.matches_schema(schema);
+        if !only.is_empty() {
+            check.warn(self.say(&format!("only changes of {} are in the binlog", only.join(", "))));
+        }
+        for schema in without.iter().filter(|s| allowed(s)) {
+            check.fail(self.say(&format!("changes of database {schema} are not in the binlog")));
+        }
+        Ok(check)
+    }
+
+    async fn meta_position(&self, conn: &mut Conn) -> Result<Check, DmError> {
+        let mut check = Check::new(
+            "meta position check",
+            "check whether the binlog still holds the position where replication starts",
+            "Dump again and start from there: what lies between is lost.",
+        );
+        let Some(start) = self.start else { return Ok(check) };
+        let gtid = start.gtid.as_ref().filter(|set| !set.is_empty());
+        if let (true, Some(wanted)) = (self.subtask.enable_gtid, gtid) {
+            self.gtid_position(conn, wanted, &mut check).await?;
+        } else if !start.file.is_empty() {
+            let logs = session::binary_logs(conn).await.map_err(|e| failed(&e))?;
+            match logs.iter().find(|log| log.name == start.file) {
+                Some(log) if start.pos > log.size => check.fail(self.say(&format!(
+                    "position {} is beyond the end of {} ({} bytes)",
+                    start.pos, log.name, log.size
+                ))),
+                Some(_) => {}
+                None => {
+                    let first = logs.first().map_or("none", |log| log.name.as_str());
+                    check.fail(self.say(&format!(
+                        "binlog file {} is not there (purged?), the oldest is {first}",
+                        start.file
+                    )));
+                }
+            }
+        }
+        Ok(check)
+    }
+
+    async fn gtid_position(
+        &self,
+        conn: &mut Conn,
+        wanted: &GtidSet,
+        check: &mut Check,
+    ) -> Result<(), DmError> {
+        let purged = session::gtid_purged(conn).await.map_err(|e| failed(&e))?;
+        if !wanted.contains(&purged) {
+            check.fail(
+                self.say(&format!(
+                    "transactions after GTID set {wanted} have been purged (purged: {purged})"
+                )),
+            );
+        }
+        let executed = session::gtid_executed(conn).await.map_err(|e| failed(&e))?;
+        if conn.server().flavor == Flavor::MySql && !executed.contains(wanted) {
+            check.fail(self.say(&format!("GTID set {wanted} holds transactions that the source never had")));
+            check.instruct("Check that `meta` is of this source.");
+        }
+        Ok(())
+    }
+
+    async fn retention(&self, conn: &mut Conn) -> Result<Check, DmError> {
+        let mut check = Check::new(
+            "binlog retention check",
+            "check whether the binlog is kept long enough",
+            "Raise binlog_expire_logs_seconds (before MySQL 8.0: expire_logs_days) at the source.",
+        );
+        let seconds = retention(conn).await?;
+        if let Some(seconds) = seconds.filter(|s| *s < LEAST_RETENTION) {
+            check.warn(self.say(&format!(
+                "the binlog is kept for {seconds} s only: when the task is paused or behind for longer, changes are lost"
+            )));
+        }
+        Ok(check)
+    }
+}
+
+/// How long the server keeps its binlog, in seconds; `None` for ever.
+async fn retention(conn: &mut Conn) -> Result<Option<u64>, DmError> {
+    let auto = session::variable(conn, "binlog_expire_logs_auto_purge").await.map_err(|e| failed(&e))?;
+    if auto.is_some_and(|a| a.eq_ignore_ascii_case("OFF")) {
+        return Ok(None);
+    }
+    let number = |text: Option<String>| text.and_then(|t| t.parse::<f64>().ok()).filter(|n| *n > 0.0);
+    let seconds = session::variable(conn, "binlog_expire_logs_seconds").await.map_err(|e| failed(&e))?;
+    if let Some(seconds) = number(seconds) {
+        return Ok(Some(seconds as u64));
+    }
+    // MariaDB allows fractions of days.
+    let days = session::variable(conn, "expire_logs_days").await.map_err(|e| failed(&e))?;
+    Ok(number(days).map(|days| (days * 86_400.0) as u64))
+}
+
+async fn variable(conn: &mut Conn, name: &str) -> Result<String, DmError> {
+    Ok(session::variable(conn, name).await.map_err(|e| failed(&e))?.unwrap_or_default())
+}

@@ -1,0 +1,349 @@
+//! Whether the tables of sources and target fit each other.
+
+use std::collections::BTreeMap;
+
+use common::{
+    error::{DmError, dm_codes as code},
+    ident::{TableName, quote, quote_string},
+};
+use mysql::Conn;
+use sql::{
+    lexer::SqlMode,
+    schema::{Column, Index, Table},
+};
+
+use super::{
+    failed,
+    report::{Check, Severity},
+};
+use crate::config::{ShardMode, SubtaskConfig, TaskConfig};
+
+/// An upstream table that the task replicates.
+pub(super) struct SourceTable {
+    pub source_id: String,
+    pub name: TableName,
+    pub target: TableName,
+    /// `None` if its definition cannot be seen or read.
+    pub table: Option<Table>,
+}
+
+/// The tables of a source that the task's filter keeps, as far as the account sees them.
+pub(super) async fn of_source(subtask: &SubtaskConfig, conn: &mut Conn) -> Result<Vec<SourceTable>, DmError> {
+    let sql = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' ORDER BY 1, 2";
+    let rows = conn.query(sql).await.map_err(|e| failed(&e))?;
+    let mut out = Vec::new();
+    for row in rows.iter() {
+        let text = |i: usize| row.text(i).map_err(|e| failed(&e));
+        let (schema, table) = (text(0)?, text(1)?);
+        if !subtask.block_allow.matches_table(&schema, &table) {
+            continue;
+        }
+        let routed = subtask
+            .router
+            .route(&schema, &table)
+            .map_err(|e| code::WORKER_ROUTE_TABLE_DUP_MATCH.wrap("", &e))?;
+        let name = TableName::new(schema, table);
+        let table = definition(conn, &name).await?;
+        let source_id = subtask.source_id.clone();
+        out.push(SourceTable { source_id, target: routed.name(), name, table });
+    }
+    Ok(out)
+}
+
+/// A table's definition; `None` if there is no such table, or no right to see it.
+async fn definition(conn: &mut Conn, name: &TableName) -> Result<Option<Table>, DmError> {
+    let sql = format!("SHOW CREATE TABLE {}.{}", quote(&name.schema), quote(&name.table));
+    match conn.query_one(sql).await {
+        Ok(row) => {
+            let text = row.as_ref().and_then(|r| r.at(1)).unwrap_or_default();
+            Ok(Table::from_create(text, SqlMode::default()).ok())
+        }
+        Err(e) if matches!(e.code(), Some(1049 | 1146 | 1142 | 1044)) => Ok(None),
+        Err(e) => Err(failed(&e)),
+    }
+}
+
+/// The checks of structures.
+pub(super) async fn checks(
+    task: &TaskConfig,
+    tables: &[SourceTable],
+    target: &mut Conn,
+) -> Result<Vec<Check>, DmError> {
+    let mut groups: BTreeMap<(&str, &str), Vec<&SourceTable>> = BTreeMap::new();
+    for table in tables {
+        groups.entry((table.target.schema.as_str(), table.target.table.as_str())).or_default().push(table);
+    }
+    let mut structure =
+        Check::new("table structure compatibility check", "check compatibility of table structure", "");
+    let mut shards = Check::new(
+        "sharding table consistency check",
+        "check consistency of sharding table structures",
+        "Give the tables that are merged the same structure.",
+    );
+    let mut auto = Check::new(
+        "auto-increment key check",
+        "check whether tables that are merged have auto-increment keys that repeat",
+        "Make the column an ordinary key of the target table, or let each shard generate other numbers.",
+    );
+    if tables.is_empty() {
+        structure.warn("no table of the sources matches block-allow-list, or the accounts may not see them");
+    }
+    for ((schema, name), members) in &groups {
+        let name = TableName::new(*schema, *name);
+        let merged = definition(target, &name).await?;
+        let Some(merged) = merged else {
+            structure.warn(format!("target table {name} does not exist"));
+            structure.instruct(
+                "Create the missing tables in the target, or replication pauses at their first change.",
+            );
+            continue;
+        };
+        engine(target, &name, &merged, &mut structure).await?;
+        for member in members {
+            if let Some(table) = &member.table {
+                compare(member, table, &merged, &mut structure);
+            }
+        }
+        if members.len() > 1 {
+            same_structure(task.shard_mode(), &name, members, &mut shards);
+            repeating_keys(&name, members, &merged, &mut auto);
+        }
+    }
+    let all = [("table_schema", structure), ("schema_of_shard_tables", shards), ("auto_increment_ID", auto)];
+    Ok(all.into_iter().filter(|(item, _)| !task.ignores_check(item)).map(|(_, check)| check).collect())
+}
+
+/// Rows that were written stay written: an engine without transactions cannot take back half a batch.
+async fn engine(
+    target: &mut Conn,
+    name: &TableName,
+    table: &Table,
+    check: &mut Check,
+) -> Result<(), DmError> {
+    let Some(engine) = &table.engine else { return Ok(()) };
+    let sql = format!(
+        "SELECT TRANSACTIONS FROM information_schema.ENGINES WHERE ENGINE = {}",
+        quote_string(engine)
+    );
+    let row = target.query_one(sql).await.map_err(|e| failed(&e))?;
+    let transactions = row.and_then(|r| r.str(0).ok().flatten()).unwrap_or_else(|| "YES".into());
+    if !transactions.eq_ignore_ascii_case("YES") && !engine.eq_ignore_ascii_case("BLACKHOLE") {
+        check.fail(format!("target table {name} has engine {engine}, which has no transactions"));
+        check.instruct(format!(
+            "ALTER TABLE {}.{} ENGINE = InnoDB;",
+            quote(&name.schema),
+            quote(&name.table)
+        ));
+    }
+    Ok(())
+}
+
+/// Primary keys and unique keys without NULL: what tells rows apart.
+fn keys(table: &Table) -> impl Iterator<Item = (&Index, Vec<String>)> {
+    table.indexes.iter().filter_map(|index| {
+        let columns: Vec<String> = index.columns().map(str::to_lowercase).collect();
+        let whole = columns.len() == index.parts.len();
+        let not_null = columns.iter().all(|c| table.column(c).is_some_and(|(_, column)| !column.nullable));
+        let is_key = index.primary || (index.unique && not_null);
+        (is_key && whole).then_some((index, columns))
+    })
+}
+
+fn compare(member: &SourceTable, up: &Table, down: &Table, check: &mut Check) {
+    let name = &member.name;
+    let same = |a: &[String], b: &[String]| a.len() == b.len() && a.iter().all(|column| b.contains(column));
+    let advice = "Ensure that you use the same index columns for both upstream and downstream databases. Otherwise the migration job might fail or data inconsistency might occur.";
+    for (a, b, words) in [
+        (up, down, "upstream has more PK or NOT NULL UK than downstream"),
+        (down, up, "downstream has more PK or NOT NULL UK than upstream"),
+    ] {
+        for (index, columns) in keys(a) {
+            if !keys(b).any(|(_, other)| same(&columns, &other)) {
+                check.warn(format!(
+                    "table {name} {words}, index name: {}, columns: [{}]",
+                    index_name(index),
+                    index.columns().collect::<Vec<_>>().join(" ")
+                ));
+                check.instruct(advice);
+            }
+        }
+    }
+    if keys(up).next().is_none() && keys(down).next().is_none() {
+        check.warn(format!("table {name} primary/unique key does not exist"));
+        check.instruct("Give the tables a primary key: without one rows are found by all their values.");
+    }
+    let missing: Vec<&str> = up
+        .columns
+        .iter()
+        .filter(|c| c.generated.is_none() && down.column(&c.name).is_none())
+        .map(|c| c.name.as_str())
+        .collect();
+    if !missing.is_empty() {
+        check.warn(format!(
+            "table {name} upstream has more columns than downstream, columns: [{}]",
+            missing.join(" ")
+        ));
+        check.instruct("Add the missing columns to the target table, unless replication itself will.");
+    }
+    let needed: Vec<&str> = down
+        .columns
+        .iter()
+        .filter(|c| up.column(&c.name).is_none() && needs_value(c))
+        .map(|c| c.name.as_str())
+        .collect();
+    if !needed.is_empty() {
+        check.warn(format!(
+            "table {name} downstream has more columns than upstream that require values to insert records, columns: [{}]",
+            needed.join(" ")
+        ));
+        check.instruct("Give the additional columns of the target default values.");
+    }
+    for column in &up.columns {
+        let Some((_, other)) = down.column(&column.name) else { continue };
+        if let Some(problem) = narrower(column, other) {
+            check.warn(format!("table {name} column {}: {problem}", column.name));
+            check.instruct("Give the columns of the target types that hold every value.");
+        }
+    }
+}
+
+fn index_name(index: &Index) -> &str {
+    if index.primary { "PRIMARY" } else { &index.name }
+}
+
+fn needs_value(column: &Column) -> bool {
+    !column.nullable && column.default.is_none() && !column.auto_increment && column.generated.is_none()
+}
+
+/// Why values of `up` may not fit into `down`.
+fn narrower(up: &Column, down: &Column) -> Option<String> {
+    if up.kind != down.kind {
+        return Some(format!("its type is {:?} upstream and {:?} downstream", up.kind, down.kind));
+    }
+    if up.unsigned != down.unsigned {
+        return Some("it is unsigned on one side only".into());
+    }
+    if up.nullable && !down.nullable {
+        return Some("it may be NULL upstream and not downstream".into());
+    }
+    match (up.length, down.length) {
+        (Some(a), Some(b)) if b < a => Some(format!("its length is {a} upstream and {b} downstream")),
+        _ => None,
+    }
+}
+
+fn same_structure(mode: ShardMode, target: &TableName, members: &[&SourceTable], check: &mut Check) {
+    let shape = |table: &Table| -> Vec<String> {
+        table
+            .columns
+            .iter()
+            .map(|c| {
+                format!(
+                    "{} {:?} {:?} {:?} {}",
+                    c.name.to_lowercase(),
+                    c.kind,
+                    c.length,
+                    c.decimals,
+                    c.unsigned
+                )
+            })
+            .collect()
+    };
+    let mut known = members.iter().filter_map(|m| m.table.as_ref().map(|t| (m, t)));
+    let Some((first, first_table)) = known.next() else { return };
+    let severity = if mode == ShardMode::Pessimistic { Severity::Fail } else { Severity::Warn };
+    for (member, table) in known {
+        if shape(table) != shape(first_table) {
+            let place = |m: &SourceTable| format!("source {} table {}", m.source_id, m.name);
+            check.add(
+                severity,
+                format!("tables merged into {target} have different columns"),
+                format!("{}: {}", place(first), first_table.to_create()),
+                format!("{}: {}", place(member), table.to_create()),
+            );
+        }
+    }
+}
+
+fn repeating_keys(target: &TableName, members: &[&SourceTable], merged: &Table, check: &mut Check) {
+    for member in members {
+        let Some(table) = &member.table else { continue };
+        let Some(column) = table.columns.iter().find(|c| c.auto_increment) else { continue };
+        let alone = |columns: &[String]| columns == [column.name.to_lowercase()];
+        let generated = keys(table).any(|(_, columns)| alone(&columns));
+        if generated && keys(merged).any(|(_, columns)| alone(&columns)) {
+            check.warn(format!(
+                "source {} table {} of sharding {target} have auto-increment key {}, would conflict with each other",
+                member.source_id, member.name, column.name
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(text: &str) -> Table {
+        Table::from_create(text.as_bytes(), SqlMode::default()).unwrap()
+    }
+
+    fn member(source: &str, text: &str) -> SourceTable {
+        SourceTable {
+            source_id: source.into(),
+            name: TableName::new("my_db1", "table1"),
+            target: TableName::new("my_db", "table5"),
+            table: Some(table(text)),
+        }
+    }
+
+    const SHARD: &str = "CREATE TABLE `table1` (`id` bigint NOT NULL AUTO_INCREMENT, `sid` bigint NOT NULL, `comment` varchar(255) DEFAULT NULL, PRIMARY KEY (`id`), UNIQUE KEY `sid` (`sid`)) ENGINE=InnoDB";
+    const MERGED: &str = "CREATE TABLE `table5` (`id` bigint NOT NULL, `sid` bigint NOT NULL, `comment` varchar(255) DEFAULT NULL, KEY `id` (`id`), UNIQUE KEY `sid` (`sid`)) ENGINE=InnoDB";
+
+    fn texts(check: &Check) -> String {
+        format!("{check:?}")
+    }
+
+    #[test]
+    fn the_job_of_the_issue_warns_of_one_key() {
+        let mut check = Check::new("a", "b", "");
+        compare(&member("s", SHARD), &table(SHARD), &table(MERGED), &mut check);
+        let text = texts(&check);
+        assert!(text.contains("table `my_db1`.`table1` upstream has more PK or NOT NULL UK than downstream, index name: PRIMARY, columns: [id]"), "{text}");
+        assert_eq!(text.matches("short_error").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn narrower_targets_and_missing_columns() {
+        let down = table(
+            "CREATE TABLE t (id bigint NOT NULL, sid int NOT NULL, comment varchar(10), extra int NOT NULL, PRIMARY KEY (id), UNIQUE KEY sid (sid))",
+        );
+        let mut check = Check::new("a", "b", "");
+        compare(&member("s", SHARD), &table(SHARD), &down, &mut check);
+        let text = texts(&check);
+        assert!(text.contains("column sid"), "{text}");
+        assert!(text.contains("255 upstream and 10 downstream"), "{text}");
+        assert!(text.contains("require values to insert records, columns: [extra]"), "{text}");
+        let mut check = Check::new("a", "b", "");
+        let down = table("CREATE TABLE t (id bigint NOT NULL, PRIMARY KEY (id))");
+        compare(&member("s", SHARD), &table(SHARD), &down, &mut check);
+        assert!(texts(&check).contains("columns: [sid comment]"));
+    }
+
+    #[test]
+    fn shards_that_differ_and_keys_that_repeat() {
+        let a = member("a", SHARD);
+        let b = member("b", &SHARD.replace("varchar(255)", "varchar(100)"));
+        let mut check = Check::new("a", "b", "");
+        same_structure(ShardMode::Pessimistic, &a.target, &[&a, &b], &mut check);
+        assert!(texts(&check).contains("different columns"));
+        let mut check = Check::new("a", "b", "");
+        same_structure(ShardMode::Pessimistic, &a.target, &[&a, &a], &mut check);
+        assert!(!texts(&check).contains("different columns"));
+        let mut check = Check::new("a", "b", "");
+        repeating_keys(&a.target, &[&a, &b], &table(MERGED), &mut check);
+        assert!(!texts(&check).contains("conflict"));
+        repeating_keys(&a.target, &[&a, &b], &table(SHARD), &mut check);
+        assert!(texts(&check).contains("auto-increment key id"));
+    }
+}

@@ -1,0 +1,110 @@
+//! What the target must be able to do, and where replication will start.
+
+use std::collections::BTreeSet;
+
+use common::{
+    error::DmError,
+    ident::{quote, quote_string},
+};
+use mysql::{
+    Conn, Flavor, GtidSet, Location,
+    privileges::{self, Need, Privilege},
+    session,
+};
+
+use super::{failed, report::Check, tables::SourceTable};
+use crate::config::{SubtaskConfig, TaskConfig};
+
+/// Where replication of a source will start: the checkpoint in the target, else the task's `meta`.
+pub(super) async fn start_of(
+    target: &mut Conn,
+    subtask: &SubtaskConfig,
+) -> Result<Option<Location>, DmError> {
+    let table =
+        format!("{}.{}", quote(&subtask.meta_schema), quote(&format!("{}_syncer_checkpoint", subtask.task)));
+    let sql = format!(
+        "SELECT binlog_name, binlog_pos, binlog_gtid FROM {table} WHERE id = {} AND is_global",
+        quote_string(&subtask.source_id)
+    );
+    let row = match target.query_one(sql).await {
+        Ok(row) => row,
+        // No schema, no table, or no right to look: no checkpoint that could be read.
+        Err(e) if matches!(e.code(), Some(1049 | 1146 | 1142 | 1044)) => None,
+        Err(e) => return Err(failed(&e)),
+    };
+    let flavor = subtask.flavor.unwrap_or(Flavor::MySql);
+    let gtid = |text: &str| GtidSet::parse(flavor, text).ok();
+    if let Some(row) = row {
+        let text = |i: usize| row.str(i).map(Option::unwrap_or_default).map_err(|e| failed(&e));
+        let pos = row.parse::<u64>(1).map_err(|e| failed(&e))?.unwrap_or(0);
+        let mut location = Location::new(text(0)?, pos);
+        location.gtid = gtid(&text(2)?);
+        return Ok(Some(location));
+    }
+    Ok(subtask.meta.as_ref().map(|meta| {
+        let mut location = Location::new(meta.binlog_name.as_str(), u64::from(meta.binlog_pos));
+        location.gtid = gtid(&meta.binlog_gtid);
+        location
+    }))
+}
+
+/// The checks of the target.
+pub(super) async fn checks(
+    task: &TaskConfig,
+    subtasks: &[SubtaskConfig],
+    tables: &[SourceTable],
+    target: &mut Conn,
+) -> Result<Vec<Check>, DmError> {
+    let mut out = Vec::new();
+    if !task.ignores_check("target_privilege") {
+        out.push(privileges(task, tables, target).await?);
+    }
+    if !task.ignores_check("conn_number") {
+        out.push(connections(subtasks, target).await?);
+    }
+    Ok(out)
+}
+
+async fn privileges(task: &TaskConfig, tables: &[SourceTable], target: &mut Conn) -> Result<Check, DmError> {
+    let mut check = Check::new("target db privilege checker", "check privileges of target DB", "");
+    let grants = privileges::grants(target).await.map_err(|e| failed(&e))?;
+    let mut schemas: BTreeSet<&str> = tables.iter().map(|t| t.target.schema.as_str()).collect();
+    schemas.insert(task.meta_schema());
+    let rights = [
+        Privilege::Create,
+        Privilege::Select,
+        Privilege::Insert,
+        Privilege::Update,
+        Privilege::Delete,
+        Privilege::Alter,
+        Privilege::Drop,
+        Privilege::Index,
+    ];
+    let needs: Vec<Need> =
+        schemas.iter().flat_map(|s| rights.iter().map(move |p| Need::schema(*p, *s))).collect();
+    let missing = privileges::missing(&grants, &needs);
+    for item in &missing {
+        check.fail(format!("target: {item}"));
+    }
+    for statement in privileges::grant_statements(&grants, &missing) {
+        check.instruct(statement);
+    }
+    Ok(check)
+}
+
+async fn connections(subtasks: &[SubtaskConfig], target: &mut Conn) -> Result<Check, DmError> {
+    let mut check = Check::new(
+        "connection number check",
+        "check if the target database has enough connections for the task",
+        "Raise max_connections of the target, or lower worker-count of the task.",
+    );
+    // One for each worker, and some for checkpoints, DDL and questions.
+    let needed: usize = subtasks.iter().map(|s| s.syncer.worker_count + 3).sum();
+    let limit = session::variable(target, "max_connections").await.map_err(|e| failed(&e))?;
+    // 0 is a TiDB without a limit.
+    let limit = limit.and_then(|l| l.parse::<usize>().ok()).filter(|l| *l > 0);
+    if let Some(limit) = limit.filter(|l| *l < needed) {
+        check.warn(format!("the task needs {needed} connections, max_connections of the target is {limit}"));
+    }
+    Ok(check)
+}

@@ -1,0 +1,217 @@
+//! The command line of `rsync-dm`: flags, start-up, exit codes.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use common::{error::DmError, log, out};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::{
+    config::{MasterConfig, MasterFlags},
+    ctl::CtlArgs,
+    master,
+};
+
+/// Replicates MySQL and MariaDB into a target, merging shards: DM's job, its files and its commands.
+#[derive(Debug, Parser)]
+#[command(name = "rsync-dm", disable_version_flag = true, arg_required_else_help = true)]
+struct Cli {
+    /// Print the version and exit
+    #[arg(short = 'V', long, global = true)]
+    version: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a master: sources, tasks, shard DDL locks
+    Master(MasterFlags),
+    /// Talk to a master
+    Ctl(CtlArgs),
+    /// Compare the target with the sources, row by row
+    Verify(VerifyCommand),
+}
+
+#[derive(Debug, clap::Args)]
+struct VerifyCommand {
+    #[command(flatten)]
+    args: crate::verify::VerifyArgs,
+    /// File of 64 hexadecimal digits with which passwords are encrypted
+    #[arg(long, value_name = "FILE")]
+    secret_key_path: Option<std::path::PathBuf>,
+}
+
+/// The whole command line, for completions, man pages and docs.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs the program. `args` are those after the program's name.
+pub fn run(args: Vec<String>) -> ExitCode {
+    out::keep_running_after_hangup();
+    mysql::install_crypto();
+    let mut args = args;
+    args.insert(0, "rsync-dm".into());
+    double_dashes(&mut args);
+    if args.iter().skip(1).any(|a| a == "-V" || a == "--version") {
+        out::print(&common::version::block());
+        return ExitCode::SUCCESS;
+    }
+    let is_ctl = args.get(1).is_some_and(|a| a == "ctl");
+    let parsed = command().try_get_matches_from(&args).and_then(|m| Cli::from_arg_matches(&m));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _closed = e.print();
+            // dmctl ends with 1 whatever is wrong, the servers with 2 as all Go flags do.
+            return match e.exit_code() {
+                0 => ExitCode::SUCCESS,
+                _ if is_ctl => ExitCode::FAILURE,
+                code => ExitCode::from(u8::try_from(code).unwrap_or(2)),
+            };
+        }
+    };
+    match cli.command {
+        Some(Command::Master(flags)) => run_master(&flags),
+        Some(Command::Ctl(args)) => block_on(crate::ctl::run(args)),
+        Some(Command::Verify(command)) => block_on(verify(command)),
+        None => ExitCode::from(2),
+    }
+}
+
+/// Go's flags take one dash for long names too: the second is added where the name is one of the command's.
+fn double_dashes(args: &mut [String]) {
+    let root = command();
+    let mut longs: Vec<String> = Vec::new();
+    let mut current = &root;
+    for arg in args.iter_mut().skip(1) {
+        if arg == "--" {
+            return;
+        }
+        if let Some(sub) = current.find_subcommand(arg.as_str()) {
+            current = sub;
+            longs.extend(current.get_arguments().filter_map(|a| a.get_long().map(str::to_owned)));
+            continue;
+        }
+        let Some(rest) = arg.strip_prefix('-').filter(|r| !r.starts_with('-')) else { continue };
+        let name = rest.split('=').next().unwrap_or_default();
+        if name.len() > 1 && (name == "version" || name == "help" || longs.iter().any(|l| l == name)) {
+            arg.insert(0, '-');
+        }
+    }
+}
+
+fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
+    match Runtime::new() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(e) => fail(&format!("cannot start: {e}")),
+    }
+}
+
+fn fail(text: &str) -> ExitCode {
+    out::eprintln(&format!("Error: {text}"));
+    ExitCode::FAILURE
+}
+
+async fn verify(command: VerifyCommand) -> ExitCode {
+    let key = command.secret_key_path.as_deref().map(common::cipher::Key::from_file).transpose();
+    let key = match key {
+        Ok(key) => key,
+        Err(e) => return fail(&e.to_string()),
+    };
+    match crate::verify::run(&command.args, key.as_ref()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(e) => fail(&e.to_string()),
+    }
+}
+
+fn run_master(flags: &MasterFlags) -> ExitCode {
+    if flags.print_sample_config {
+        out::print(include_str!("../../../config-examples/dm-master.toml"));
+        return ExitCode::SUCCESS;
+    }
+    let config = match MasterConfig::load(flags) {
+        Ok(config) => config,
+        Err(e) => return config_error(&e),
+    };
+    let _log = match log::init(&config.log) {
+        Ok(guard) => guard,
+        Err(e) => return fail(&e.to_string()),
+    };
+    block_on(async move {
+        let shutdown = CancellationToken::new();
+        watch_signals(shutdown.clone());
+        let ended = master::run(config, shutdown, |_| {}).await;
+        ended_with(ended.map_err(|e| common::error::chain(&e)))
+    })
+}
+
+fn config_error(e: &DmError) -> ExitCode {
+    out::eprintln(&format!("Error: {e}"));
+    ExitCode::from(2)
+}
+
+fn ended_with(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            tracing::error!(error = %text, "the program ends with an error");
+            fail(&text)
+        }
+    }
+}
+
+/// SIGTERM and SIGINT end the program in good order; a second one at once. SIGHUP is ignored.
+pub fn watch_signals(shutdown: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    tokio::spawn(async move {
+        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            tracing::error!("cannot watch for signals");
+            return;
+        };
+        for times in 0.. {
+            let name = tokio::select! {
+                _ = term.recv() => "SIGTERM",
+                _ = int.recv() => "SIGINT",
+            };
+            if times > 0 {
+                std::process::exit(1);
+            }
+            info!(signal = name, "got signal to exit");
+            shutdown.cancel();
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn one_dash_is_enough_for_long_names() {
+        let fixed = |args: &[&str]| {
+            let mut args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
+            double_dashes(&mut args);
+            args.join(" ")
+        };
+        assert_eq!(fixed(&["x", "master", "-config", "a", "-L", "info"]), "x master --config a -L info");
+        assert_eq!(
+            fixed(&["x", "ctl", "-master-addr", "a", "query-status", "-s", "b"]),
+            "x ctl --master-addr a query-status -s b"
+        );
+        assert_eq!(
+            fixed(&["x", "ctl", "start-task", "-remove-meta", "t", "--", "-source"]),
+            "x ctl start-task --remove-meta t -- -source"
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! The unit of a real worker: [`crate::syncer`], behind the fence that keeps two workers from one source.
+
+use std::sync::Arc;
+
+use common::error::DmError;
+use futures::future::BoxFuture;
+
+use super::unit::{Starter, Unit};
+use crate::{
+    config::SubtaskConfig,
+    proto::pb,
+    shard::ShardCoordinator,
+    syncer::{SubtaskHandle, Syncer},
+};
+
+/// Starts replication.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Replication;
+
+impl Starter for Replication {
+    fn start(
+        &self,
+        config: SubtaskConfig,
+        coordinator: Arc<dyn ShardCoordinator>,
+    ) -> BoxFuture<'_, Result<Arc<dyn Unit>, DmError>> {
+        Box::pin(async move {
+            let handle = Syncer::start(config, coordinator);
+            Ok(Arc::new(Running(handle)) as Arc<dyn Unit>)
+        })
+    }
+}
+
+struct Running(SubtaskHandle);
+
+impl Unit for Running {
+    fn status(&self) -> pb::SubTaskStatus {
+        self.0.status()
+    }
+
+    fn pause(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.pause())
+    }
+
+    fn resume(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.resume())
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.stop())
+    }
+}
