@@ -5,7 +5,7 @@
 //! 2. The server speaks at least once per heartbeat period; twice that in silence is a lost connection.
 //! 3. After an error or the end nothing more comes: a new stream must be opened.
 
-use std::sync::Arc;
+use std::ops::Range;
 use std::time::Duration;
 
 use sha1::{Digest, Sha1};
@@ -257,10 +257,9 @@ impl BinlogStream {
     /// All end the stream.
     #[inline]
     pub async fn next(&mut self) -> Result<Frame<'_>> {
-        let peer = Arc::clone(self.conn.peer());
-        match self.next_or_end().await? {
-            Some(frame) => Ok(frame),
-            None => Err(Error::closed("the server ended the binlog stream").at_name(&peer)),
+        match self.advance().await? {
+            Some(range) => Ok(self.frame(range)),
+            None => Err(Error::closed("the binlog has ended").at_name(self.conn.peer())),
         }
     }
 
@@ -269,6 +268,16 @@ impl BinlogStream {
     /// # Errors
     /// As [`next`](Self::next).
     pub async fn next_or_end(&mut self) -> Result<Option<Frame<'_>>> {
+        Ok(self.advance().await?.map(|range| self.frame(range)))
+    }
+
+    fn frame(&self, range: Range<usize>) -> Frame<'_> {
+        // Without the byte that says "event".
+        Frame { bytes: self.conn.channel.receiver.bytes(range).get(1..).unwrap_or_default() }
+    }
+
+    /// The packet of the next event; `None` at an end that was asked for.
+    async fn advance(&mut self) -> Result<Option<Range<usize>>> {
         if self.ended {
             return Err(Error::closed("the binlog stream has ended").at_name(self.conn.peer()));
         }
@@ -282,19 +291,17 @@ impl BinlogStream {
                 }
             }
         };
-        let packet = self.conn.channel.receiver.bytes(range.clone());
-        match packet.first() {
-            Some(0x00) if packet.len() > HEADER => {}
+        match self.conn.channel.receiver.bytes(range.clone()) {
+            packet @ [0x00, ..] if packet.len() > HEADER => {}
             _ => return self.no_event(range).map(|()| None),
         }
         self.events += 1;
-        let packet = self.conn.channel.receiver.bytes(range);
-        Ok(Some(Frame { bytes: packet.get(1..).unwrap_or_default() }))
+        Ok(Some(range))
     }
 
     /// An error or the end.
     #[cold]
-    fn no_event(&mut self, range: std::ops::Range<usize>) -> Result<()> {
+    fn no_event(&mut self, range: Range<usize>) -> Result<()> {
         self.ended = true;
         let packet = self.conn.channel.receiver.bytes(range);
         let peer = self.conn.peer();

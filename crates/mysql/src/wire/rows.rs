@@ -5,6 +5,8 @@
 //! 2. Only the server's own end packet makes `next` give `None`: a stream that stops otherwise is an error.
 //! 3. The connection can be used again only after the end was read; one whose rows were dropped before is closed.
 
+use std::ops::Range;
+
 use super::conn::WireConn;
 use super::fail;
 use super::proto::{self, ColumnDef, ErrPacket};
@@ -237,7 +239,7 @@ impl<'c> RowStream<'c> {
     }
 
     #[cold]
-    fn end(&mut self, range: std::ops::Range<usize>) -> Result<()> {
+    fn end(&mut self, range: Range<usize>) -> Result<()> {
         let packet = self.conn.channel.receiver.bytes(range);
         match proto::end_status(packet, self.conn.deprecate_eof()) {
             Ok(status) if status & proto::status::MORE_RESULTS != 0 => Err(self.malformed("second result")),
@@ -251,7 +253,7 @@ impl<'c> RowStream<'c> {
     }
 
     #[cold]
-    fn server_error(&mut self, range: std::ops::Range<usize>) -> crate::Error {
+    fn server_error(&mut self, range: Range<usize>) -> crate::Error {
         match ErrPacket::parse(self.conn.channel.receiver.bytes(range)) {
             Ok(packet) => {
                 self.done = true;
