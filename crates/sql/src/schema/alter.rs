@@ -6,13 +6,21 @@
 
 use super::build::{self, Keys};
 use super::charset::{self, Pair};
-use super::{Column, Environment, Index, SchemaError, Table, is_text, same_name};
+use super::{Column, Dialect, Environment, Index, SchemaError, Table, is_text, same_name};
 use crate::ddl::{
     AlterSpec, AlterTable, Change, CharsetChoice, ColumnAction, ColumnDef, Ddl, DefaultValue, Element,
     IndexDef, PartitionChange, Position, TypeKind, added,
 };
 
 type Result<T> = std::result::Result<T, SchemaError>;
+
+/// What DEFAULT means as a character set: that of the table's database as an option, and in CONVERT TO that of the session's database for
+/// MySQL, but the default collation of the table's database's character set for MariaDB.
+#[derive(Clone, Copy)]
+pub(super) struct Defaults<'a> {
+    pub(super) database: Option<&'a Pair>,
+    pub(super) session: Option<&'a Pair>,
+}
 
 /// A table while a statement is at work on it.
 struct Work<'a> {
@@ -28,20 +36,28 @@ pub(super) fn alter(
     table: &Table,
     alter: &AlterTable,
     ddl: &Ddl,
-    database: Option<&Pair>,
+    defaults: Defaults<'_>,
     environment: &Environment,
 ) -> Result<Table> {
     let old_names = table.columns.iter().map(|column| Some(column.name.clone())).collect();
     let mut work = Work { table: table.clone(), old_names, environment, ddl };
     let changes = || alter.specs.iter().map(|spec| &spec.change);
-    work.options(&alter.specs, database)?;
+    work.options(&alter.specs, defaults)?;
     for change in changes() {
         work.removal(change)?;
     }
     let definitions: Vec<&ColumnDef> = changes().flat_map(definitions).collect();
     let promoted = build::promoted_timestamp(&definitions, environment);
+    let converts = changes().any(|change| matches!(change, Change::Convert(_)));
+    if converts {
+        work.convert();
+    }
     for change in changes() {
         work.column_change(change, promoted.as_deref())?;
+    }
+    if converts {
+        // New and changed columns take the character set too, whatever they ask for; their types stay.
+        work.convert_charsets();
     }
     for change in changes() {
         work.index_change(change)?;
@@ -211,7 +227,6 @@ impl Work<'_> {
                 }
                 Ok(())
             }
-            Change::Convert(_) => self.convert(),
             _ => Ok(()),
         }
     }
@@ -386,16 +401,23 @@ impl Work<'_> {
         keys.add_to(&mut self.table, self.environment)
     }
 
-    fn options(&mut self, specs: &[AlterSpec], database: Option<&Pair>) -> Result<()> {
+    fn options(&mut self, specs: &[AlterSpec], defaults: Defaults<'_>) -> Result<()> {
         for spec in specs {
             match &spec.change {
                 Change::Options(options) => {
                     let choice = build::options(&mut self.table, options);
                     if choice != CharsetChoice::default() {
-                        self.set_charset(&choice, database)?;
+                        self.set_charset(&choice, defaults.database)?;
                     }
                 }
-                Change::Convert(choice) => self.set_charset(choice, database)?,
+                Change::Convert(choice) => match self.environment.dialect {
+                    Dialect::MariaDb if choice.charset.as_deref() == Some("default") => {
+                        let charset = defaults.database.map(|(charset, _)| charset.clone());
+                        let charset = charset.or_else(|| choice.charset.clone());
+                        self.set_charset(&CharsetChoice { charset, ..choice.clone() }, None)?;
+                    }
+                    _ => self.set_charset(choice, defaults.session)?,
+                },
                 Change::Partition(PartitionChange::Define) => {
                     self.table.partitioning = Some(spec.span.text(self.ddl.text()));
                 }
@@ -420,25 +442,35 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// CONVERT TO CHARACTER SET: all text columns take the table's new one, and text types grow to hold as many characters as before.
-    fn convert(&mut self) -> Result<()> {
-        let (charset, collation) = (self.table.charset.clone(), self.table.collation.clone());
+    /// CONVERT TO CHARACTER SET: all text columns take the table's new one, and text types grow to hold as many characters as before. An
+    /// ENUM or SET of bytes stays one.
+    fn convert(&mut self) {
+        let charset = self.table.charset.clone();
         let bytes_of =
             |charset: &str| charset::charset_info(charset).map_or(1, |info| u64::from(info.max_bytes));
-        for at in 0..self.table.columns.len() {
-            let column = &mut self.table.columns[at];
-            let binary = column.charset.as_deref() == Some("binary");
-            if !is_text(&column.kind) || binary || self.old_names[at].is_none() {
-                continue;
-            }
+        for column in self.table.columns.iter_mut().filter(|column| converts(column)) {
             let old_bytes = bytes_of(column.charset.as_deref().unwrap_or(&charset));
             convert_kind(column, old_bytes, bytes_of(&charset), charset == "binary");
-            let text = is_text(&column.kind);
-            column.charset = text.then(|| charset.clone());
-            column.collation = text.then(|| collation.clone());
         }
-        Ok(())
+        self.convert_charsets();
     }
+
+    fn convert_charsets(&mut self) {
+        let (charset, collation) = (&self.table.charset, &self.table.collation);
+        for column in &mut self.table.columns {
+            if converts(column) {
+                column.charset = Some(charset.clone());
+                column.collation = Some(collation.clone());
+            } else if !is_text(&column.kind) {
+                (column.charset, column.collation) = (None, None);
+            }
+        }
+    }
+}
+
+/// Whether CONVERT TO CHARACTER SET touches a column.
+fn converts(column: &Column) -> bool {
+    is_text(&column.kind) && column.charset.as_deref() != Some("binary")
 }
 
 /// The type a column has after its characters went from `old` to `new` bytes each.

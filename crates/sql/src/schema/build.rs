@@ -270,7 +270,7 @@ impl Keys {
             Element::Column(definition) => {
                 self.column(definition);
                 if let Some(references) = &definition.references
-                    && environment.dialect == Dialect::MariaDb
+                    && environment.column_references
                 {
                     self.foreign_key(references, table);
                 }

@@ -43,6 +43,8 @@ pub struct Environment {
     pub utf8mb4_collation: String,
     /// `explicit_defaults_for_timestamp`
     pub explicit_timestamps: bool,
+    /// Whether REFERENCES behind a column makes a foreign key (MariaDB 10.5, MySQL 9).
+    pub column_references: bool,
     /// `lower_case_table_names`: with 0 names of tables and databases differ by case.
     pub lower_case_table_names: u8,
 }
@@ -58,6 +60,7 @@ impl Environment {
             collation: if new { utf8mb4 } else { "latin1_swedish_ci" }.into(),
             utf8mb4_collation: utf8mb4.into(),
             explicit_timestamps: new,
+            column_references: major >= 9,
             lower_case_table_names: 0,
         }
     }
@@ -73,6 +76,7 @@ impl Environment {
             collation: if unicode { utf8mb4 } else { "latin1_swedish_ci" }.into(),
             utf8mb4_collation: utf8mb4.into(),
             explicit_timestamps: (major, minor) >= (10, 10),
+            column_references: (major, minor) >= (10, 5),
             lower_case_table_names: 0,
         }
     }
@@ -85,6 +89,7 @@ impl Environment {
             collation: "utf8mb4_bin".into(),
             utf8mb4_collation: "utf8mb4_bin".into(),
             explicit_timestamps: true,
+            column_references: false,
             lower_case_table_names: 2,
         }
     }

@@ -62,7 +62,7 @@ pub(super) fn create(table: &Table) -> String {
     if let Some(value) = table.auto_increment {
         text += &format!(" AUTO_INCREMENT={value}");
     }
-    text += &format!(" DEFAULT CHARSET={} COLLATE={}", table.charset, table.collation);
+    text += &format!(" DEFAULT CHARSET={}{}", table.charset, collate(&table.collation, " COLLATE="));
     if !table.comment.is_empty() {
         text += &format!(" COMMENT={}", literal(table.comment.as_bytes()));
     }
@@ -141,6 +141,11 @@ pub(crate) fn column_type(column: &Column) -> String {
     text
 }
 
+/// The collation with the word in front; `binary` is the only one of its character set and no name to old servers.
+fn collate(collation: &str, word: &str) -> String {
+    if collation == "binary" { String::new() } else { format!("{word}{collation}") }
+}
+
 fn now(digits: u8) -> String {
     if digits == 0 { "CURRENT_TIMESTAMP".into() } else { format!("CURRENT_TIMESTAMP({digits})") }
 }
@@ -150,7 +155,7 @@ fn column(table: &Table, column: &Column) -> String {
     if let (Some(charset), Some(collation)) = (&column.charset, &column.collation)
         && (*charset != table.charset || *collation != table.collation)
     {
-        text += &format!(" CHARACTER SET {charset} COLLATE {collation}");
+        text += &format!(" CHARACTER SET {charset}{}", collate(collation, " COLLATE "));
     }
     if let Some(generated) = &column.generated {
         if generated.expression.starts_with("ROW ") {

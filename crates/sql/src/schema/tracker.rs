@@ -256,15 +256,17 @@ impl Tracker {
             found => found?,
         };
         let database = self.databases.get(&self.fold(&schema)).cloned();
+        let session = self.databases.get(&self.fold(default_schema)).cloned();
+        let defaults = alter::Defaults { database: database.as_ref(), session: session.as_ref() };
         let next =
-            alter::alter(&table, statement, ddl, database.as_ref(), &self.environment).map_err(|error| {
-                match error {
+            alter::alter(&table, statement, ddl, defaults, &self.environment).map_err(
+                |error| match error {
                     SchemaError::UnknownDatabase { .. } => {
                         SchemaError::UnknownDatabase { schema: schema.clone() }
                     }
                     other => other,
-                }
-            })?;
+                },
+            )?;
         let mut target = (schema.clone(), name.clone());
         for spec in &statement.specs {
             match &spec.change {
