@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 const SSL: u32 = 1 << 11;
 
 fn greeting(capabilities: u32) -> Vec<u8> {
-    let mut out = b"\x0a9.0.0\0\x01\0\0\012345678\0".to_vec();
+    let mut out = b"\x0a9.0.0\0\x01\0\0\x0012345678\0".to_vec();
     out.extend_from_slice(&(capabilities as u16).to_le_bytes());
     out.extend_from_slice(&[45, 2, 0]);
     out.extend_from_slice(&((capabilities >> 16) as u16).to_le_bytes());

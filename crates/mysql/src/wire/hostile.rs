@@ -284,7 +284,8 @@ async fn what_a_server_must_not_do_is_refused() {
     let ancient = |script: &mut Script| {
         script.exchange(0).packet(&greeting(0));
     };
-    let cases: [(&dyn Fn(&mut Script), ErrorClass, &str); 6] = [
+    type Case<'a> = (&'a dyn Fn(&mut Script), ErrorClass, &'a str);
+    let cases: [Case; 6] = [
         (&file, ErrorClass::Protocol, "file of ours"),
         (&clear, ErrorClass::Unsupported, "in the clear"),
         (&old, ErrorClass::Unsupported, "4.1"),
@@ -335,7 +336,7 @@ async fn damaged_results_never_panic() {
 fn parsers_take_any_bytes() {
     let mut random = Random::new("parsers_take_any_bytes");
     let honest = [greeting(MODERN), column("name"), error_packet(1, "x"), vec![0, 0, 0, 2, 0, 0, 0]];
-    let mut spans = vec![Span::default(); 7];
+    let mut spans = [Span::default(); 7];
     for _ in 0..rounds() * 10 {
         let bytes = match random.below(8) {
             0..4 => random.bytes(80),
