@@ -49,12 +49,15 @@ pub struct Decoder {
     file: Option<Arc<str>>,
     format: Option<Arc<FormatDescription>>,
     tables: HashMap<u64, Arc<TableMap>>,
+    /// Where the last compressed transaction stands, for errors in it: its events have no places of their own.
+    payload_position: u64,
 }
 
 impl Decoder {
     /// A decoder for the begin of a log or stream.
     pub fn new(flavor: Flavor) -> Decoder {
         Decoder {
+            payload_position: 0,
             flavor,
             memory_limit: DEFAULT_MEMORY_LIMIT,
             file: None,
@@ -102,7 +105,8 @@ impl Decoder {
     /// # Errors
     /// As [`decode`](Self::decode).
     pub fn decode_inner<'a>(&mut self, frame: &'a [u8]) -> Result<Event<'a>, DecodeError> {
-        let (header, place) = self.read_header(frame)?;
+        let (header, mut place) = self.read_header(frame)?;
+        place.position = self.payload_position;
         self.check_size(&header, frame)
             .and_then(|()| match header.kind {
                 EventKind::TRANSACTION_PAYLOAD | EventKind::FORMAT_DESCRIPTION | EventKind::ROTATE => {
@@ -200,7 +204,11 @@ impl Decoder {
             EventKind::GTID_TAGGED => Body::Gtid(Gtid::parse_tagged(body)?),
             EventKind::PREVIOUS_GTIDS => Body::PreviousGtids(gtid::parse_previous(body)?),
             EventKind::TABLE_MAP => Body::TableMap(self.on_table_map(body)?),
-            EventKind::TRANSACTION_PAYLOAD => Body::Payload(Payload::parse(body, self.memory_limit, place)?),
+            EventKind::TRANSACTION_PAYLOAD => {
+                let payload = Payload::parse(body, self.memory_limit, place)?;
+                self.payload_position = place.position;
+                Body::Payload(payload)
+            }
             EventKind::ROWS_QUERY => {
                 let mut reader = Reader::new(body);
                 // One byte is too small for the length; servers do not read it either.
@@ -284,7 +292,7 @@ impl Decoder {
         if let Some(known) = self.tables.get(&id).filter(|known| known.raw == body) {
             return Ok(Arc::clone(known));
         }
-        let map = Arc::new(TableMap::parse(body, len)?);
+        let map = Arc::new(TableMap::parse(body, len, self.flavor == Flavor::MariaDb)?);
         if self.tables.len() >= MAX_TABLE_MAPS {
             self.tables.clear();
         }

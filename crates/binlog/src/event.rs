@@ -191,7 +191,13 @@ impl<'a> UserVar<'a> {
         reader.u8("type")?;
         reader.u32("collation")?;
         let len = reader.u32("length of value")? as usize;
-        Ok(UserVar { name, value: Some(reader.take(len, "value")?) })
+        let value = reader.take(len, "value")?;
+        // A byte of flags since 5.6.
+        if !reader.is_empty() {
+            reader.u8("flags")?;
+        }
+        reader.end("value")?;
+        Ok(UserVar { name, value: Some(value) })
     }
 }
 

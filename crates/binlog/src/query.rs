@@ -75,6 +75,8 @@ pub struct StatusVars<'a> {
     pub sql_require_primary_key: Option<bool>,
     /// `default_table_encryption`.
     pub default_table_encryption: Option<bool>,
+    /// One byte that MySQL 9.7 writes with DML statements (seen: 0); its meaning is not published.
+    pub variable_21: Option<u8>,
     /// MariaDB: flags of a split ALTER (start, commit, rollback) and the sequence number of its start.
     pub maria_alter: Option<(u8, u64)>,
     /// MariaDB: `character_set_collations`, pairs of a character set's default collation and the one used instead.
@@ -155,6 +157,7 @@ impl<'a> StatusVars<'a> {
             }
             19 => self.sql_require_primary_key = Some(reader.u8("sql_require_primary_key")? != 0),
             20 => self.default_table_encryption = Some(reader.u8("default_table_encryption")? != 0),
+            21 => self.variable_21 = Some(reader.u8("status variable 21")?),
             130 => {
                 let flags = reader.u8("ALTER flags")?;
                 // Commit and rollback name their start.

@@ -128,7 +128,7 @@ pub enum ColumnKind {
 }
 
 impl ColumnKind {
-    /// An integer or other number that can be unsigned.
+    /// Has a bit in the list of signedness. YEAR is among them, BIT is not.
     fn is_numeric(self) -> bool {
         matches!(
             self,
@@ -140,10 +140,12 @@ impl ColumnKind {
                 | ColumnKind::Float
                 | ColumnKind::Double
                 | ColumnKind::Decimal { .. }
+                | ColumnKind::Year
         )
     }
 
-    fn is_text(self) -> bool {
+    /// Has an entry in the list of character sets. MariaDB counts geometries too.
+    fn is_text(self, maria: bool) -> bool {
         matches!(
             self,
             ColumnKind::Char { .. }
@@ -151,7 +153,7 @@ impl ColumnKind {
                 | ColumnKind::Blob { .. }
                 | ColumnKind::CompressedVarChar { .. }
                 | ColumnKind::CompressedBlob { .. }
-        )
+        ) || maria && matches!(self, ColumnKind::Geometry { .. })
     }
 
     fn is_enum_or_set(self) -> bool {
@@ -259,7 +261,7 @@ impl TableMap {
         if post_header_len == 6 { Ok(u64::from(reader.u32("table id")?)) } else { reader.u48("table id") }
     }
 
-    pub(crate) fn parse(body: &[u8], post_header_len: usize) -> Result<TableMap, Fault> {
+    pub(crate) fn parse(body: &[u8], post_header_len: usize, maria: bool) -> Result<TableMap, Fault> {
         let mut reader = Reader::new(body);
         let mut head = Reader::new(reader.take(post_header_len, "post-header")?);
         let id = TableMap::read_id(&mut head, post_header_len)?;
@@ -296,7 +298,7 @@ impl TableMap {
         while !reader.is_empty() {
             let field = reader.u8("metadata type")?;
             let bytes = reader.packed_bytes("metadata")?;
-            map.read_metadata(field, bytes)?;
+            map.read_metadata(field, bytes, maria)?;
         }
         map.hints = map.columns.iter().map(Column::hint).collect();
         Ok(map)
@@ -304,12 +306,12 @@ impl TableMap {
 
     /// One field of optional metadata. A type that is not known has a length and is passed over, as servers do: it can
     /// only add to what is known.
-    fn read_metadata(&mut self, field: u8, bytes: &[u8]) -> Result<(), Fault> {
+    fn read_metadata(&mut self, field: u8, bytes: &[u8], maria: bool) -> Result<(), Fault> {
         let mut reader = Reader::new(bytes);
         match field {
             1 => self.read_bits(bytes, |kind| kind.is_numeric(), |column, bit| column.unsigned = Some(bit)),
-            2 => self.read_default_charset(&mut reader, ColumnKind::is_text)?,
-            3 => self.read_charsets(&mut reader, ColumnKind::is_text)?,
+            2 => self.read_default_charset(&mut reader, |kind| kind.is_text(maria))?,
+            3 => self.read_charsets(&mut reader, |kind| kind.is_text(maria))?,
             4 => {
                 for column in &mut self.columns {
                     column.name = Some(text(reader.packed_bytes("column name")?, "column name")?);

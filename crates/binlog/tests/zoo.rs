@@ -64,30 +64,96 @@ fn numbers(all: &mut Vec<Column>) {
         ("i8", "BIGINT", "-9223372036854775808", "9223372036854775807", "18446744073709551615"),
     ] {
         all.push(column(name, type_, TEXT, &[low, "-1", "0", "1", high, "NULL"]));
-        all.push(column(&format!("{name}u"), &format!("{type_} UNSIGNED"), TEXT, &["0", "1", high, most]).unsigned());
+        all.push(
+            column(&format!("{name}u"), &format!("{type_} UNSIGNED"), TEXT, &["0", "1", high, most])
+                .unsigned(),
+        );
     }
     let floats = [
-        "0", "1", "-1", "0.5", "1.1", "-1.1e-30", "3.402823466e38", "-3.402823466e38", "1.175494351e-38", "16777217",
-        "0.1", "123456.789", "1e10", "1e-10", "1e-45", "NULL",
+        "0",
+        "1",
+        "-1",
+        "0.5",
+        "1.1",
+        "-1.1e-30",
+        "3.402823466e38",
+        "-3.402823466e38",
+        "1.175494351e-38",
+        "16777217",
+        "0.1",
+        "123456.789",
+        "1e10",
+        "1e-10",
+        "1e-45",
+        "NULL",
     ];
     all.push(column("f4", "FLOAT", Show::Float, &floats));
     all.push(column("f4u", "FLOAT UNSIGNED", Show::Float, &["0", "1.5", "3e38"]).unsigned());
     all.push(column("f4m", "FLOAT(7,3)", Show::Float, &["1.2345", "-9999.999", "0"]));
     let doubles = [
-        "0", "1", "-1", "0.1", "1.1", "1e15", "1e14", "123456789012345678", "1e16", "1e20", "1e21", "1.5e300", "0.001",
-        "0.0001", "0.00001", "1e-7", "1.5e-10", "1e-14", "1e-15", "1e-16", "1.7976931348623157e308",
-        "2.2250738585072014e-308", "-1.7976931348623157e308", "5e-324", "0.30000000000000004", "1234567.891", "3.14159265358979",
-        "100000", "123456789012345", "1234567890123456", "12345678901234567", "-1.0999999965827635e-30", "999999999999999", "9007199254740993", "1234567890123456.7", "NULL",
+        "0",
+        "1",
+        "-1",
+        "0.1",
+        "1.1",
+        "1e15",
+        "1e14",
+        "123456789012345678",
+        "1e16",
+        "1e20",
+        "1e21",
+        "1.5e300",
+        "0.001",
+        "0.0001",
+        "0.00001",
+        "1e-7",
+        "1.5e-10",
+        "1e-14",
+        "1e-15",
+        "1e-16",
+        "1.7976931348623157e308",
+        "2.2250738585072014e-308",
+        "-1.7976931348623157e308",
+        "5e-324",
+        "0.30000000000000004",
+        "1234567.891",
+        "3.14159265358979",
+        "100000",
+        "123456789012345",
+        "1234567890123456",
+        "12345678901234567",
+        "-1.0999999965827635e-30",
+        "999999999999999",
+        "9007199254740993",
+        "1234567890123456.7",
+        "NULL",
     ];
     all.push(column("f8", "DOUBLE", Show::Text("c"), &doubles));
-    all.push(column("f8m", "DOUBLE(12,4)", Show::Text("CAST(c AS DECIMAL(30,4)) + 0e0"), &["1.5", "-99999999.9999"]));
+    all.push(column(
+        "f8m",
+        "DOUBLE(12,4)",
+        Show::Text("CAST(c AS DECIMAL(30,4)) + 0e0"),
+        &["1.5", "-99999999.9999"],
+    ));
     let nines = "9".repeat(65);
     for (name, type_, values) in [
         ("d1", "DECIMAL(1,0)", vec!["0", "9", "-9", "NULL"]),
         ("d2", "DECIMAL(10,2)", vec!["0", "0.01", "-0.01", "99999999.99", "-99999999.99", "1234.5", "-1"]),
         ("d3", "DECIMAL(65,0)", vec![nines.as_str(), "-1", "0"]),
-        ("d4", "DECIMAL(65,30)", vec!["12345678901234567890123456789012345.123456789012345678901234567891", "-0.000000000000000000000000000001", "0"]),
-        ("d5", "DECIMAL(30,30)", vec!["0.999999999999999999999999999999", "-0.000000000000000000000000000001", "0"]),
+        (
+            "d4",
+            "DECIMAL(65,30)",
+            vec![
+                "12345678901234567890123456789012345.123456789012345678901234567891",
+                "-0.000000000000000000000000000001",
+                "0",
+            ],
+        ),
+        (
+            "d5",
+            "DECIMAL(30,30)",
+            vec!["0.999999999999999999999999999999", "-0.000000000000000000000000000001", "0"],
+        ),
         ("d6", "DECIMAL(9,9)", vec!["0.123456789", "-0.000000001"]),
         ("d7", "DECIMAL(18,9)", vec!["123456789.123456789", "-1.000000001", "100000000"]),
         ("d8", "DECIMAL(5,4) UNSIGNED", vec!["0", "9.9999"]),
@@ -105,25 +171,51 @@ fn numbers(all: &mut Vec<Column>) {
 
 fn times(all: &mut Vec<Column>) {
     all.push(column("y", "YEAR", TEXT, &["1901", "2155", "0", "2024", "NULL"]));
-    all.push(column("da", "DATE", TEXT, &["'1000-01-01'", "'9999-12-31'", "'0000-00-00'", "'2024-02-29'", "'2024-00-00'", "'0001-01-01'"]));
+    all.push(column(
+        "da",
+        "DATE",
+        TEXT,
+        &["'1000-01-01'", "'9999-12-31'", "'0000-00-00'", "'2024-02-29'", "'2024-00-00'", "'0001-01-01'"],
+    ));
     for fsp in 0..=6 {
         let fraction = |digits: &str| if fsp == 0 { String::new() } else { format!(".{}", &digits[..fsp]) };
         let some = |prefix: &str, digits: &str| format!("'{prefix}{}'", fraction(digits));
         let times: Vec<String> = [
-            some("00:00:00", "000000"), some("00:00:00", "100000"), some("-00:00:00", "123456"), some("-00:00:01", "999999"),
-            some("-838:59:59", "000000"), some("838:59:58", "999999"), some("-01:02:03", "500000"), some("12:34:56", "987654"),
-            some("-100:00:00", "010203"), some("-00:00:00", "000001"), "NULL".to_owned(),
-        ].into();
+            some("00:00:00", "000000"),
+            some("00:00:00", "100000"),
+            some("-00:00:00", "123456"),
+            some("-00:00:01", "999999"),
+            some("-838:59:59", "000000"),
+            some("838:59:58", "999999"),
+            some("-01:02:03", "500000"),
+            some("12:34:56", "987654"),
+            some("-100:00:00", "010203"),
+            some("-00:00:00", "000001"),
+            "NULL".to_owned(),
+        ]
+        .into();
         let datetimes: Vec<String> = [
-            some("1000-01-01 00:00:00", "000000"), some("9999-12-31 23:59:59", "499999"), some("2024-02-29 12:34:56", "123456"),
-            "'0000-00-00 00:00:00'".to_owned(), some("2024-00-00 01:02:03", "900000"), some("0001-01-01 00:00:00", "000009"),
-        ].into();
+            some("1000-01-01 00:00:00", "000000"),
+            some("9999-12-31 23:59:59", "499999"),
+            some("2024-02-29 12:34:56", "123456"),
+            "'0000-00-00 00:00:00'".to_owned(),
+            some("2024-00-00 01:02:03", "900000"),
+            some("0001-01-01 00:00:00", "000009"),
+        ]
+        .into();
         let stamps: Vec<String> = [
-            some("1970-01-01 00:00:01", "000000"), some("2038-01-19 03:14:07", "499999"), some("2000-02-29 12:34:56", "123456"),
-            "'0000-00-00 00:00:00'".to_owned(), some("2024-12-31 23:59:59", "100000"), some("1999-03-01 00:00:00", "030405"),
-        ].into();
+            some("1970-01-01 00:00:01", "000000"),
+            some("2038-01-19 03:14:07", "499999"),
+            some("2000-02-29 12:34:56", "123456"),
+            "'0000-00-00 00:00:00'".to_owned(),
+            some("2024-12-31 23:59:59", "100000"),
+            some("1999-03-01 00:00:00", "030405"),
+        ]
+        .into();
         for (name, type_, values, null) in [
-            ("t", "TIME", times, "NULL"), ("dt", "DATETIME", datetimes, "NULL"), ("ts", "TIMESTAMP", stamps, "NULL DEFAULT NULL"),
+            ("t", "TIME", times, "NULL"),
+            ("dt", "DATETIME", datetimes, "NULL"),
+            ("ts", "TIMESTAMP", stamps, "NULL DEFAULT NULL"),
         ] {
             let values: Vec<&str> = values.iter().map(String::as_str).collect();
             let mut made = column(&format!("{name}{fsp}"), &format!("{type_}({fsp}) {null}"), TEXT, &values);
@@ -135,16 +227,24 @@ fn times(all: &mut Vec<Column>) {
 
 /// Every byte from 0x80 on, in four values.
 fn high_bytes(charset: &str) -> Vec<String> {
-    (0x80..=0xff).collect::<Vec<u8>>().chunks(32).map(|bytes| format!("_{charset} 0x{}", hex(bytes))).collect()
+    (0x80..=0xff)
+        .collect::<Vec<u8>>()
+        .chunks(32)
+        .map(|bytes| format!("_{charset} 0x{}", hex(bytes)))
+        .collect()
 }
 
 fn texts(all: &mut Vec<Column>) {
     let latin1 = high_bytes("latin1");
-    let mut values: Vec<&str> = vec!["''", "'a'", "'it''s \\\\ \\n \\r \\0 \\Z \\t \" `'", "'trailing  '", "NULL"];
+    let mut values: Vec<&str> =
+        vec!["''", "'a'", "'it''s \\\\ \\n \\r \\0 \\Z \\t \" `'", "'trailing  '", "NULL"];
     values.extend(latin1.iter().map(String::as_str));
     for (name, type_) in [
-        ("l1", "VARCHAR(255) CHARACTER SET latin1"), ("l2", "CHAR(100) CHARACTER SET latin1"), ("l3", "TEXT CHARACTER SET latin1"),
-        ("l4", "VARCHAR(2000) CHARACTER SET latin1"), ("l5", "TINYTEXT CHARACTER SET latin1"),
+        ("l1", "VARCHAR(255) CHARACTER SET latin1"),
+        ("l2", "CHAR(100) CHARACTER SET latin1"),
+        ("l3", "TEXT CHARACTER SET latin1"),
+        ("l4", "VARCHAR(2000) CHARACTER SET latin1"),
+        ("l5", "TINYTEXT CHARACTER SET latin1"),
     ] {
         all.push(column(name, type_, Show::Bytes, &values).charset(Charset::Latin1));
     }
@@ -152,18 +252,37 @@ fn texts(all: &mut Vec<Column>) {
     let mut wide = unicode.to_vec();
     wide.extend(["'😀'", "REPEAT('😀', 63)", "NULL"]);
     for (name, type_) in [
-        ("u1", "VARCHAR(63) CHARACTER SET utf8mb4"), ("u2", "CHAR(63) CHARACTER SET utf8mb4"), ("u3", "CHAR(255) CHARACTER SET utf8mb4"),
-        ("u4", "MEDIUMTEXT CHARACTER SET utf8mb4"), ("u5", "VARCHAR(5000) CHARACTER SET utf8mb4"), ("u6", "LONGTEXT CHARACTER SET utf8mb4"),
+        ("u1", "VARCHAR(63) CHARACTER SET utf8mb4"),
+        ("u2", "CHAR(63) CHARACTER SET utf8mb4"),
+        ("u3", "CHAR(255) CHARACTER SET utf8mb4"),
+        ("u4", "MEDIUMTEXT CHARACTER SET utf8mb4"),
+        ("u5", "VARCHAR(5000) CHARACTER SET utf8mb4"),
+        ("u6", "LONGTEXT CHARACTER SET utf8mb4"),
     ] {
         all.push(column(name, type_, Show::Bytes, &wide).charset(Charset::Utf8mb4));
     }
     all.push(column("u7", "CHAR(200) CHARACTER SET utf8", Show::Bytes, &unicode).charset(Charset::Utf8mb3));
     for (name, charset, value) in [
-        ("c1", Charset::Gbk, "'中文'"), ("c2", Charset::Big5, "'中文'"), ("c3", Charset::Sjis, "'日本ソ'"), ("c4", Charset::Cp932, "'日本①'"),
-        ("c5", Charset::Ujis, "'日本'"), ("c6", Charset::Euckr, "'한국'"), ("c7", Charset::Koi8r, "'Привет'"), ("c8", Charset::Latin2, "'ąłż'"),
-        ("c9", Charset::Ucs2, "'日a'"), ("c10", Charset::Utf16, "'日a😀'"), ("c11", Charset::Utf32, "'日a😀'"), ("c12", Charset::Utf16le, "'日a😀'"),
-        ("c13", Charset::Cp1251, "'Привет'"), ("c14", Charset::Greek, "'αβγ'"), ("c15", Charset::Swe7, "'åäö'"), ("c16", Charset::Ascii, "'abc'"),
-        ("c17", Charset::Gb2312, "'中文'"), ("c18", Charset::Eucjpms, "'日本'"), ("c19", Charset::Tis620, "'ไทย'"), ("c20", Charset::Hp8, "'é'"),
+        ("c1", Charset::Gbk, "'中文'"),
+        ("c2", Charset::Big5, "'中文'"),
+        ("c3", Charset::Sjis, "'日本ソ'"),
+        ("c4", Charset::Cp932, "'日本①'"),
+        ("c5", Charset::Ujis, "'日本'"),
+        ("c6", Charset::Euckr, "'한국'"),
+        ("c7", Charset::Koi8r, "'Привет'"),
+        ("c8", Charset::Latin2, "'ąłż'"),
+        ("c9", Charset::Ucs2, "'日a'"),
+        ("c10", Charset::Utf16, "'日a😀'"),
+        ("c11", Charset::Utf32, "'日a😀'"),
+        ("c12", Charset::Utf16le, "'日a😀'"),
+        ("c13", Charset::Cp1251, "'Привет'"),
+        ("c14", Charset::Greek, "'αβγ'"),
+        ("c15", Charset::Swe7, "'åäö'"),
+        ("c16", Charset::Ascii, "'abc'"),
+        ("c17", Charset::Gb2312, "'中文'"),
+        ("c18", Charset::Eucjpms, "'日本'"),
+        ("c19", Charset::Tis620, "'ไทย'"),
+        ("c20", Charset::Hp8, "'é'"),
     ] {
         let name = |suffix| format!("{name}{suffix}");
         let of = |type_| format!("{type_}(20) CHARACTER SET {}", charset.name());
@@ -174,12 +293,27 @@ fn texts(all: &mut Vec<Column>) {
     }
     let cp1250 = high_bytes("cp1250");
     let values: Vec<&str> = cp1250.iter().map(String::as_str).collect();
-    all.push(column("c21", "VARCHAR(50) CHARACTER SET cp1250", Show::Bytes, &values).charset(Charset::Cp1250));
-    all.push(column("e1", "ENUM('a','b','ü','') CHARACTER SET utf8mb4", NUMBER, &["'a'", "'ü'", "''", "NULL"]).charset(Charset::Utf8mb4));
+    all.push(
+        column("c21", "VARCHAR(50) CHARACTER SET cp1250", Show::Bytes, &values).charset(Charset::Cp1250),
+    );
+    all.push(
+        column("e1", "ENUM('a','b','ü','') CHARACTER SET utf8mb4", NUMBER, &["'a'", "'ü'", "''", "NULL"])
+            .charset(Charset::Utf8mb4),
+    );
     let members: Vec<String> = (0..300).map(|index| format!("'m{index}'")).collect();
-    all.push(column("e2", &format!("ENUM({})", members.join(",")), NUMBER, &["'m0'", "'m299'", "'m255'", "'m256'"]));
+    all.push(column(
+        "e2",
+        &format!("ENUM({})", members.join(",")),
+        NUMBER,
+        &["'m0'", "'m299'", "'m255'", "'m256'"],
+    ));
     all.push(column("s1", "SET('a','b','c')", NUMBER, &["'a'", "'a,c'", "''", "7", "NULL"]));
-    all.push(column("s8", &format!("SET({})", members[..64].join(",")), Show::Text("CAST(c AS UNSIGNED)"), &["'m0'", "'m63'", "~0", "'m8,m32'"]));
+    all.push(column(
+        "s8",
+        &format!("SET({})", members[..64].join(",")),
+        Show::Text("CAST(c AS UNSIGNED)"),
+        &["'m0'", "'m63'", "~0", "'m8,m32'"],
+    ));
     all.push(column("s3", &format!("SET({})", members[..17].join(",")), NUMBER, &["'m16'", "65536 + 255"]));
 }
 
@@ -191,9 +325,15 @@ fn binaries(all: &mut Vec<Column>) {
     long.push(&every);
     let huge = "REPEAT(0x00FF275C1A0A, 30000)";
     for (name, type_, values) in [
-        ("n1", "BINARY(8)", &values[..]), ("n2", "VARBINARY(8)", &values[..]), ("n3", "BINARY(255)", &values[..]),
-        ("n4", "VARBINARY(300)", &long[..]), ("n5", "TINYBLOB", &values[..]), ("n6", "BLOB", &long[..]),
-        ("n7", "MEDIUMBLOB", &[huge, "''", "0x00"][..]), ("n8", "LONGBLOB", &[huge, "''", "0x00"][..]), ("n9", "BINARY(1)", &["''", "0x00", "0x01"][..]),
+        ("n1", "BINARY(8)", &values[..]),
+        ("n2", "VARBINARY(8)", &values[..]),
+        ("n3", "BINARY(255)", &values[..]),
+        ("n4", "VARBINARY(300)", &long[..]),
+        ("n5", "TINYBLOB", &values[..]),
+        ("n6", "BLOB", &long[..]),
+        ("n7", "MEDIUMBLOB", &[huge, "''", "0x00"][..]),
+        ("n8", "LONGBLOB", &[huge, "''", "0x00"][..]),
+        ("n9", "BINARY(1)", &["''", "0x00", "0x01"][..]),
     ] {
         all.push(column(name, type_, Show::Bytes, values).charset(Charset::Binary));
     }
@@ -202,12 +342,34 @@ fn binaries(all: &mut Vec<Column>) {
 fn documents(all: &mut Vec<Column>, kind: Kind) {
     let long = "JSON_ARRAY(REPEAT('x', 70000), 1, JSON_OBJECT('k', REPEAT('y', 70000), 'l', JSON_ARRAY(1, -1, 70000, 3000000000, 1.5)))";
     let deep = format!("'{}1{}'", "[".repeat(99), "]".repeat(99));
-    let many = format!("'{{{}}}'", (0..5000).map(|n| format!("\"key{n}\": {n}")).collect::<Vec<_>>().join(","));
+    let many =
+        format!("'{{{}}}'", (0..5000).map(|n| format!("\"key{n}\": {n}")).collect::<Vec<_>>().join(","));
     let mut values = vec![
-        "'null'", "'true'", "'false'", "'0'", "'-1'", "'32767'", "'-32768'", "'65535'", "'65536'", "'2147483647'", "'-2147483649'",
-        "'4294967296'", "'-9223372036854775808'", "'18446744073709551615'", "'\"\"'", "'\"text\"'", "'[]'", "'{}'", "NULL",
-        "'[1, \"two\", null, true, {\"a\": [], \"bb\": {}}]'", "'{\"bb\": 1, \"a\": 2, \"ccc\": {\"z\": [[]]}, \"\": 0, \"ä\": \"€😀\"}'",
-        "'\"\\\\u0000\\\\u001f\\\\n\\\\t\\\\r\\\\b\\\\f\\\\\\\\ \\\\\" / \\\\u007f\"'", long, deep.as_str(), many.as_str(),
+        "'null'",
+        "'true'",
+        "'false'",
+        "'0'",
+        "'-1'",
+        "'32767'",
+        "'-32768'",
+        "'65535'",
+        "'65536'",
+        "'2147483647'",
+        "'-2147483649'",
+        "'4294967296'",
+        "'-9223372036854775808'",
+        "'18446744073709551615'",
+        "'\"\"'",
+        "'\"text\"'",
+        "'[]'",
+        "'{}'",
+        "NULL",
+        "'[1, \"two\", null, true, {\"a\": [], \"bb\": {}}]'",
+        "'{\"bb\": 1, \"a\": 2, \"ccc\": {\"z\": [[]]}, \"\": 0, \"ä\": \"€😀\"}'",
+        "'\"\\\\u0000\\\\u001f\\\\n\\\\t\\\\r\\\\b\\\\f\\\\\\\\ \\\\\" / \\\\u007f\"'",
+        long,
+        deep.as_str(),
+        many.as_str(),
         "'[1.5, -0.5, 1e100, 1e-100, 123456789.125, 0.1, 1e20, 1e15, 1e-7, 1234567890123456.7, 0.0000000001000000013351432, -1.0999999965827635e-30]'",
     ];
     let doubles = ["'1.0'", "'[100.0, 1e5, -0.0]'"];
@@ -243,7 +405,10 @@ fn documents(all: &mut Vec<Column>, kind: Kind) {
 fn geometries(all: &mut Vec<Column>) {
     let from = |text: &str| format!("ST_GeomFromText('{text}')");
     let made: Vec<String> = [
-        "POINT(1 2)", "LINESTRING(0 0,1 1,2 5)", "POLYGON((0 0,10 0,10 10,0 10,0 0))", "MULTIPOINT(0 0,20 20)",
+        "POINT(1 2)",
+        "LINESTRING(0 0,1 1,2 5)",
+        "POLYGON((0 0,10 0,10 10,0 10,0 0))",
+        "MULTIPOINT(0 0,20 20)",
         "GEOMETRYCOLLECTION(POINT(1 1),LINESTRING(0 0,1 1))",
     ]
     .map(from)
@@ -269,12 +434,39 @@ fn zoo(kind: Kind) -> Vec<Column> {
         all.push(column("v", "VECTOR(10)", Show::Bytes, &values));
     }
     if kind.is_mariadb() {
-        all.push(column("j1", "JSON", Show::Bytes, &["'{\"a\":  1}'", "'[]'", "NULL"]).charset(Charset::Utf8mb4));
-        all.push(column("k1", "VARCHAR(1000) COMPRESSED CHARACTER SET latin1", Show::Bytes, &["''", "'a'", "REPEAT('abc', 300)", "0x80FF", "NULL"]).charset(Charset::Latin1));
-        all.push(column("k2", "BLOB COMPRESSED", Show::Bytes, &["''", "0x00", "REPEAT(0x00FF27, 20000)"]).charset(Charset::Binary));
-        all.push(column("k3", "TEXT COMPRESSED CHARACTER SET utf8mb4", Show::Bytes, &["''", "'ä'", "REPEAT('ä€', 5000)"]).charset(Charset::Utf8mb4));
-        all.push(column("p1", "INET6", Show::Bytes, &["'::'", "'2001:db8::ff00:42:8329'", "NULL"]).charset(Charset::Binary));
-        all.push(column("p2", "UUID", Show::Bytes, &["'123e4567-e89b-12d3-a456-426655440000'"]).charset(Charset::Binary));
+        all.push(
+            column("j1", "JSON", Show::Bytes, &["'{\"a\":  1}'", "'[]'", "NULL"]).charset(Charset::Utf8mb4),
+        );
+        all.push(
+            column(
+                "k1",
+                "VARCHAR(1000) COMPRESSED CHARACTER SET latin1",
+                Show::Bytes,
+                &["''", "'a'", "REPEAT('abc', 300)", "0x80FF", "NULL"],
+            )
+            .charset(Charset::Latin1),
+        );
+        all.push(
+            column("k2", "BLOB COMPRESSED", Show::Bytes, &["''", "0x00", "REPEAT(0x00FF27, 20000)"])
+                .charset(Charset::Binary),
+        );
+        all.push(
+            column(
+                "k3",
+                "TEXT COMPRESSED CHARACTER SET utf8mb4",
+                Show::Bytes,
+                &["''", "'ä'", "REPEAT('ä€', 5000)"],
+            )
+            .charset(Charset::Utf8mb4),
+        );
+        all.push(
+            column("p1", "INET6", Show::Bytes, &["'::'", "'2001:db8::ff00:42:8329'", "NULL"])
+                .charset(Charset::Binary),
+        );
+        all.push(
+            column("p2", "UUID", Show::Bytes, &["'123e4567-e89b-12d3-a456-426655440000'"])
+                .charset(Charset::Binary),
+        );
     }
     all
 }
@@ -285,7 +477,8 @@ const SESSION: &str = "SET SESSION sql_mode='STRICT_TRANS_TABLES,ALLOW_INVALID_D
 fn fill(server: &Server, columns: &[Column]) {
     let mut text = format!("CREATE DATABASE zoo CHARACTER SET latin1; USE zoo; {SESSION}");
     for column in columns {
-        text += &format!("CREATE TABLE `{}` (id INT NOT NULL PRIMARY KEY, c {});\n", column.name, column.type_);
+        text +=
+            &format!("CREATE TABLE `{}` (id INT NOT NULL PRIMARY KEY, c {});\n", column.name, column.type_);
         let rows: Vec<String> =
             column.values.iter().enumerate().map(|(id, value)| format!("({id}, {value})")).collect();
         // Several rows in one event, and one in an event of its own.
@@ -375,8 +568,11 @@ fn check(server: &Server, columns: &[Column], with_hints: bool) {
             // JSON and geometry are not compared with literals.
             if !matches!(value, Value::Json(_) | Value::Geometry(_) | Value::Null | Value::Vector(_)) {
                 probes.extend(
-                    format!("SELECT '{}', {id} FROM `{}` WHERE id = {id} AND NOT c <=> ", column.name, column.name)
-                        .into_bytes(),
+                    format!(
+                        "SELECT '{}', {id} FROM `{}` WHERE id = {id} AND NOT c <=> ",
+                        column.name, column.name
+                    )
+                    .into_bytes(),
                 );
                 probes.extend_from_slice(&literal);
                 probes.extend(b";\n");
@@ -388,7 +584,11 @@ fn check(server: &Server, columns: &[Column], with_hints: bool) {
     let copied: Vec<&Column> = columns.iter().filter(|column| !column.text_only).collect();
     compare_copies(server, &copied, &copies);
     let differing = try_sql(server, &probes).unwrap_or_else(|error| panic!("{}: {error}", server.version()));
-    assert!(differing.is_empty(), "{}: literals that do not equal their values: {differing:?}", server.version());
+    assert!(
+        differing.is_empty(),
+        "{}: literals that do not equal their values: {differing:?}",
+        server.version()
+    );
 }
 
 /// The server shows a FLOAT as a double in no more than 22 places.
@@ -401,7 +601,8 @@ fn same_float(value: &Value<'_>, theirs: &str) -> bool {
 fn compare_copies(server: &Server, columns: &[&Column], inserts: &[u8]) {
     let mut text = format!("USE zoo; {SESSION} SET SESSION sql_log_bin=0;");
     for column in columns {
-        text += &format!("DROP TABLE IF EXISTS `{0}_copy`; CREATE TABLE `{0}_copy` LIKE `{0}`;\n", column.name);
+        text +=
+            &format!("DROP TABLE IF EXISTS `{0}_copy`; CREATE TABLE `{0}_copy` LIKE `{0}`;\n", column.name);
     }
     let mut all = text.into_bytes();
     all.extend_from_slice(inserts);

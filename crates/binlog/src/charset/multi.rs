@@ -64,21 +64,21 @@ fn character_len(charset: Charset, bytes: &[u8]) -> Option<usize> {
     let second = bytes.get(1).copied();
     let two = |lead: bool, trail: fn(u8) -> bool| (lead && second.is_some_and(trail)).then_some(2);
     match charset {
-        Charset::Gbk => {
-            two((0x81..=0xfe).contains(&first), |byte| matches!(byte, 0x40..=0x7e | 0x80..=0xfe))
-        }
+        Charset::Gbk => two((0x81..=0xfe).contains(&first), |byte| matches!(byte, 0x40..=0x7e | 0x80..=0xfe)),
         Charset::Gb2312 => two((0xa1..=0xf7).contains(&first), |byte| byte >= 0xa1 && byte <= 0xfe),
         Charset::Big5 => {
             two((0xa1..=0xf9).contains(&first), |byte| matches!(byte, 0x40..=0x7e | 0xa1..=0xfe))
         }
-        Charset::Euckr => two((0x81..=0xfe).contains(&first), |byte| {
-            matches!(byte, 0x41..=0x5a | 0x61..=0x7a | 0x81..=0xfe)
-        }),
+        Charset::Euckr => two(
+            (0x81..=0xfe).contains(&first),
+            |byte| matches!(byte, 0x41..=0x5a | 0x61..=0x7a | 0x81..=0xfe),
+        ),
         Charset::Sjis | Charset::Cp932 => match first {
             0xa1..=0xdf => Some(1),
-            _ => two(matches!(first, 0x81..=0x9f | 0xe0..=0xfc), |byte| {
-                matches!(byte, 0x40..=0x7e | 0x80..=0xfc)
-            }),
+            _ => two(
+                matches!(first, 0x81..=0x9f | 0xe0..=0xfc),
+                |byte| matches!(byte, 0x40..=0x7e | 0x80..=0xfc),
+            ),
         },
         Charset::Ujis | Charset::Eucjpms => match first {
             0x8e => two(true, |byte| matches!(byte, 0xa1..=0xdf)),
@@ -116,7 +116,6 @@ fn differing(charset: Charset) -> &'static [(u32, u32)] {
         _ => &[],
     }
 }
-
 
 #[rustfmt::skip]
 static GBK: [(u32, u32); 53] = [
