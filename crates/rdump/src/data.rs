@@ -13,7 +13,7 @@ use mysql::wire::WireConn;
 use tokio::task::JoinHandle;
 
 use crate::error::{Doing, DumpError, Result};
-use crate::file::OutFile;
+use crate::file::FileWriter;
 use crate::metrics::Metrics;
 use crate::render::{CellKind, ChunkText, Form, Todo, csv_header};
 
@@ -81,10 +81,10 @@ struct Finishing {
     task: JoinHandle<Result<u64, StorageError>>,
 }
 
-/// One reader: its buffer, and the file that is being synced.
-#[derive(Default)]
+/// One reader: its buffer, its file, and the file that is being synced.
 pub struct Reader {
     buffer: Vec<u8>,
+    writer: FileWriter,
     finishing: Option<Finishing>,
     /// Files that are complete and durable, each with the turn that wrote it.
     done: Vec<(u64, FileLine)>,
@@ -93,6 +93,17 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// A reader that writes to the shared storage.
+    pub fn new(shared: &Shared) -> Self {
+        Self {
+            buffer: Vec::new(),
+            writer: FileWriter::new(Arc::clone(&shared.storage), shared.compression),
+            finishing: None,
+            done: Vec::new(),
+            turn: 0,
+        }
+    }
+
     /// Reads a chunk and writes its files. The last of them may still be on its way to the disk afterwards, see
     /// [`Reader::settle`]. After an error, finished files of this chunk stay, see [`Reader::forget_chunk`].
     ///
@@ -115,8 +126,7 @@ impl Reader {
             (form, _) => form,
         };
         let mut text = ChunkText::new(form, kinds, shared.file_size, std::mem::take(&mut self.buffer));
-        let mut file: Option<OutFile> = None;
-        let mut name = String::new();
+        let mut name: Option<String> = None;
         let mut file_number = 0;
         let mut rows_written = 0;
         let mut rows_counted = 0;
@@ -135,35 +145,27 @@ impl Reader {
             if todo == Todo::Nothing {
                 continue;
             }
-            if file.is_none() {
-                name = shared.name(chunk, file_number);
-                file = Some(OutFile::create(&shared.storage, &name, shared.compression).await?);
-            }
             shared.metrics.read(rows_counted, text.pending().len() as u64);
             rows_counted = 0;
-            match (todo, &mut file) {
-                (Todo::EndFile, slot) => {
-                    if let Some(open) = slot.take() {
-                        rows_written += self.end_file(shared, chunk, &mut text, open, &name).await?;
-                        file_number += 1;
-                    }
-                }
-                (_, Some(open)) => open.write_pending(&mut text).await?,
-                _ => {}
+            if name.is_none() {
+                name = Some(self.begin_file(shared, chunk, file_number).await?);
+            }
+            if todo == Todo::Write {
+                self.writer.write_pending(&mut text).await?;
+            } else if let Some(name) = name.take() {
+                rows_written += self.end_file(shared, chunk, &mut text, name).await?;
+                file_number += 1;
             }
         }
         let rows_read = stream.rows_read();
         drop(stream);
         if text.in_file() {
-            let open = match file {
-                Some(open) => open,
-                None => {
-                    name = shared.name(chunk, file_number);
-                    OutFile::create(&shared.storage, &name, shared.compression).await?
-                }
-            };
             shared.metrics.read(rows_counted, text.pending().len() as u64);
-            rows_written += self.end_file(shared, chunk, &mut text, open, &name).await?;
+            let name = match name {
+                Some(name) => name,
+                None => self.begin_file(shared, chunk, file_number).await?,
+            };
+            rows_written += self.end_file(shared, chunk, &mut text, name).await?;
         }
         self.buffer = text.into_buffer();
         // A row of 1 MB must not keep its memory for ever.
@@ -178,20 +180,26 @@ impl Reader {
         Ok(rows_read)
     }
 
+    async fn begin_file(&mut self, shared: &Shared, chunk: &Chunk, number: u64) -> Result<String> {
+        let name = shared.name(chunk, number);
+        self.writer.begin(&name).await?;
+        Ok(name)
+    }
+
     async fn end_file(
         &mut self,
         shared: &Shared,
         chunk: &Chunk,
         text: &mut ChunkText<'_>,
-        mut open: OutFile,
-        name: &str,
+        name: String,
     ) -> Result<u64> {
         let (rows, bytes) = text.end_file();
-        open.write_pending(text).await?;
+        self.writer.write_pending(text).await?;
         // At most one file a reader is on its way to the disk.
         self.settle().await?;
+        let durable = self.writer.end().await?;
         let line = FileLine {
-            name: name.to_owned(),
+            name,
             schema: chunk.job.name.schema.clone(),
             table: chunk.job.name.table.clone(),
             rows,
@@ -200,7 +208,7 @@ impl Reader {
         let metrics = shared.metrics.clone();
         let task = tokio::spawn(async move {
             let begin = std::time::Instant::now();
-            let result = open.finish().await;
+            let result = durable.await;
             metrics.file_synced(begin.elapsed());
             result
         });
@@ -229,6 +237,7 @@ impl Reader {
     /// # Errors
     /// The storage's.
     pub async fn forget_chunk(&mut self) -> Result<Vec<String>> {
+        self.writer.give_up().await;
         self.settle().await?;
         let turn = self.turn;
         let (again, keep): (Vec<_>, Vec<_>) =

@@ -4,6 +4,7 @@
 //! takes chunks from it. All of them are tasks of one set: the first error ends the others. Stopping is dropping the
 //! future of [`run`]: sockets close, unfinished files vanish.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -13,7 +14,6 @@ use common::ident::TableName;
 use common::manifest::{DumpHead, EndLine, FORMAT, FileLine, Manifest, StartPoint, TableLine};
 use common::metadata::{Block, Metadata};
 use common::progress::{Progress, Show, Unit};
-use common::storage::Storage;
 use jiff::Zoned;
 use mysql::wire::WireConn;
 use tokio::sync::{Mutex, mpsc};
@@ -26,7 +26,7 @@ use crate::consistency::{self, Snapshot};
 use crate::csv::CsvWriter;
 use crate::data::{Chunk, Reader, Shared, TableJob};
 use crate::error::{Doing, DumpError, Result};
-use crate::file::OutFile;
+use crate::file::write_small;
 use crate::folder::{Folder, QUERY_RESULT};
 use crate::listing::{Listing, Object, ObjectKind};
 use crate::metrics::Metrics;
@@ -88,7 +88,11 @@ impl Dumper {
         let mut manifest = first_manifest(&config, &source, &snapshot, &started);
         folder.storage.write(MANIFEST, &manifest.render()).await?;
         common::failpoint::hit("rdump-manifest-begun");
-        let estimate = estimate_rows(&mut snapshot.meta, &snapshot.listing).await?;
+        // 8.0.3 to 8.0.22 write statistics when they are read, which would wait for a lock that we keep ourselves.
+        let estimate = match snapshot.lock {
+            Some(_) => 0,
+            None => estimate_rows(&mut snapshot.meta, &snapshot.listing).await?,
+        };
         info!(rows = estimate, "get estimated rows count");
         metrics.expect(snapshot.listing.tables().count() as u64, estimate);
 
@@ -104,10 +108,8 @@ impl Dumper {
         };
         manifest.files = files;
         for line in &mut manifest.tables {
-            line.rows = tables
-                .iter()
-                .find(|(name, _)| name.schema == line.schema && name.table == line.table)
-                .map(|(_, rows)| *rows);
+            let name = TableName::new(line.schema.clone(), line.table.clone());
+            line.rows = tables.get(&name).copied();
         }
         manifest.end = Some(EndLine {
             finished: rfc3339(&finished),
@@ -258,7 +260,7 @@ impl Work {
     }
 
     /// Waits for the end of all tasks; logs and shows progress meanwhile.
-    async fn finish(mut self) -> Result<(Vec<FileLine>, Vec<(TableName, u64)>)> {
+    async fn finish(mut self) -> Result<(Vec<FileLine>, HashMap<TableName, u64>)> {
         let progress = Progress::new(shown());
         let bar = progress.bar("rows", self.metrics.estimated_rows(), Unit::Rows);
         let mut log_tick = tokio::time::interval(Duration::from_secs(120));
@@ -287,7 +289,7 @@ impl Work {
         }
         bar.finish();
         files.sort_by(|a: &FileLine, b| a.name.cmp(&b.name));
-        let tables: Vec<(TableName, u64)> = jobs
+        let tables: HashMap<TableName, u64> = jobs
             .iter()
             .map(|job| (job.name.clone(), job.rows.load(std::sync::atomic::Ordering::SeqCst)))
             .collect();
@@ -309,8 +311,8 @@ impl Work {
 }
 
 /// Every row that was read stands in a file.
-fn check_counts(files: &[FileLine], tables: &[(TableName, u64)]) -> Result<()> {
-    let read: u64 = tables.iter().map(|(_, rows)| rows).sum();
+fn check_counts(files: &[FileLine], tables: &HashMap<TableName, u64>) -> Result<()> {
+    let read: u64 = tables.values().sum();
     let written: u64 = files.iter().map(|file| file.rows).sum();
     if read == written {
         return Ok(());
@@ -337,7 +339,7 @@ const CHUNK_ATTEMPTS: u32 = 3;
 
 impl ReaderTask {
     async fn run(mut self) -> Result<Done> {
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(&self.shared);
         loop {
             let waited = Instant::now();
             let next = self.queue.lock().await.recv().await;
@@ -539,19 +541,7 @@ impl Planner {
         }
         let bytes = schema::file(self.source.server.flavor, statement);
         let (storage, compression) = (Arc::clone(&self.shared.storage), self.shared.compression);
-        self.writes.spawn(async move { write_small(&storage, &name, compression, &bytes).await });
+        self.writes.spawn(async move { Ok(write_small(&storage, &name, compression, &bytes).await?) });
         Ok(())
     }
-}
-
-async fn write_small(
-    storage: &Arc<dyn Storage>,
-    name: &str,
-    compression: common::dumpfile::Compression,
-    bytes: &[u8],
-) -> Result<()> {
-    let mut file = OutFile::create(storage, name, compression).await?;
-    file.write_bytes(bytes).await?;
-    file.finish().await?;
-    Ok(())
 }

@@ -1,59 +1,57 @@
-//! One file of the dump: plain through the storage's sink, or compressed on a thread of its own.
+//! Files of the dump: plain through the storage's sink, or compressed on a thread of their own.
+//!
+//! A [`FileWriter`] belongs to one reader and writes its files one after the other. With compression it has one thread
+//! with one compressor that is used again for every file, so that memory does not grow with files or threads.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::dumpfile::Compression;
 use common::storage::{Sink, Storage, StorageError};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+use zstd::stream::raw::{CParameter, Encoder as ZstdEncoder, InBuffer, Operation, OutBuffer};
 
 use crate::render::ChunkText;
 
 /// Compressed bytes are handed to the storage in pieces of about this size.
 const PIECE: usize = 256 * 1024;
 
-/// Buffers on their way to the compressor. Two: one being compressed, one waiting.
-const WAITING: usize = 1;
+/// Window of zstd as a power of two: 1 MiB. Its default of 2 MiB makes files hardly smaller and costs every thread 1 MiB more.
+const ZSTD_WINDOW_LOG: u32 = 20;
 
-/// A file in the making. Dropped before [`OutFile::finish`] it leaves nothing behind.
-pub enum OutFile {
-    /// As it is.
-    Plain(Box<dyn Sink>),
-    /// Through a compressor.
-    Compressed(CompressedFile),
+/// The future of a file that is being made durable: its size on disk.
+pub type Durable = BoxFuture<'static, Result<u64, StorageError>>;
+
+/// Writes files one after the other. A file that is begun and not ended leaves nothing behind.
+pub struct FileWriter {
+    storage: Arc<dyn Storage>,
+    compression: Compression,
+    sink: Option<Box<dyn Sink>>,
+    compressor: Option<Compressor>,
 }
 
-/// The reader's end of a compressor thread.
-pub struct CompressedFile {
-    full: mpsc::Sender<Vec<u8>>,
-    empty: mpsc::Receiver<Vec<u8>>,
-    spare: Vec<Vec<u8>>,
-    thread: JoinHandle<Result<u64, StorageError>>,
-}
+impl FileWriter {
+    /// Writes nothing yet.
+    pub fn new(storage: Arc<dyn Storage>, compression: Compression) -> Self {
+        Self { storage, compression, sink: None, compressor: None }
+    }
 
-impl OutFile {
-    /// Begins a file under `name` (its suffix included).
+    /// Begins a file under `name` (its suffix included). The one before must have been ended or given up.
     ///
     /// # Errors
     /// The storage's.
-    pub async fn create(
-        storage: &Arc<dyn Storage>,
-        name: &str,
-        compression: Compression,
-    ) -> Result<OutFile, StorageError> {
-        let sink = storage.create(name).await?;
-        if compression == Compression::None {
-            return Ok(OutFile::Plain(sink));
+    pub async fn begin(&mut self, name: &str) -> Result<(), StorageError> {
+        let sink = self.storage.create(name).await?;
+        if self.compression == Compression::None {
+            self.sink = Some(sink);
+            return Ok(());
         }
-        let (full, full_receiver) = mpsc::channel(WAITING);
-        let (empty_sender, empty) = mpsc::channel(WAITING + 2);
-        let runtime = tokio::runtime::Handle::current();
-        let name = name.to_owned();
-        let thread = tokio::task::spawn_blocking(move || {
-            compress(&name, sink, compression, full_receiver, &empty_sender, &runtime)
-        });
-        Ok(OutFile::Compressed(CompressedFile { full, empty, spare: Vec::new(), thread }))
+        if self.compressor.is_none() {
+            self.compressor = Some(Compressor::start(self.compression)?);
+        }
+        self.job(Job::Begin(name.to_owned(), sink)).await
     }
 
     /// Writes what is pending in `text`.
@@ -61,143 +59,306 @@ impl OutFile {
     /// # Errors
     /// The storage's.
     pub async fn write_pending(&mut self, text: &mut ChunkText<'_>) -> Result<(), StorageError> {
-        match self {
-            OutFile::Plain(sink) => {
-                sink.write(text.pending()).await?;
-                text.written();
-                Ok(())
-            }
-            OutFile::Compressed(file) => {
-                let empty = file.spare.pop().or_else(|| file.empty.try_recv().ok()).unwrap_or_default();
-                let full = text.swap(empty);
-                match file.full.send(full).await {
-                    Ok(()) => Ok(()),
-                    Err(_) => Err(file.failure().await),
+        if let Some(sink) = &mut self.sink {
+            sink.write(text.pending()).await?;
+            text.written();
+            return Ok(());
+        }
+        let empty = self.compressor.as_mut().and_then(|it| it.empty.try_recv().ok()).unwrap_or_default();
+        let full = text.swap(empty);
+        self.job(Job::Data(full)).await
+    }
+
+    /// Ends the file: what was written is complete. The file is there when the future that is returned is done; it runs
+    /// apart from the next file.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub async fn end(&mut self) -> Result<Durable, StorageError> {
+        if let Some(sink) = self.sink.take() {
+            return Ok(sink.finish());
+        }
+        let (answer, result) = oneshot::channel();
+        self.job(Job::End(answer)).await?;
+        Ok(Box::pin(async { result.await.unwrap_or_else(|_| Err(gone())) }))
+    }
+
+    /// Gives the file at hand up, if there is one; it is gone when this returns.
+    pub async fn give_up(&mut self) {
+        self.sink = None;
+        let (answer, done) = oneshot::channel();
+        if self.compressor.is_some() && self.send(Job::GiveUp(answer)).await.is_ok() {
+            // It ends with the thread, if that is gone.
+            let _ = done.await;
+        }
+    }
+
+    async fn job(&mut self, job: Job) -> Result<(), StorageError> {
+        let failed = self.compressor.as_ref().is_some_and(|it| it.failed.load(Ordering::Acquire));
+        if failed {
+            let (answer, result) = oneshot::channel();
+            self.send(Job::End(answer)).await?;
+            return result.await.unwrap_or_else(|_| Err(gone())).and(Err(gone()));
+        }
+        self.send(job).await
+    }
+
+    async fn send(&mut self, job: Job) -> Result<(), StorageError> {
+        match self.compressor.as_ref().and_then(|it| it.jobs.as_ref()) {
+            Some(jobs) => jobs.send(job).await.map_err(|_| gone()),
+            None => Err(gone()),
+        }
+    }
+}
+
+/// Writes a small file at once.
+///
+/// # Errors
+/// The storage's.
+pub async fn write_small(
+    storage: &Arc<dyn Storage>,
+    name: &str,
+    compression: Compression,
+    bytes: &[u8],
+) -> Result<(), StorageError> {
+    let mut sink = storage.create(name).await?;
+    if compression == Compression::None {
+        sink.write(bytes).await?;
+    } else {
+        let error = |cause| StorageError::from_io(name, "compress", cause);
+        let mut encoder = Encoder::new(compression).map_err(error)?;
+        let mut out = Vec::new();
+        encoder.write(bytes, &mut out).and_then(|()| encoder.finish(&mut out)).map_err(error)?;
+        sink.write(&out).await?;
+    }
+    sink.finish().await.map(|_| ())
+}
+
+fn gone() -> StorageError {
+    StorageError::from_io("compressed file", "write", io::Error::other("the compressor's thread is gone"))
+}
+
+enum Job {
+    Begin(String, Box<dyn Sink>),
+    Data(Vec<u8>),
+    End(oneshot::Sender<Result<u64, StorageError>>),
+    GiveUp(oneshot::Sender<()>),
+}
+
+/// The reader's end of a compressor's thread; dropping it ends the thread.
+struct Compressor {
+    /// `None` only while it is dropped.
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+    empty: mpsc::Receiver<Vec<u8>>,
+    /// The file at hand failed: the next job is answered by its error.
+    failed: Arc<AtomicBool>,
+}
+
+impl Compressor {
+    fn start(compression: Compression) -> Result<Compressor, StorageError> {
+        // One buffer is being compressed, one waits, one is being filled.
+        let (jobs, receiver) = mpsc::channel(1);
+        let (give_back, empty) = mpsc::channel(3);
+        let failed = Arc::new(AtomicBool::new(false));
+        let runtime = tokio::runtime::Handle::current();
+        let error = |cause| StorageError::from_io("compressed file", "start the compressor of", cause);
+        let encoder = Encoder::new(compression).map_err(error)?;
+        let worker = Worker { encoder, runtime, give_back, failed: Arc::clone(&failed) };
+        let thread = std::thread::Builder::new()
+            .name("compress".into())
+            .spawn(move || worker.run(receiver))
+            .map_err(error)?;
+        Ok(Compressor { jobs: Some(jobs), thread: Some(thread), empty, failed })
+    }
+}
+
+impl Drop for Compressor {
+    /// Waits until the file at hand is gone: the process may end right after this. That takes as long as one buffer.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Worker {
+    encoder: Encoder,
+    runtime: tokio::runtime::Handle,
+    give_back: mpsc::Sender<Vec<u8>>,
+    failed: Arc<AtomicBool>,
+}
+
+impl Worker {
+    fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut file: Option<(String, Box<dyn Sink>)> = None;
+        let mut failure: Option<StorageError> = None;
+        let mut out = Vec::with_capacity(PIECE + (PIECE >> 2));
+        while let Some(job) = jobs.blocking_recv() {
+            match job {
+                Job::Begin(name, sink) => {
+                    out.clear();
+                    failure = self
+                        .encoder
+                        .restart()
+                        .err()
+                        .map(|cause| StorageError::from_io(&name, "compress", cause));
+                    file = Some((name, sink));
+                }
+                Job::Data(mut bytes) => {
+                    if let Some(open) = &mut file
+                        && let Err(error) = self.data(open, &bytes, &mut out)
+                    {
+                        failure = Some(error);
+                        file = None;
+                        self.failed.store(true, Ordering::Release);
+                    }
+                    bytes.clear();
+                    let _ = self.give_back.try_send(bytes);
+                }
+                Job::End(answer) => {
+                    self.failed.store(false, Ordering::Release);
+                    let result = match (failure.take(), file.take()) {
+                        (Some(error), _) => Err(error),
+                        (None, None) => Err(gone()),
+                        (None, Some(open)) => self.rest(open, &mut out),
+                    };
+                    match result {
+                        // The sync waits for the disk; the next file need not.
+                        Ok(sink) => drop(self.runtime.spawn(async move {
+                            let _ = answer.send(sink.finish().await);
+                        })),
+                        Err(error) => drop(answer.send(Err(error))),
+                    }
+                }
+                Job::GiveUp(answer) => {
+                    self.failed.store(false, Ordering::Release);
+                    (failure, file) = (None, None);
+                    let _ = answer.send(());
                 }
             }
         }
     }
 
-    /// Writes bytes that belong to no [`ChunkText`]: schema files.
-    ///
-    /// # Errors
-    /// The storage's.
-    pub async fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
-        match self {
-            OutFile::Plain(sink) => sink.write(bytes).await,
-            OutFile::Compressed(file) => match file.full.send(bytes.to_vec()).await {
-                Ok(()) => Ok(()),
-                Err(_) => Err(file.failure().await),
-            },
+    fn data(
+        &mut self,
+        (name, sink): &mut (String, Box<dyn Sink>),
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), StorageError> {
+        self.encoder
+            .write(bytes, out)
+            .map_err(|cause| StorageError::from_io(name.as_str(), "compress", cause))?;
+        if out.len() >= PIECE {
+            self.runtime.block_on(sink.write(out))?;
+            out.clear();
         }
+        Ok(())
     }
 
-    /// Makes the file durable and visible.
-    ///
-    /// # Errors
-    /// The storage's.
-    pub async fn finish(self) -> Result<u64, StorageError> {
-        match self {
-            OutFile::Plain(sink) => sink.finish().await,
-            OutFile::Compressed(CompressedFile { full, thread, .. }) => {
-                // An empty buffer is the mark of a whole file: a sender that is merely dropped is a failure.
-                let _ = full.send(Vec::new()).await;
-                drop(full);
-                joined(thread.await)
-            }
-        }
+    fn rest(
+        &mut self,
+        (name, mut sink): (String, Box<dyn Sink>),
+        out: &mut Vec<u8>,
+    ) -> Result<Box<dyn Sink>, StorageError> {
+        self.encoder.finish(out).map_err(|cause| StorageError::from_io(name, "compress", cause))?;
+        self.runtime.block_on(sink.write(out))?;
+        out.clear();
+        Ok(sink)
     }
-}
-
-impl CompressedFile {
-    /// Why the thread does not listen any more.
-    async fn failure(&mut self) -> StorageError {
-        match joined((&mut self.thread).await) {
-            Err(error) => error,
-            Ok(_) => broken("the compressor ended early"),
-        }
-    }
-}
-
-fn joined(result: Result<Result<u64, StorageError>, tokio::task::JoinError>) -> Result<u64, StorageError> {
-    result.unwrap_or_else(|error| Err(broken(&format!("the compressor failed: {error}"))))
-}
-
-fn broken(text: &str) -> StorageError {
-    StorageError::from_io("compressed file", "write", std::io::Error::other(text.to_owned()))
-}
-
-/// The thread: takes full buffers, gives them back, writes the compressed bytes.
-fn compress(
-    name: &str,
-    mut sink: Box<dyn Sink>,
-    compression: Compression,
-    mut full: mpsc::Receiver<Vec<u8>>,
-    empty: &mpsc::Sender<Vec<u8>>,
-    runtime: &tokio::runtime::Handle,
-) -> Result<u64, StorageError> {
-    let error = |cause| StorageError::from_io(name, "compress", cause);
-    let mut encoder = Encoder::new(compression).map_err(error)?;
-    while let Some(mut buffer) = full.blocking_recv() {
-        if buffer.is_empty() {
-            let rest = encoder.finish().map_err(error)?;
-            runtime.block_on(sink.write(&rest))?;
-            return runtime.block_on(sink.finish());
-        }
-        encoder.write(&buffer).map_err(error)?;
-        if encoder.pending().len() >= PIECE {
-            runtime.block_on(sink.write(encoder.pending()))?;
-            encoder.pending().clear();
-        }
-        buffer.clear();
-        let _ = empty.try_send(buffer);
-    }
-    // The reader gave the file up; dropping the sink removes what was written.
-    Err(broken("the file was given up"))
 }
 
 /// One stream per file at the library's default level, as Dumpling.
 enum Encoder {
-    Gzip(flate2::write::GzEncoder<Vec<u8>>),
-    Zstd(Box<zstd::stream::write::Encoder<'static, Vec<u8>>>),
-    Snappy(Box<snap::write::FrameEncoder<Vec<u8>>>),
+    Gzip(Option<flate2::write::GzEncoder<Vec<u8>>>),
+    Zstd(ZstdEncoder<'static>),
+    Snappy(Option<Box<snap::write::FrameEncoder<Vec<u8>>>>),
 }
 
 impl Encoder {
-    fn new(compression: Compression) -> std::io::Result<Encoder> {
+    fn new(compression: Compression) -> io::Result<Encoder> {
         Ok(match compression {
-            Compression::Zstd => Encoder::Zstd(Box::new(zstd::stream::write::Encoder::new(Vec::new(), 3)?)),
-            Compression::Snappy => Encoder::Snappy(Box::new(snap::write::FrameEncoder::new(Vec::new()))),
-            Compression::Gzip | Compression::None => {
-                Encoder::Gzip(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default()))
+            Compression::Zstd => {
+                let mut encoder = ZstdEncoder::new(3)?;
+                encoder.set_parameter(CParameter::WindowLog(ZSTD_WINDOW_LOG))?;
+                Encoder::Zstd(encoder)
             }
+            Compression::Snappy => Encoder::Snappy(Some(snappy())),
+            Compression::Gzip | Compression::None => Encoder::Gzip(Some(gzip())),
         })
     }
 
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    /// Begins a new stream; what an unfinished one had left is forgotten.
+    fn restart(&mut self) -> io::Result<()> {
         match self {
-            Encoder::Gzip(encoder) => encoder.write_all(bytes),
-            Encoder::Zstd(encoder) => encoder.write_all(bytes),
-            Encoder::Snappy(encoder) => encoder.write_all(bytes),
+            Encoder::Gzip(encoder) => *encoder = Some(gzip()),
+            Encoder::Snappy(encoder) => *encoder = Some(snappy()),
+            Encoder::Zstd(encoder) => encoder.reinit()?,
         }
+        Ok(())
     }
 
-    /// Compressed bytes that nobody has taken yet.
-    fn pending(&mut self) -> &mut Vec<u8> {
+    /// Compresses `bytes` and appends what comes out.
+    fn write(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
         match self {
-            Encoder::Gzip(encoder) => encoder.get_mut(),
-            Encoder::Zstd(encoder) => encoder.get_mut(),
-            Encoder::Snappy(encoder) => encoder.get_mut(),
+            Encoder::Gzip(Some(encoder)) => {
+                encoder.write_all(bytes)?;
+                out.append(encoder.get_mut());
+            }
+            Encoder::Snappy(Some(encoder)) => {
+                encoder.write_all(bytes)?;
+                out.append(encoder.get_mut());
+            }
+            Encoder::Zstd(encoder) => {
+                let mut input = InBuffer::around(bytes);
+                while input.pos() < bytes.len() {
+                    with_room(out, |room| encoder.run(&mut input, room))?;
+                }
+            }
+            Encoder::Gzip(None) | Encoder::Snappy(None) => {
+                return Err(io::Error::other("the stream was not begun"));
+            }
         }
+        Ok(())
     }
 
-    fn finish(self) -> std::io::Result<Vec<u8>> {
+    /// Ends the stream and appends what comes out.
+    fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
         match self {
-            Encoder::Gzip(encoder) => encoder.finish(),
-            Encoder::Zstd(encoder) => encoder.finish(),
-            Encoder::Snappy(encoder) => encoder.into_inner().map_err(snap::write::IntoInnerError::into_error),
+            Encoder::Gzip(encoder) => {
+                if let Some(encoder) = encoder.take() {
+                    out.append(&mut encoder.finish()?);
+                }
+            }
+            Encoder::Snappy(encoder) => {
+                if let Some(encoder) = encoder.take() {
+                    out.append(&mut encoder.into_inner().map_err(snap::write::IntoInnerError::into_error)?);
+                }
+            }
+            Encoder::Zstd(encoder) => while with_room(out, |room| encoder.finish(room, true))? > 0 {},
         }
+        Ok(())
     }
+}
+
+/// Lets zstd write behind the end of `out`, and takes over what it wrote.
+fn with_room(
+    out: &mut Vec<u8>,
+    step: impl FnOnce(&mut OutBuffer<'_, Vec<u8>>) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let used = out.len();
+    out.reserve(64 * 1024);
+    let mut room = OutBuffer::around_pos(out, used);
+    step(&mut room)
+}
+
+fn gzip() -> flate2::write::GzEncoder<Vec<u8>> {
+    flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default())
+}
+
+fn snappy() -> Box<snap::write::FrameEncoder<Vec<u8>>> {
+    Box::new(snap::write::FrameEncoder::new(Vec::new()))
 }
 
 #[cfg(test)]
@@ -212,11 +373,14 @@ mod tests {
         for compression in [Compression::Gzip, Compression::Zstd, Compression::Snappy] {
             let mut encoder = Encoder::new(compression).unwrap();
             let mut out = Vec::new();
+            // A stream that was given up leaves nothing in the next.
+            encoder.write(b"given up", &mut out).unwrap();
+            out.clear();
+            encoder.restart().unwrap();
             for piece in text.chunks(77_777) {
-                encoder.write(piece).unwrap();
-                out.append(encoder.pending());
+                encoder.write(piece, &mut out).unwrap();
             }
-            out.extend(encoder.finish().unwrap());
+            encoder.finish(&mut out).unwrap();
             let mut back = Vec::new();
             match compression {
                 Compression::Gzip => flate2::read::GzDecoder::new(&out[..]).read_to_end(&mut back).unwrap(),

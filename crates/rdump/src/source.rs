@@ -264,10 +264,15 @@ fn soft_setup(flavor: Flavor) -> Vec<&'static str> {
         "SET SESSION net_write_timeout = 86400, SESSION wait_timeout = 604800",
         "SET SESSION sql_quote_show_create = 1",
     ];
-    setup.push(match flavor {
-        Flavor::MariaDb => "SET SESSION max_statement_time = 0",
-        Flavor::MySql | Flavor::TiDb => "SET SESSION max_execution_time = 0",
-    });
+    match flavor {
+        Flavor::MariaDb => setup.push("SET SESSION max_statement_time = 0"),
+        Flavor::MySql => {
+            setup.push("SET SESSION max_execution_time = 0");
+            // Else 8.0 before 8.0.23 stores statistics when they are read, and waits for ever under a global read lock.
+            setup.push("SET SESSION information_schema_stats_expiry = 0");
+        }
+        Flavor::TiDb => setup.push("SET SESSION max_execution_time = 0"),
+    }
     setup
 }
 

@@ -223,3 +223,23 @@ fn the_lock_is_short() {
     assert!(at("SELECT * FROM `d`.`t`") > unlock);
     assert!(unlock - flush < 20, "little is done under the lock: {log:#?}");
 }
+
+/// The hidden way to dump tables without transactions: the lock is kept to the end.
+#[test]
+fn the_lock_can_be_kept() {
+    for kind in [Kind::MySql8015, Kind::MariaDb1011] {
+        let Some(server) = Server::start_or_skip(kind, Options::default()) else { continue };
+        server.sql("CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY) ENGINE=MyISAM; INSERT INTO d.t VALUES (1),(2)");
+        let dir = work_dir();
+        for mode in ["flush", "lock"] {
+            let out = dir.join(mode);
+            dump(
+                &server,
+                &["-B", "d", "-r", "1", "--consistency", mode, "--transactional-consistency=false"],
+                &out,
+            );
+            assert_eq!(rows(&out, "d.t"), ["(1)", "(2)"], "{kind}");
+        }
+        server.sql("INSERT INTO d.t VALUES (3)");
+    }
+}
