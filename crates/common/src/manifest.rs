@@ -159,7 +159,7 @@ pub struct EndLine {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Line {
-    Dump(DumpHead),
+    Dump(Box<DumpHead>),
     Table(TableLine),
     File(FileLine),
     End(EndLine),
@@ -226,7 +226,7 @@ impl Manifest {
             }
             let line: Line = serde_json::from_value(value).map_err(|e| malformed(i + 1, e.to_string()))?;
             match (&mut out, line) {
-                (None, Line::Dump(dump)) => out = Some(Manifest { dump, ..Manifest::default() }),
+                (None, Line::Dump(dump)) => out = Some(Manifest { dump: *dump, ..Manifest::default() }),
                 (None, _) => return Err(malformed(i + 1, "the first line must be of type `dump`".into())),
                 (Some(_), Line::Dump(_)) => {
                     return Err(malformed(i + 1, "a second line of type `dump`".into()));
@@ -248,7 +248,7 @@ impl Manifest {
             out.extend_from_slice(text.as_bytes());
             out.push(b'\n');
         };
-        push(&Line::Dump(self.dump.clone()));
+        push(&Line::Dump(Box::new(self.dump.clone())));
         self.tables.iter().for_each(|table| push(&Line::Table(table.clone())));
         self.files.iter().for_each(|file| push(&Line::File(file.clone())));
         self.end.iter().for_each(|end| push(&Line::End(end.clone())));
