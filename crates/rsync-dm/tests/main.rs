@@ -1,0 +1,4 @@
+//! Tests of rsync-dm against real servers and as processes.
+
+mod control;
+mod proto_numbers;
