@@ -21,14 +21,46 @@ pub enum RenameError {
 /// text leaves out is `default_schema` (for the parent of a foreign key it is the child's) and is always written out, so the result does
 /// not hang on a session's database; if it is empty, or the mapped one is, none is written.
 ///
+/// One thing cannot be written out: `CONVERT TO CHARACTER SET DEFAULT` means the session's database on MySQL.
+///
 /// # Errors
 /// [`RenameError::Select`]
 pub fn rename(
     text: &[u8],
     ddl: &Ddl,
     default_schema: &str,
-    mut map: impl FnMut(&str, &str) -> (String, String),
+    map: impl FnMut(&str, &str) -> (String, String),
 ) -> Result<Vec<u8>, RenameError> {
+    splice(text, Vec::new(), name_edits(text, ddl, default_schema, map)?)
+}
+
+/// The statement with other names, as [`rename`] gives it, in the form that may run twice, as [`Ddl::idempotent`] gives it: what a target
+/// gets.
+///
+/// # Errors
+/// [`RenameError::Select`]
+pub fn rename_idempotent(
+    ddl: &Ddl,
+    default_schema: &str,
+    map: impl FnMut(&str, &str) -> (String, String),
+) -> Result<Vec<u8>, RenameError> {
+    splice(ddl.text(), ddl.idempotent_edits(), name_edits(ddl.text(), ddl, default_schema, map)?)
+}
+
+type Edit = (Span, Vec<u8>);
+
+fn splice(text: &[u8], first: Vec<(Span, &'static [u8])>, names: Vec<Edit>) -> Result<Vec<u8>, RenameError> {
+    let names = names.iter().map(|(span, bytes)| (*span, bytes.as_slice()));
+    let edits: Vec<(Span, &[u8])> = first.into_iter().chain(names).collect();
+    Ok(crate::ddl::splice(text, &edits))
+}
+
+fn name_edits(
+    text: &[u8],
+    ddl: &Ddl,
+    default_schema: &str,
+    mut map: impl FnMut(&str, &str) -> (String, String),
+) -> Result<Vec<Edit>, RenameError> {
     if let Statement::CreateTable(create) = &ddl.statement
         && let Some(select) = create.select
     {
@@ -39,14 +71,12 @@ pub fn rename(
         .iter()
         .find(|reference| reference.role == Role::Table)
         .and_then(|reference| reference.schema.as_ref())
-        .map_or(default_schema, |schema| &schema.text)
-        .to_owned();
-    let mut edits: Vec<(Span, Vec<u8>)> = Vec::new();
+        .map_or(default_schema, |schema| &schema.text);
+    let mut edits = Vec::new();
     for reference in &ddl.references {
-        let implied = if matches!(reference.role, Role::Parent | Role::Qualifier) {
-            &subject_schema
-        } else {
-            default_schema
+        let implied = match reference.role {
+            Role::Parent | Role::Qualifier => subject_schema,
+            _ => default_schema,
         };
         let schema = reference.schema.as_ref().map_or(implied, |name| &name.text);
         let table = reference.table.as_ref().map_or("", |name| &name.text);
@@ -68,8 +98,7 @@ pub fn rename(
             None => edits.push(implied_schema(text, reference, &new_schema)),
         }
     }
-    let edits: Vec<(Span, &[u8])> = edits.iter().map(|(span, bytes)| (*span, bytes.as_slice())).collect();
-    Ok(crate::ddl::splice(text, &edits))
+    Ok(edits)
 }
 
 /// A schema where the text has none: `` `d`. `` before the table, `` `d` `` before the dot of `.t`, or a name of its own.

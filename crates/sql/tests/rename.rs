@@ -353,6 +353,21 @@ fn idempotent_forms() {
 }
 
 #[test]
+fn what_a_target_gets() {
+    let table = [
+        ("DROP TABLE`t`", "DROP TABLE IF EXISTS`cur_s`.`t_t`"),
+        ("CREATE TABLE d.t (a INT) START TRANSACTION", "CREATE TABLE IF NOT EXISTS `d_s`.`t_t` (a INT) "),
+        ("DROP DATABASE d", "DROP DATABASE IF EXISTS `d_s`"),
+        ("ALTER TABLE t ADD a INT", "ALTER TABLE `cur_s`.`t_t` ADD a INT"),
+    ];
+    for (text, expected) in table {
+        let ddl = ddl::parse(text.as_bytes(), SqlMode::default()).unwrap();
+        let got = sql::rename::rename_idempotent(&ddl, "cur", map).unwrap();
+        assert_eq!(String::from_utf8_lossy(&got), expected);
+    }
+}
+
+#[test]
 fn kinds_and_tables_agree_with_classify() {
     for text in statements() {
         let ddl = ddl::parse(text.as_bytes(), SqlMode::default()).unwrap();

@@ -258,6 +258,39 @@ impl Subject {
         }
     }
 
+    /// Foreign keys as `schema.table.column -> schema.table.column`, sorted.
+    async fn foreign_keys(&mut self, databases: &[&str]) -> Vec<String> {
+        let list = databases.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(",");
+        let rows = self
+            .conn
+            .query(format!(
+                "SELECT TABLE_SCHEMA a, TABLE_NAME b, COLUMN_NAME c, REFERENCED_TABLE_SCHEMA d, REFERENCED_TABLE_NAME e, \
+                 REFERENCED_COLUMN_NAME f FROM information_schema.KEY_COLUMN_USAGE \
+                 WHERE REFERENCED_TABLE_NAME IS NOT NULL AND TABLE_SCHEMA IN ({list})"
+            ))
+            .await
+            .unwrap();
+        let name = |row: &Row, schema: &str, table: &str| {
+            // The names of the renamed tables are brought back to those of the first.
+            let (schema, table) = (cell(row, schema).replacen("dst", "src", 1), cell(row, table));
+            format!("{schema}.{}", table.strip_prefix("r_").unwrap_or(&table))
+        };
+        let mut keys: Vec<String> = rows
+            .iter()
+            .map(|row| {
+                format!(
+                    "{}.{} -> {}.{}",
+                    name(row, "a", "b"),
+                    cell(row, "c"),
+                    name(row, "d", "e"),
+                    cell(row, "f")
+                )
+            })
+            .collect();
+        keys.sort();
+        keys
+    }
+
     async fn fresh(&mut self) {
         self.conn.exec("SET foreign_key_checks = 0").await.unwrap();
         for database in DATABASES.iter().chain(&["dst", "dst2", "dst3", "again"]) {
@@ -352,7 +385,7 @@ fn difference(ours: &Facts, theirs: &Facts) -> Vec<String> {
         {
             let value = &b[head.len()..b.len() - tail.len()];
             let value = value.trim_start_matches("null=false default=").trim_matches([' ', '\0']);
-            return matches!(value, "" | "0");
+            return matches!(value, "" | "0" | "?");
         }
         let Some((head, tail)) = a.split_once("default=? ") else { return false };
         let Some((other_head, rest)) = b.split_once("default=") else { return false };
@@ -448,6 +481,13 @@ async fn run_case(subject: &mut Subject, environment: &Environment, case: &[&str
             out.extend(renamed_out.into_iter().map(|line| format!("    renamed: {line}")));
             return fail(out.join("\n"));
         }
+        if text.contains("REFERENCES") || text.contains("FOREIGN KEY") {
+            let first = subject.foreign_keys(&DATABASES).await;
+            let second = subject.foreign_keys(&["dst", "dst2", "dst3"]).await;
+            if first != second {
+                return fail(format!("    foreign keys {first:#?}\n    renamed {second:#?}"));
+            }
+        }
         report.statements.insert(text.to_owned());
     }
     rebuild(subject, environment, &tracker, report).await;
@@ -466,7 +506,7 @@ async fn rebuild(subject: &mut Subject, environment: &Environment, tracker: &Tra
             .any(|it| it.generated.as_ref().is_some_and(|it| it.expression.starts_with("ROW")));
         match Table::from_create_in(shown.as_bytes(), SqlMode::default(), environment) {
             Ok(read) => {
-                let lines = difference(&own_facts(&read, subject.descending), &ours);
+                let lines = difference(&ours, &own_facts(&read, subject.descending));
                 // Text that a column's character set made of the server's is shown unescaped; only such defaults may differ.
                 if !lines.is_empty() {
                     report.failures.push(format!(

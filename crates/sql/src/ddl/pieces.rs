@@ -73,6 +73,11 @@ impl Ddl {
     /// The statement in the form that may run twice: IF NOT EXISTS is put into CREATE DATABASE and CREATE TABLE, IF EXISTS into DROP DATABASE and
     /// DROP TABLE. The START TRANSACTION of MySQL's binlog is taken out. Everything else stays byte for byte.
     pub fn idempotent(&self) -> Vec<u8> {
+        splice(&self.text, &self.idempotent_edits())
+    }
+
+    /// What [`idempotent`](Self::idempotent) puts in and takes out.
+    pub(crate) fn idempotent_edits(&self) -> Vec<(Span, &'static [u8])> {
         let mut edits: Vec<(Span, &[u8])> = Vec::new();
         if let Some(at) = self.guard {
             let guard: &[u8] = match self.statement {
@@ -86,7 +91,7 @@ impl Ddl {
         {
             edits.push((span, b""));
         }
-        splice(&self.text, &edits)
+        edits
     }
 
     fn piece(&self, spans: &[Span]) -> Result<Ddl, DdlError> {

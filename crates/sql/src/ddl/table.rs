@@ -241,7 +241,10 @@ impl Cursor<'_> {
         part.descending = self.accept("DESC");
         self.accept("ASC");
         // MariaDB's application periods: `UNIQUE (id, p WITHOUT OVERLAPS)`.
-        self.accept_all(&["WITHOUT", "OVERLAPS"]);
+        if self.accept_all(&["WITHOUT", "OVERLAPS"]) {
+            let period = part.column.take().unwrap_or_default();
+            part.expression = Some(format!("{period} WITHOUT OVERLAPS"));
+        }
         Ok(part)
     }
 

@@ -22,6 +22,10 @@ pub(super) struct Defaults<'a> {
     pub(super) session: Option<&'a Pair>,
 }
 
+/// Marks in front of a column's name in a key while the statement is at work; no name can hold them.
+const RENAMED: char = '\0';
+const DROPPED: char = '\u{1}';
+
 /// A table while a statement is at work on it.
 struct Work<'a> {
     table: Table,
@@ -59,6 +63,7 @@ pub(super) fn alter(
         // New and changed columns take the character set too, whatever they ask for; their types stay.
         work.convert_charsets();
     }
+    work.settle_parts();
     for change in changes() {
         work.index_change(change)?;
     }
@@ -145,12 +150,12 @@ impl Work<'_> {
                 let Some(at) = self.old(name, *if_exists)? else { return Ok(()) };
                 let column = self.table.columns.remove(at);
                 self.old_names.remove(at);
-                for index in &mut self.table.indexes {
-                    index.parts.retain(|part| {
-                        !part.column.as_ref().is_some_and(|name| same_name(name, &column.name))
-                    });
+                // The parts go at the end: a column added under the same name inherits them.
+                for part in self.table.indexes.iter_mut().flat_map(|index| &mut index.parts) {
+                    if let Some(name) = part.column.as_mut().filter(|name| same_name(name, &column.name)) {
+                        name.insert(0, DROPPED);
+                    }
                 }
-                self.table.indexes.retain(|index| !index.parts.is_empty());
             }
             Change::DropIndex { name, if_exists } => self.table.remove_index(name, *if_exists)?,
             Change::DropPrimaryKey => self.table.remove_index("PRIMARY", false)?,
@@ -305,8 +310,8 @@ impl Work<'_> {
         let Some(old) = self.old_names[at].clone() else { return };
         let mark = |name: &mut String| {
             if same_name(name, &old) {
-                // A byte that no name can hold marks a part as done, so that the swapped name does not match again.
-                *name = format!("\0{new}");
+                // Marked as done, so that the swapped name does not match again.
+                *name = format!("{RENAMED}{new}");
             }
         };
         for part in self.table.indexes.iter_mut().flat_map(|index| &mut index.parts) {
@@ -318,18 +323,39 @@ impl Work<'_> {
         self.table.columns[at].name = new.to_owned();
     }
 
-    fn unmark(&mut self) {
+    /// Takes the marks off key parts, and out the parts of columns that are gone.
+    fn settle_parts(&mut self) {
         let unmark = |name: &mut String| {
-            if let Some(rest) = name.strip_prefix('\0') {
-                *name = rest.to_owned();
+            if name.starts_with(RENAMED) {
+                name.remove(0);
             }
         };
-        for part in self.table.indexes.iter_mut().flat_map(|index| &mut index.parts) {
-            part.column.iter_mut().for_each(unmark);
-        }
         for key in &mut self.table.foreign_keys {
             key.columns.iter_mut().for_each(unmark);
         }
+        let new: Vec<&Column> = self
+            .table
+            .columns
+            .iter()
+            .zip(&self.old_names)
+            .filter(|(_, old)| old.is_none())
+            .map(|(column, _)| column)
+            .collect();
+        for index in &mut self.table.indexes {
+            let kind = index.kind;
+            index.parts.retain_mut(|part| {
+                let Some(name) = &mut part.column else { return true };
+                unmark(name);
+                let Some(dropped) = name.strip_prefix(DROPPED) else { return true };
+                let Some(column) = new.iter().find(|column| same_name(&column.name, dropped)) else {
+                    return false;
+                };
+                *name = column.name.clone();
+                part.length = build::prefix(column, part.length, kind, self.environment);
+                true
+            });
+        }
+        self.table.indexes.retain(|index| !index.parts.is_empty());
     }
 
     /// Drops key prefixes that the changed column at `at` no longer has room for.
@@ -338,7 +364,7 @@ impl Work<'_> {
         for index in &mut self.table.indexes {
             let kind = index.kind;
             for part in &mut index.parts {
-                let own = part.column.as_deref().map(|name| name.strip_prefix('\0').unwrap_or(name));
+                let own = part.column.as_deref().map(|name| name.strip_prefix(RENAMED).unwrap_or(name));
                 if own.is_some_and(|name| same_name(name, &column.name)) {
                     part.length = build::prefix(&column, part.length, kind, self.environment);
                 }
@@ -347,7 +373,6 @@ impl Work<'_> {
     }
 
     fn index_change(&mut self, change: &Change) -> Result<()> {
-        self.unmark();
         let name_of = |index: &Index, name: &str| same_name(&index.name, name);
         match change {
             Change::RenameIndex { old, new, if_exists } => {
@@ -376,7 +401,6 @@ impl Work<'_> {
     }
 
     fn new_keys<'c>(&mut self, changes: impl Iterator<Item = &'c Change>) -> Result<()> {
-        self.unmark();
         let mut keys = Keys::default();
         for change in changes {
             match change {
