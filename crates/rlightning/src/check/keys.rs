@@ -131,8 +131,8 @@ impl KeyHasher {
             match value {
                 Value::Null => return RowKey::Null,
                 Value::Default | Value::Expression(_) => return RowKey::Unknown,
-                Value::Int(value) => self.text.extend(value.to_string().bytes()),
-                Value::UInt(value) => self.text.extend(value.to_string().bytes()),
+                Value::Int(value) => self.push(part, value.to_string().as_bytes()),
+                Value::UInt(value) => self.push(part, value.to_string().as_bytes()),
                 Value::Number(text) => self.push(part, text),
                 Value::Text(text) => self.push(part, &text),
                 Value::Binary(bytes) => self.push(part, &bytes),

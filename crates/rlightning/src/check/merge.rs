@@ -1,6 +1,6 @@
 //! The CREATE TABLE of a merged table, from its shards and from what was found in the rows.
 
-use sql::ddl::TypeKind;
+use sql::ddl::{IndexKind, TypeKind};
 use sql::schema::{Column, Table};
 
 /// What the rows say of a unique key.
@@ -214,6 +214,7 @@ fn keys(merged: &mut Merged, shards: &[(String, Table)], findings: &[KeyFinding]
                     index.clustered = None;
                 }
                 index.unique = false;
+                index.kind = IndexKind::Plain;
             }
         }
     }

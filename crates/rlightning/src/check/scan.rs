@@ -106,8 +106,14 @@ pub fn scan(
             total.add(reading.answer);
         }
     };
+    // The storage is asked through the runtime.
+    let runtime = tokio::runtime::Handle::current();
+    let in_runtime = || {
+        let _entered = runtime.enter();
+        work()
+    };
     let answers = std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
+        let running: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(in_runtime)).collect();
         running.into_iter().map(|thread| thread.join()).collect::<Vec<_>>()
     });
     let mut total = Answer::default();
