@@ -221,15 +221,22 @@ impl Conn {
         let driver = self.driver.as_mut().ok_or_else(gone)?;
         let run = async {
             let mut result = driver.query_iter(sql).await?;
-            while !result.is_empty() {
+            loop {
+                let has_rows = !result.columns_ref().is_empty();
                 outcomes.push(Outcome {
                     affected: result.affected_rows(),
                     warnings: result.warnings(),
                     last_insert_id: result.last_insert_id().unwrap_or(0),
                     info: result.info().into_owned(),
                 });
+                if result.is_empty() {
+                    break;
+                }
                 // Reads this answer's rows, if it has any, and goes on to the next answer.
                 result.for_each(drop::<mysql_async::Row>).await?;
+                if has_rows && result.is_empty() {
+                    break;
+                }
             }
             result.drop_result().await
         };

@@ -10,6 +10,8 @@ mod http;
 pub mod master;
 pub mod meta_from;
 pub mod proto;
+pub mod run;
 pub mod shard;
+pub mod syncer;
 pub mod verify;
 pub mod worker;

@@ -1,0 +1,153 @@
+//! `rsync-dm run`: one task with any number of sources in one process, without a master. Shard DDL of all its sources is
+//! coordinated here.
+
+mod locks;
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use common::{
+    cipher::Key,
+    error::{DmError, dm_codes as code},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::{
+    config::{SourceConfig, SubtaskConfig, TaskConfig, yaml::CheckerYaml},
+    proto::pb,
+    shard::{Local, ShardCoordinator},
+    syncer::{SubtaskHandle, Syncer, error as errors},
+    worker::auto_resume::{Backoff, may_be_over},
+};
+
+/// Flags of `rsync-dm run`.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// File of a source; once for each source of the task
+    #[arg(long = "source", value_name = "FILE", required = true)]
+    pub sources: Vec<PathBuf>,
+    /// File of the task
+    #[arg(long, value_name = "FILE")]
+    pub task: PathBuf,
+    /// Begin anew: forget the task's checkpoint and locks
+    #[arg(long)]
+    pub remove_meta: bool,
+}
+
+/// Time between two looks at the subtasks.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Time between two lines of status.
+const STATUS_EVERY: Duration = Duration::from_secs(30);
+
+/// Replicates until `stop`, or until a subtask meets an error that time does not heal: then the others are stopped in good order too.
+///
+/// # Errors
+/// Configurations that do not fit; that error.
+pub async fn run(args: &RunArgs, key: Option<&Key>, stop: CancellationToken) -> Result<(), DmError> {
+    let task = TaskConfig::load(&args.task, key)?;
+    let mut subtasks = Vec::new();
+    for file in &args.sources {
+        let source = SourceConfig::load(file, key)?;
+        if subtasks.iter().any(|s: &SubtaskConfig| s.source_id == source.source_id) {
+            return Err(code::CONFIG_MYSQL_INST_SAME_SOURCE_ID
+                .error(format!("source {} is given twice", source.source_id)));
+        }
+        subtasks.push(task.subtask(&source)?);
+    }
+    for id in task.source_ids() {
+        if !subtasks.iter().any(|s| s.source_id == id) {
+            return Err(code::CONFIG_SOURCE_ID_NOT_FOUND.error(format!(
+                "the task names source {id}, but none of the files given with --source is its"
+            )));
+        }
+    }
+    let store = locks::LockTable::open(&subtasks[0], args.remove_meta).await?;
+    let coordinator = Local::open(Arc::new(store))
+        .await
+        .map_err(|e| code::SYNCER_UNIT_HANDLE_DDL_FAILED.error(common::error::chain(&e)))?;
+    replicate(subtasks, Arc::new(coordinator), stop).await
+}
+
+struct Running {
+    source: String,
+    handle: SubtaskHandle,
+    checker: CheckerYaml,
+    backoff: Backoff,
+}
+
+async fn replicate(
+    subtasks: Vec<SubtaskConfig>,
+    coordinator: Arc<dyn ShardCoordinator>,
+    stop: CancellationToken,
+) -> Result<(), DmError> {
+    let mut running: Vec<Running> = subtasks
+        .into_iter()
+        .map(|config| Running {
+            source: config.source_id.clone(),
+            checker: config.checker.clone(),
+            handle: Syncer::start(config, Arc::clone(&coordinator)),
+            backoff: Backoff::default(),
+        })
+        .collect();
+    let mut failed = None;
+    let mut said = Instant::now();
+    while failed.is_none() {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        for subtask in &mut running {
+            failed = failed.or(subtask.look().await);
+        }
+        if said.elapsed() >= STATUS_EVERY {
+            said = Instant::now();
+            running.iter().for_each(Running::say);
+        }
+    }
+    info!("the subtasks are stopped");
+    futures::future::join_all(running.iter().map(|r| r.handle.stop())).await;
+    running.iter().for_each(Running::say);
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+impl Running {
+    /// Resumes it if it is time; gives an error that stays.
+    async fn look(&mut self) -> Option<DmError> {
+        let status = self.handle.status();
+        let error = match (&status.result, status.stage()) {
+            (Some(result), pb::Stage::Paused) => result.errors.first().cloned(),
+            _ => None,
+        };
+        let Some(error) = error else {
+            self.backoff.running(Instant::now(), &self.checker);
+            return None;
+        };
+        if !may_be_over(&error) || !self.checker.check_enable {
+            error!(source = %self.source, "the subtask can't go on by itself");
+            return Some(errors::from_process(&error).annotate(&format!("source {}: ", self.source)));
+        }
+        if self.backoff.failed(Instant::now(), &self.checker) {
+            warn!(source = %self.source, "dispatch auto resume task");
+            self.handle.resume().await;
+        }
+        None
+    }
+
+    fn say(&self) {
+        let status = self.handle.status();
+        let Some(pb::sub_task_status::Status::Sync(sync)) = &status.status else { return };
+        info!(
+            source = %self.source, stage = status.stage().as_str_name(), "total rows" = sync.total_rows, rps = sync.recent_rps,
+            "master-position" = %sync.master_binlog, "syncer-position" = %sync.syncer_binlog, lag = sync.seconds_behind_master,
+            "binlog replication status"
+        );
+    }
+}

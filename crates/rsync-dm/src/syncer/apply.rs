@@ -1,0 +1,345 @@
+//! The lanes: each has a connection to the target and applies its units, one transaction each.
+//!
+//! A transaction begins with the ledger's entry of its unit, which fails if another process has taken the subtask over (the fence).
+//! So a unit that is in the ledger is applied, and one that is not is not: that is how a killed process goes on exactly.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use common::{
+    error::{DmError, Scope, dm_codes as code},
+    failpoint,
+};
+use mysql::{Conn, Endpoint, ErrorClass, Outcome};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    dml::{self, Expected},
+    error,
+    scheduler::Unit,
+};
+use crate::checkpoint::Ledger;
+
+/// Tries of a transaction that the server asks to repeat (deadlock, lock wait).
+const MOST_TRIES: u32 = 100;
+
+/// Tries to connect again before the subtask pauses.
+const MOST_CONNECTS: u32 = 12;
+
+/// What lanes tell the rest.
+#[derive(Debug)]
+pub struct Progress {
+    done: Vec<AtomicU64>,
+    failed: Mutex<Option<DmError>>,
+    rows: AtomicU64,
+    bytes: AtomicU64,
+    changed: Notify,
+    /// For lanes that wait for each other.
+    finished: Notify,
+}
+
+impl Progress {
+    fn new(lanes: usize) -> Self {
+        Self {
+            done: (0..lanes).map(|_| AtomicU64::new(0)).collect(),
+            failed: Mutex::new(None),
+            rows: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            changed: Notify::new(),
+            finished: Notify::new(),
+        }
+    }
+
+    /// Number of the last unit that a lane has applied.
+    pub fn done(&self, lane: usize) -> u64 {
+        self.done[lane].load(Ordering::Acquire)
+    }
+
+    /// The first error of a lane.
+    pub fn failure(&self) -> Option<DmError> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Rows applied so far.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of statements sent so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the next unit to be applied, or to fail. One that happened since the last call counts.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    fn fail(&self, error: DmError) {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.changed.notify_one();
+        self.finished.notify_waiters();
+    }
+
+    async fn wait_for(&self, lane: usize, seq: u64) -> bool {
+        loop {
+            let finished = self.finished.notified();
+            tokio::pin!(finished);
+            finished.as_mut().enable();
+            if self.done(lane) >= seq {
+                return true;
+            }
+            if self.failure().is_some() {
+                return false;
+            }
+            finished.await;
+        }
+    }
+}
+
+/// All lanes of a subtask.
+#[derive(Debug)]
+pub struct Lanes {
+    send: Vec<mpsc::UnboundedSender<Unit>>,
+    tasks: Vec<JoinHandle<()>>,
+    /// Shared with the lanes.
+    pub progress: Arc<Progress>,
+}
+
+impl Lanes {
+    /// Connects the lanes.
+    ///
+    /// # Errors
+    /// The first connection that cannot be made.
+    pub async fn start(count: usize, endpoint: &Endpoint, ledger: &Arc<Ledger>) -> Result<Self, DmError> {
+        let progress = Arc::new(Progress::new(count));
+        let (mut send, mut tasks) = (Vec::new(), Vec::new());
+        let connects = (0..count).map(|_| Conn::connect(endpoint));
+        for (number, conn) in futures::future::join_all(connects).await.into_iter().enumerate() {
+            let conn = conn.map_err(|e| error::target("cannot connect to the target", &e))?;
+            let (sender, units) = mpsc::unbounded_channel();
+            send.push(sender);
+            let lane = Lane {
+                number,
+                endpoint: endpoint.clone(),
+                ledger: Arc::clone(ledger),
+                progress: Arc::clone(&progress),
+                conn: Some(conn),
+                script: Vec::new(),
+                expected: Vec::new(),
+                outcomes: Vec::new(),
+            };
+            tasks.push(tokio::spawn(lane.run(units)));
+        }
+        Ok(Self { send, tasks, progress })
+    }
+
+    /// Gives a unit to its lane.
+    pub fn send(&self, unit: Unit) {
+        // A lane that has failed takes nothing more; its error is in the progress.
+        let _ = self.send[unit.lane].send(unit);
+    }
+
+    /// Lets the lanes finish what they have, and closes their connections.
+    pub async fn stop(self) {
+        drop(self.send);
+        for task in self.tasks {
+            let _ = task.await;
+        }
+    }
+
+    /// Ends the lanes at once; what they are at is rolled back by the server, or is in the ledger.
+    pub fn abort(self) {
+        for task in self.tasks {
+            task.abort();
+        }
+    }
+}
+
+struct Lane {
+    number: usize,
+    endpoint: Endpoint,
+    ledger: Arc<Ledger>,
+    progress: Arc<Progress>,
+    conn: Option<Conn>,
+    script: Vec<u8>,
+    expected: Vec<Expected>,
+    outcomes: Vec<Outcome>,
+}
+
+impl Lane {
+    async fn run(mut self, mut units: mpsc::UnboundedReceiver<Unit>) {
+        while let Some(unit) = units.recv().await {
+            for (lane, seq) in &unit.after {
+                if !self.progress.wait_for(*lane, *seq).await {
+                    return;
+                }
+            }
+            if let Err(error) = self.apply(&unit).await {
+                self.progress.fail(error);
+                return;
+            }
+            self.progress.rows.fetch_add(unit.rows as u64, Ordering::Relaxed);
+            self.progress.bytes.fetch_add(self.script.len() as u64, Ordering::Relaxed);
+            self.progress.done[self.number].store(unit.seq, Ordering::Release);
+            self.progress.changed.notify_one();
+            self.progress.finished.notify_waiters();
+        }
+        if let Some(conn) = self.conn.take() {
+            conn.close().await;
+        }
+    }
+
+    /// Applies a unit exactly once.
+    async fn apply(&mut self, unit: &Unit) -> Result<(), DmError> {
+        self.script.clear();
+        self.expected.clear();
+        self.script.extend_from_slice(b"BEGIN;");
+        self.ledger.write_entry(self.number, unit.seq, &unit.coverage.encode(), &mut self.script);
+        dml::write_unit(unit, &mut self.script, &mut self.expected);
+        self.script.extend_from_slice(b"COMMIT");
+        let (mut tries, mut connects) = (0, 0);
+        loop {
+            failpoint::hit("syncer-before-apply");
+            let error = match self.execute().await {
+                Ok(()) => {
+                    failpoint::hit("syncer-after-apply");
+                    self.note_missing(unit);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let failed_at = self.outcomes.len();
+            if error.is_connection_gone() {
+                connects += 1;
+                if connects > MOST_CONNECTS {
+                    return Err(self.describe(unit, failed_at, &error));
+                }
+                warn!(lane = self.number, error = %error, "the connection to the target was lost, connecting again");
+                match self.reconnect(unit, connects).await {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => continue,
+                    Err(again) if connects < MOST_CONNECTS && again.is_connection_gone() => continue,
+                    Err(last) => return Err(self.describe(unit, 0, &last)),
+                }
+            }
+            // The transaction has to go before anything else.
+            if let Some(conn) = self.conn.as_mut()
+                && conn.exec("ROLLBACK").await.is_err()
+            {
+                self.conn = None;
+            }
+            tries += 1;
+            if error.class() != ErrorClass::Retryable || tries > MOST_TRIES {
+                return Err(self.describe(unit, failed_at, &error));
+            }
+            debug!(lane = self.number, error = %error, "the transaction is repeated");
+            tokio::time::sleep(Duration::from_millis(u64::from(tries.min(20)) * 5)).await;
+        }
+    }
+
+    async fn execute(&mut self) -> Result<(), mysql::Error> {
+        self.outcomes.clear();
+        let Some(conn) = self.conn.as_mut() else {
+            return Err(mysql::Error::closed("there is no connection to the target"));
+        };
+        if self.script.len() + 64 < conn.packet_limit() {
+            return conn.exec_script(&self.script, &mut self.outcomes).await;
+        }
+        // More than one message takes (a very large row, or a small max_allowed_packet): statement by statement.
+        for statement in split(&self.script) {
+            let outcome = conn.exec(statement).await?;
+            self.outcomes.push(outcome);
+        }
+        Ok(())
+    }
+
+    /// `true`: the unit turns out to be applied.
+    async fn reconnect(&mut self, unit: &Unit, failures: u32) -> Result<bool, mysql::Error> {
+        self.conn = None;
+        tokio::time::sleep(Duration::from_millis((100 << failures.min(8)).min(10_000))).await;
+        let mut conn = Conn::connect(&self.endpoint).await?;
+        // Waits until the server has ended the lost transaction, one way or the other.
+        let applied = self.ledger.is_applied(&mut conn, self.number, unit.seq).await?;
+        info!(lane = self.number, applied, "connected to the target again");
+        self.conn = Some(conn);
+        Ok(applied)
+    }
+
+    fn describe(&self, unit: &Unit, failed_at: usize, error: &mysql::Error) -> DmError {
+        // BEGIN and the ledger's entry come first.
+        if failed_at == 1 && Ledger::is_fenced(error) {
+            return code::DB_UN_EXPECT
+                .error("another process has taken over this subtask, this one ends")
+                .with_workaround("Make sure that each source of a task is replicated by one worker only.");
+        }
+        let statement = self.expected.get(failed_at.saturating_sub(2));
+        let Some(change) = statement.and_then(|e| e.change.as_ref()) else {
+            return error::database(
+                &code::DB_EXECUTE_FAILED,
+                Scope::Downstream,
+                "execute statement failed: transaction",
+                error,
+            );
+        };
+        let op = unit
+            .segments
+            .iter()
+            .flat_map(|s| &s.groups)
+            .find(|g| g.changes.iter().any(|c| Arc::ptr_eq(&c.rows, &change.rows) && c.row == change.row))
+            .map_or(super::scheduler::Op::Insert, |g| g.op);
+        let text = format!("execute statement failed: {}", dml::describe(change, op));
+        let error = error::database(&code::DB_EXECUTE_FAILED, Scope::NotSet, text, error);
+        error::located(error, &change.rows.start, &change.rows.before, &change.rows.end)
+    }
+
+    fn note_missing(&self, unit: &Unit) {
+        if self.outcomes.len() < self.expected.len() + 2 {
+            return;
+        }
+        for (expected, outcome) in self.expected.iter().zip(&self.outcomes[2..]) {
+            let (Some(rows), Some(change)) = (expected.rows, &expected.change) else { continue };
+            // The server counts rows that had all values already as not affected, but says how many it found.
+            let found = matched(&outcome.info).unwrap_or(outcome.affected);
+            if found < rows {
+                warn!(
+                    table = %change.rows.plan.target, expected = rows, found, location = %change.rows.end, lane = unit.lane,
+                    "no matching record is found to update/delete, ER_KEY_NOT_FOUND"
+                );
+            }
+        }
+    }
+}
+
+/// The number in `Rows matched: 1  Changed: 0  Warnings: 0`.
+fn matched(info: &str) -> Option<u64> {
+    let rest = info.strip_prefix("Rows matched: ")?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+/// The statements of a script of ours.
+fn split(script: &[u8]) -> Vec<&[u8]> {
+    let spans = sql::split::statements(script, sql::SqlMode::default()).unwrap_or_default();
+    spans.iter().map(|span| span.of(script)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_s_remark() {
+        assert_eq!(matched("Rows matched: 12  Changed: 0  Warnings: 0"), Some(12));
+        assert_eq!(matched(""), None);
+        assert_eq!(split(b"BEGIN;INSERT INTO t VALUES (';');COMMIT").len(), 3);
+    }
+}

@@ -1,0 +1,203 @@
+//! The SQL of a unit: its changes as statements of many rows where that is exact.
+//!
+//! INSERT and REPLACE take many rows; so does DELETE by a key of one column. An UPDATE stays one statement for each row: every form for
+//! several rows inserts a row that is missing, or depends on types that a server guesses. All statements of a unit go to the
+//! server in one message, which it stops to execute at the first error.
+
+use super::{
+    rows::EventRows,
+    scheduler::{Change, Group, Op, Unit},
+};
+
+/// Bytes above which a statement takes no more rows.
+const STATEMENT_BYTES: usize = 256 * 1024;
+
+/// Values above which an IN list takes no more.
+const MOST_IN: usize = 500;
+
+/// What one statement is expected to do; the order is that of the statements in the text.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    /// Rows that it should find; `None` if the number says nothing.
+    pub rows: Option<u64>,
+    /// The first change in it.
+    pub change: Option<Change>,
+}
+
+/// Appends the statements of a unit.
+pub fn write_unit(unit: &Unit, out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
+    for segment in &unit.segments {
+        for group in &segment.groups {
+            match group.op {
+                Op::Insert => insert(group, b"INSERT INTO ", out, expected),
+                Op::Replace => insert(group, b"REPLACE INTO ", out, expected),
+                Op::Delete => delete(group, out, expected),
+                Op::Update => group.changes.iter().for_each(|change| update(change, out, expected)),
+                Op::SafeUpdate => safe_update(group, out, expected),
+            }
+        }
+    }
+}
+
+fn expect(expected: &mut Vec<Expected>, rows: Option<u64>, change: &Change) {
+    expected.push(Expected { rows, change: Some(change.clone()) });
+}
+
+fn insert(group: &Group, verb: &[u8], out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
+    let plan = &group.plan;
+    let mut begin = usize::MAX;
+    for change in &group.changes {
+        if begin == usize::MAX || out.len() - begin > STATEMENT_BYTES {
+            if begin != usize::MAX {
+                out.push(b';');
+            }
+            begin = out.len();
+            out.extend_from_slice(verb);
+            out.extend_from_slice(&plan.target_sql);
+            out.extend_from_slice(b" ");
+            out.extend_from_slice(&plan.insert_columns);
+            expect(expected, None, change);
+        } else {
+            out.push(b',');
+        }
+        out.push(b'(');
+        for n in 0..plan.columns.len() {
+            if n > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(change.rows.literal(change.row, n));
+        }
+        let extracted = &plan.extracted_values;
+        out.extend_from_slice(if plan.columns.is_empty() {
+            extracted.get(1..).unwrap_or_default()
+        } else {
+            extracted
+        });
+        out.push(b')');
+    }
+    if begin != usize::MAX {
+        out.push(b';');
+    }
+}
+
+/// `WHERE …` for the row before the change.
+fn condition(rows: &EventRows, row: usize, out: &mut Vec<u8>) {
+    let plan = &rows.plan;
+    for (i, n) in plan.where_columns.iter().enumerate() {
+        if i > 0 {
+            out.extend_from_slice(b" AND ");
+        }
+        let column = &plan.columns[*n];
+        let literal = rows.key_literal(row, i);
+        if literal == b"NULL" {
+            out.extend_from_slice(&column.name);
+            out.extend_from_slice(b" IS NULL");
+            continue;
+        }
+        if plan.unique || !column.exact_text {
+            out.extend_from_slice(&column.name);
+            out.push(b'=');
+            out.extend_from_slice(literal);
+            continue;
+        }
+        // Any row that is equal under the collation would do for the server, but only the same bytes are the same row.
+        out.extend_from_slice(&column.name);
+        out.push(b'=');
+        out.extend_from_slice(literal);
+        out.extend_from_slice(b" AND BINARY CONVERT(");
+        out.extend_from_slice(&column.name);
+        out.extend_from_slice(b" USING utf8mb4)=BINARY CONVERT(");
+        out.extend_from_slice(literal);
+        out.extend_from_slice(b" USING utf8mb4)");
+    }
+}
+
+fn delete(group: &Group, out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
+    let plan = &group.plan;
+    let single = plan.unique && plan.where_columns.len() == 1 && group.changes.len() > 1;
+    if !single {
+        for change in &group.changes {
+            delete_one(change, out);
+            expect(expected, Some(1), change);
+        }
+        return;
+    }
+    for chunk in group.changes.chunks(MOST_IN) {
+        out.extend_from_slice(b"DELETE FROM ");
+        out.extend_from_slice(&plan.target_sql);
+        out.extend_from_slice(b" WHERE ");
+        out.extend_from_slice(&plan.columns[plan.where_columns[0]].name);
+        out.extend_from_slice(b" IN (");
+        for (i, change) in chunk.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(change.rows.key_literal(change.row, 0));
+        }
+        out.extend_from_slice(b");");
+        expect(expected, Some(chunk.len() as u64), &chunk[0]);
+    }
+}
+
+fn delete_one(change: &Change, out: &mut Vec<u8>) {
+    let plan = &change.rows.plan;
+    out.extend_from_slice(b"DELETE FROM ");
+    out.extend_from_slice(&plan.target_sql);
+    out.extend_from_slice(b" WHERE ");
+    condition(&change.rows, change.row, out);
+    out.extend_from_slice(if plan.unique { b";" } else { b" LIMIT 1;" });
+}
+
+fn update(change: &Change, out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
+    let (rows, row) = (&change.rows, change.row);
+    let plan = &rows.plan;
+    out.extend_from_slice(b"UPDATE ");
+    out.extend_from_slice(&plan.target_sql);
+    out.extend_from_slice(b" SET ");
+    let from = out.len();
+    for (n, column) in plan.columns.iter().enumerate().filter(|(n, _)| rows.is_changed(row, *n)) {
+        if out.len() > from {
+            out.push(b',');
+        }
+        out.extend_from_slice(&column.name);
+        out.push(b'=');
+        out.extend_from_slice(rows.literal(row, n));
+    }
+    if out.len() == from {
+        // Nothing that the target has is changed; still it should have the row.
+        if let Some(column) = plan.columns.first() {
+            out.extend_from_slice(&column.name);
+            out.push(b'=');
+            out.extend_from_slice(rows.literal(row, 0));
+        }
+    }
+    out.extend_from_slice(b" WHERE ");
+    condition(rows, row, out);
+    out.extend_from_slice(if plan.unique { b";" } else { b" LIMIT 1;" });
+    expect(expected, Some(1), change);
+}
+
+fn safe_update(group: &Group, out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
+    for change in &group.changes {
+        if !group.plan.unique || change.rows.changes_key(change.row) {
+            delete_one(change, out);
+            expect(expected, None, change);
+        }
+    }
+    insert(group, b"REPLACE INTO ", out, expected);
+}
+
+/// The statement of a change as DM shows it in messages: without values.
+pub fn describe(change: &Change, op: Op) -> String {
+    let plan = &change.rows.plan;
+    let target = &plan.target;
+    let columns = String::from_utf8_lossy(&plan.insert_columns);
+    let marks = vec!["?"; plan.columns.len() + plan.extracted_values.iter().filter(|b| **b == b',').count()]
+        .join(",");
+    match op {
+        Op::Insert => format!("INSERT INTO {target} {columns}({marks})"),
+        Op::Replace | Op::SafeUpdate => format!("REPLACE INTO {target} {columns}({marks})"),
+        Op::Update => format!("UPDATE {target} SET … WHERE …"),
+        Op::Delete => format!("DELETE FROM {target} WHERE …"),
+    }
+}

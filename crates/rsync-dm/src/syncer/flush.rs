@@ -1,0 +1,158 @@
+//! Checkpoints of a running unit, and what it shows of itself.
+
+use common::{error::DmError, ident::TableName};
+use sql::table_info;
+
+use super::{error, place::Spot, shared::View, unit::Unit};
+use crate::{
+    checkpoint::{DdlJournal, Flush, Ledger},
+    proto::pb,
+    shard::lock_id,
+};
+
+impl Unit {
+    /// Writes the checkpoint of the last place all of whose rows are applied. `clean`: nothing after it is applied either, so that a later
+    /// start needs no safe mode.
+    pub(super) async fn flush_low(&mut self, clean: bool) -> Result<(), DmError> {
+        let (spot, mark) = (self.low.clone(), self.low_clean.clone());
+        self.write(spot, mark, clean, Vec::new()).await
+    }
+
+    /// Writes the checkpoint of a place before which everything is applied (after [`drain`](Self::drain)).
+    pub(super) async fn flush_drained(&mut self, spot: Spot, sharding: Vec<String>) -> Result<(), DmError> {
+        let mark = self.scheduler.closed();
+        self.low = spot.clone();
+        self.low_clean = mark.clone();
+        self.marks.clear();
+        self.pending_bytes = 0;
+        self.write(spot, mark, false, sharding).await
+    }
+
+    async fn write(
+        &mut self,
+        low: Spot,
+        mark: Vec<u64>,
+        clean: bool,
+        sharding: Vec<String>,
+    ) -> Result<(), DmError> {
+        let global = match self.groups.first() {
+            Some(first) if *first < low => first.clone(),
+            _ => low.clone(),
+        };
+        if global.place.pos > u64::from(u32::MAX) && !self.config.enable_gtid {
+            // The column has no room for it; the ledger keeps what is applied until the next file begins.
+            return Ok(());
+        }
+        let tables = self.table_rows(&low);
+        let covers_earlier = self.applied_end.as_ref().is_none_or(|end| global.place >= *end);
+        self.state.safe_until = self.safe.pending();
+        self.state.members = self.members();
+        let flush = Flush {
+            exit: (clean && self.state.safe_until.is_none() && global == low).then(|| global.clone()),
+            global,
+            tables,
+            gone: self.gone.iter().cloned().collect(),
+            sharding,
+            state: self.state.clone(),
+            mark,
+            covers_earlier,
+        };
+        if let Err(e) = self.store.flush(&mut self.meta, &self.ledger, &flush).await {
+            if Ledger::is_fenced(&e) {
+                return Err(common::error::dm_codes::DB_UN_EXPECT
+                    .error("another process has taken over this subtask, this one ends")
+                    .with_workaround(
+                        "Make sure that each source of a task is replicated by one worker only.",
+                    ));
+            }
+            if e.is_connection_gone() {
+                self.meta = super::session::connect_target(&self.config).await?;
+                // It writes the same again whether or not it was written.
+                self.store
+                    .flush(&mut self.meta, &self.ledger, &flush)
+                    .await
+                    .map_err(|e| error::target("cannot write the checkpoint", &e))?;
+            } else {
+                return Err(error::target("cannot write the checkpoint", &e));
+            }
+        }
+        if covers_earlier {
+            self.applied.clear();
+            self.applied_end = None;
+        }
+        self.gone.clear();
+        self.dirty.retain(|_, last| *last > low.place);
+        self.rows_since_flush = !self.dirty.is_empty();
+        self.flushed = low;
+        self.flushed_at = std::time::Instant::now();
+        Ok(())
+    }
+
+    /// Rows of changed tables, as everything before `low` is applied.
+    fn table_rows(&self, low: &Spot) -> Vec<(TableName, Spot, Option<String>)> {
+        self.dirty
+            .keys()
+            .filter(|table| !self.gone.contains(table))
+            .map(|table| {
+                let waiting = self
+                    .groups
+                    .open()
+                    .flat_map(|(_, group)| group.reached())
+                    .find(|(member, _)| *member == table)
+                    .map(|(_, at)| at.start.clone());
+                let own = self.points.of(table).filter(|point| *point > low).unwrap_or(low);
+                let info = self
+                    .tracker
+                    .table(&table.schema, &table.table)
+                    .map(|structure| table_info::to_json(&structure));
+                (table.clone(), waiting.unwrap_or_else(|| own.clone()), info)
+            })
+            .collect()
+    }
+
+    fn members(&self) -> std::collections::BTreeMap<String, Vec<TableName>> {
+        self.groups
+            .iter()
+            .map(|(target, group)| {
+                let mut all: Vec<TableName> = group.reached().map(|(table, _)| table.clone()).collect();
+                all.extend(group.unsynced().cloned());
+                all.sort();
+                (target.quoted(), all)
+            })
+            .collect()
+    }
+
+    /// Notes that a statement is about to run, in the checkpoint right before it.
+    pub(super) async fn journal(&mut self, journal: Option<DdlJournal>) -> Result<(), DmError> {
+        self.state.ddl = journal;
+        self.flush_drained(self.committed.clone(), Vec::new()).await
+    }
+
+    /// Shows the state to the outside.
+    pub(super) fn publish(&self) {
+        let groups = self
+            .groups
+            .open()
+            .map(|(target, group)| pb::ShardingGroup {
+                target: target.quoted(),
+                dd_ls: group.ddls().to_vec(),
+                first_location: group.first().map(ToString::to_string).unwrap_or_default(),
+                synced: group.reached().map(|(table, _)| table.quoted()).collect(),
+                unsynced: group.unsynced().map(TableName::quoted).collect(),
+            })
+            .collect();
+        let waiting = self.proposed.iter().next();
+        let idle = self.scheduler.is_idle();
+        self.shared.show(View {
+            position: Some((self.low.place.to_string(), self.low.gtid_text())),
+            groups,
+            blocking: waiting.map(|(_, ddl)| ddl.canonical.clone()).unwrap_or_default(),
+            lock: waiting
+                .map(|(target, _)| lock_id(&self.config.task, &target.schema, &target.table))
+                .unwrap_or_default(),
+            oldest: if idle { 0 } else { self.marks.front().map_or(self.binlog_timestamp, |m| m.timestamp) },
+            rows: self.lanes.progress.rows(),
+            sent: self.lanes.progress.bytes(),
+        });
+    }
+}

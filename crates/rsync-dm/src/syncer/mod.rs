@@ -1,0 +1,235 @@
+//! The sync unit: follows a source's binlog and applies it to the target.
+//!
+//! [`Syncer::start`] gives a [`SubtaskHandle`]; everything else is inside. What a run guarantees:
+//! - rows arrive as they are at the source, byte for byte where character sets allow it;
+//! - a run that was stopped or killed at any moment goes on exactly: the ledger ([`crate::checkpoint`]) says which rows are applied, so none
+//!   is applied twice or left out, in tables without keys too. Only when replication begins at a checkpoint of somebody else, or goes on at another
+//!   source server after a kill, safe mode makes up for what is not known, which needs keys;
+//! - what the filter excludes never stops it; what it keeps and does not understand always does, with its text.
+
+mod apply;
+mod canonical;
+pub mod coverage;
+mod dml;
+pub mod error;
+mod events;
+mod flush;
+mod keys;
+pub mod place;
+mod plan;
+mod reader;
+mod rows;
+mod safe;
+mod scheduler;
+mod session;
+mod shared;
+mod start;
+mod statements;
+mod structures;
+mod unit;
+
+use std::{sync::Arc, time::Duration};
+
+use common::error::{DmError, dm_codes};
+use futures::FutureExt;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tracing::{Instrument, error, info, info_span};
+
+pub use self::session::target_endpoint;
+use self::{shared::Shared, unit::Unit};
+use crate::{config::SubtaskConfig, proto::pb, shard::ShardCoordinator};
+
+/// Time between two looks at where the source is.
+const LOOK_AT_SOURCE: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// The number tells one `resume` from the next.
+    Running(u64),
+    Paused,
+    Stopped,
+}
+
+/// Starts subtasks.
+#[derive(Debug, Clone, Copy)]
+pub struct Syncer;
+
+impl Syncer {
+    /// Starts a subtask in tasks of its own. Returns at once; what goes wrong is in the status.
+    pub fn start(config: SubtaskConfig, coordinator: Arc<dyn ShardCoordinator>) -> SubtaskHandle {
+        let shared = Arc::new(Shared::new(&config));
+        let wanted = watch::Sender::new(Wanted::Running(0));
+        let settled = watch::Sender::new(());
+        let span = info_span!("subtask", task = %config.task, source = %config.source_id);
+        let config = Arc::new(config);
+        let runner = Runner {
+            config: Arc::clone(&config),
+            shared: Arc::clone(&shared),
+            coordinator,
+            wanted: wanted.subscribe(),
+            settled: settled.clone(),
+        };
+        let watcher = watch_source(config, Arc::clone(&shared)).instrument(span.clone());
+        SubtaskHandle {
+            shared,
+            settled: settled.subscribe(),
+            wanted,
+            _runner: AbortOnDropHandle::new(tokio::spawn(runner.run().instrument(span))),
+            _watcher: AbortOnDropHandle::new(tokio::spawn(watcher)),
+        }
+    }
+}
+
+/// A started subtask. Dropping it ends the subtask at once, as a kill would; [`stop`](Self::stop) first writes the checkpoint.
+#[derive(Debug)]
+pub struct SubtaskHandle {
+    shared: Arc<Shared>,
+    wanted: watch::Sender<Wanted>,
+    settled: watch::Receiver<()>,
+    _runner: AbortOnDropHandle<()>,
+    _watcher: AbortOnDropHandle<()>,
+}
+
+impl SubtaskHandle {
+    /// The subtask as `query-status` shows it. Never waits.
+    pub fn status(&self) -> pb::SubTaskStatus {
+        self.shared.status()
+    }
+
+    /// Ends the run with its checkpoint written; returns when it is paused. An error it has paused on no longer counts.
+    pub async fn pause(&self) {
+        self.wanted.send_replace(Wanted::Paused);
+        self.wait_for(|stage| stage != pb::Stage::Running && stage != pb::Stage::New).await;
+        self.shared.enter(pb::Stage::Paused, Some(canceled()));
+    }
+
+    /// Goes on from the checkpoint.
+    pub async fn resume(&self) {
+        self.wanted.send_modify(|wanted| {
+            *wanted = match *wanted {
+                Wanted::Running(n) => Wanted::Running(n + 1),
+                _ => Wanted::Running(0),
+            }
+        });
+        self.wait_for(|stage| stage != pb::Stage::New).await;
+    }
+
+    /// Ends the subtask with its checkpoint written.
+    pub async fn stop(&self) {
+        self.wanted.send_replace(Wanted::Stopped);
+        self.wait_for(|stage| stage == pb::Stage::Stopped).await;
+    }
+
+    /// Waits until the subtask is paused, by an error or on request.
+    pub async fn wait_paused(&self) {
+        self.wait_for(|stage| stage == pb::Stage::Paused || stage == pb::Stage::Stopped).await;
+    }
+
+    async fn wait_for(&self, reached: impl Fn(pb::Stage) -> bool) {
+        let mut settled = self.settled.clone();
+        loop {
+            settled.borrow_and_update();
+            if reached(self.shared.stage()) || settled.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn canceled() -> pb::ProcessResult {
+    pb::ProcessResult { is_canceled: true, errors: Vec::new(), detail: Vec::new() }
+}
+
+struct Runner {
+    config: Arc<SubtaskConfig>,
+    shared: Arc<Shared>,
+    coordinator: Arc<dyn ShardCoordinator>,
+    wanted: watch::Receiver<Wanted>,
+    settled: watch::Sender<()>,
+}
+
+impl Runner {
+    async fn run(mut self) {
+        loop {
+            let wanted = *self.wanted.borrow_and_update();
+            match wanted {
+                Wanted::Stopped => {
+                    self.enter(pb::Stage::Stopped, Some(canceled()));
+                    return;
+                }
+                Wanted::Paused => self.enter(pb::Stage::Paused, Some(canceled())),
+                Wanted::Running(_) => {
+                    self.enter(pb::Stage::Running, None);
+                    match self.run_once(wanted).await {
+                        // Something else is wanted now.
+                        Ok(()) => continue,
+                        Err(error) => {
+                            error!(error = %error, "the subtask is paused");
+                            let errors = vec![shared::process_error(&error)];
+                            self.enter(
+                                pb::Stage::Paused,
+                                Some(pb::ProcessResult { is_canceled: false, errors, detail: Vec::new() }),
+                            );
+                        }
+                    }
+                }
+            }
+            if self.wanted.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn enter(&self, stage: pb::Stage, result: Option<pb::ProcessResult>) {
+        info!(stage = stage.as_str_name(), "subtask stage");
+        self.shared.enter(stage, result);
+        self.settled.send_replace(());
+    }
+
+    /// Runs until something else is wanted.
+    async fn run_once(&mut self, wanted: Wanted) -> Result<(), DmError> {
+        let stop = CancellationToken::new();
+        let mut changes = self.wanted.clone();
+        let work = async {
+            let unit = tokio::select! {
+                unit = Unit::start(Arc::clone(&self.config), Arc::clone(&self.shared), Arc::clone(&self.coordinator)) => unit?,
+                () = stop.cancelled() => return Ok(()),
+            };
+            unit.run(stop.clone()).await
+        };
+        // A defect must not take other subtasks down.
+        let work = std::panic::AssertUnwindSafe(work).catch_unwind();
+        tokio::pin!(work);
+        let result = tokio::select! {
+            result = &mut work => result,
+            () = async {
+                while *changes.borrow_and_update() == wanted && changes.changed().await.is_ok() {}
+            } => {
+                stop.cancel();
+                work.await
+            }
+        };
+        result.unwrap_or_else(|_| {
+            Err(dm_codes::SYNCER_UNIT_PANIC.error("the sync unit panicked; its log has the place"))
+        })
+    }
+}
+
+/// Keeps an eye on where the source is.
+async fn watch_source(config: Arc<SubtaskConfig>, shared: Arc<Shared>) {
+    let mut conn = None;
+    loop {
+        if conn.is_none() {
+            conn = session::connect_source(&config).await.ok();
+        }
+        if let Some(open) = conn.as_mut() {
+            match mysql::session::binlog_location(open).await {
+                Ok(location) => shared.set_master(location),
+                // The run itself says what is wrong with the source.
+                Err(_) => conn = None,
+            }
+        }
+        tokio::time::sleep(LOOK_AT_SOURCE).await;
+    }
+}

@@ -1,0 +1,268 @@
+//! What to do with the rows of one upstream table: which columns go where, by which key a row is found, which keys conflict.
+//! Made once from the structures of both sides, kept until a DDL.
+
+use binlog::{Charset, ColumnHint};
+use common::{
+    error::{DmError, dm_codes},
+    ident::{TableName, quote, quote_into},
+    route::Routed,
+};
+use mysql::Flavor;
+use sql::{
+    ddl::TypeKind,
+    schema::{Column, Index, Table},
+};
+
+use super::keys::{Fold, KeyPart, KeySpec, seed};
+
+/// A column of the target that rows fill.
+#[derive(Debug, Clone)]
+pub struct PlanColumn {
+    /// Column of the source's row.
+    pub source: usize,
+    /// Quoted name.
+    pub name: Vec<u8>,
+    /// The server might change it by itself when an UPDATE leaves it out.
+    pub always_set: bool,
+    /// Text that has to be compared byte by byte when a row is looked for by all its columns.
+    pub exact_text: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct TablePlan {
+    /// Target name.
+    pub target: TableName,
+    /// Quoted target name.
+    pub target_sql: Vec<u8>,
+    /// Columns, in the source's order.
+    pub columns: Vec<PlanColumn>,
+    /// Number of columns of the source's rows.
+    pub width: usize,
+    /// For the decoder, by column of the source.
+    pub hints: Vec<ColumnHint>,
+    /// `,literal` of the extracted columns.
+    pub extracted_values: Vec<u8>,
+    /// ``(`a`,`b`) VALUES ``
+    pub insert_columns: Vec<u8>,
+    /// Columns (indices into `columns`) by which a row is found.
+    pub where_columns: Vec<usize>,
+    /// They find at most one row.
+    pub unique: bool,
+    /// Sorted out: the first unique keys that conflict.
+    pub keys: Vec<KeySpec>,
+}
+
+/// Both sides' names and structures.
+pub struct Sides<'a> {
+    /// Upstream name.
+    pub source: &'a TableName,
+    /// Upstream structure.
+    pub from: &'a Table,
+    /// Route.
+    pub routed: &'a Routed,
+    /// Target structure.
+    pub to: &'a Table,
+    /// Target server.
+    pub target_flavor: Flavor,
+}
+
+impl TablePlan {
+    /// Puts a plan together.
+    ///
+    /// # Errors
+    /// A character set that the decoder does not know.
+    pub fn new(sides: &Sides<'_>) -> Result<Self, DmError> {
+        let Sides { source, from, routed, to, target_flavor } = *sides;
+        let target = routed.name();
+        let columns: Vec<PlanColumn> = from
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| to.column(&column.name).is_none_or(|(_, c)| c.generated.is_none()))
+            .map(|(at, column)| plan_column(at, column, to))
+            .collect();
+        let hints = from
+            .columns
+            .iter()
+            .map(|column| hint(source, column, target_flavor))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut insert_columns = vec![b'('];
+        for (i, column) in columns.iter().enumerate() {
+            if i > 0 {
+                insert_columns.push(b',');
+            }
+            insert_columns.extend_from_slice(&column.name);
+        }
+        let mut extracted_values = Vec::new();
+        for (name, value) in &routed.extracted {
+            insert_columns.push(b',');
+            quote_into(&mut insert_columns, name);
+            extracted_values.push(b',');
+            extracted_values.extend_from_slice(common::ident::quote_string(value).as_bytes());
+        }
+        insert_columns.extend_from_slice(b") VALUES ");
+        let (where_columns, unique) = where_columns(&columns, from, to);
+        let keys = key_specs(&target, from, to, routed, &where_columns, unique, &columns);
+        Ok(Self {
+            target_sql: target.to_string().into_bytes(),
+            target,
+            width: from.columns.len(),
+            columns,
+            hints,
+            extracted_values,
+            insert_columns,
+            where_columns,
+            unique,
+            keys,
+        })
+    }
+}
+
+fn plan_column(at: usize, column: &Column, to: &Table) -> PlanColumn {
+    let target = to.column(&column.name).map(|(_, c)| c);
+    let kind = target.map_or(&column.kind, |c| &c.kind);
+    PlanColumn {
+        source: at,
+        name: quote(target.map_or(&column.name, |c| &c.name)).into_bytes(),
+        always_set: matches!(kind, TypeKind::Timestamp | TypeKind::DateTime),
+        exact_text: is_text(kind),
+    }
+}
+
+fn is_text(kind: &TypeKind) -> bool {
+    use TypeKind::*;
+    matches!(kind, Char | VarChar | TinyText | Text | MediumText | LongText)
+}
+
+fn is_binary(kind: &TypeKind) -> bool {
+    use TypeKind::*;
+    matches!(kind, Binary | VarBinary | TinyBlob | Blob | MediumBlob | LongBlob)
+}
+
+fn hint(table: &TableName, column: &Column, target: Flavor) -> Result<ColumnHint, DmError> {
+    let charset = match &column.charset {
+        Some(name) => Some(Charset::from_name(name).ok_or_else(|| {
+            dm_codes::SCHEMA_TRACKER_CANNOT_GET_TABLE.error(format!(
+                "column {} of table {table} has the unknown character set {name}",
+                quote(&column.name)
+            ))
+        })?),
+        None if is_binary(&column.kind) => Some(Charset::Binary),
+        None => None,
+    };
+    let temporal = matches!(column.kind, TypeKind::Time | TypeKind::DateTime | TypeKind::Timestamp);
+    Ok(ColumnHint {
+        unsigned: Some(column.unsigned),
+        charset,
+        fsp: if temporal { u8::try_from(column.length.unwrap_or(0)).unwrap_or(0) } else { 0 },
+        utc_offset: 0,
+        vector_as_text: target == Flavor::TiDb,
+        json_cast: false,
+    })
+}
+
+/// The primary key, else the first unique key without NULLs, of those whose columns rows fill; else all columns.
+fn where_columns(columns: &[PlanColumn], from: &Table, to: &Table) -> (Vec<usize>, bool) {
+    let usable = |index: &&Index| {
+        index.unique
+            && index.parts.iter().all(|part| {
+                let Some(name) = &part.column else { return false };
+                // A prefix key finds no row by the whole value alone.
+                part.length.is_none()
+                    && to
+                        .column(name)
+                        .is_some_and(|(_, c)| (index.primary || !c.nullable) && c.generated.is_none())
+                    && position(columns, from, name).is_some()
+            })
+    };
+    let mut candidates: Vec<&Index> = to.indexes.iter().filter(usable).collect();
+    candidates.sort_by_key(|index| !index.primary);
+    match candidates.first() {
+        Some(index) => (index.columns().filter_map(|name| position(columns, from, name)).collect(), true),
+        None => ((0..columns.len()).collect(), false),
+    }
+}
+
+fn position(columns: &[PlanColumn], from: &Table, name: &str) -> Option<usize> {
+    let (source, _) = from.column(name)?;
+    columns.iter().position(|c| c.source == source)
+}
+
+fn key_specs(
+    target: &TableName,
+    from: &Table,
+    to: &Table,
+    routed: &Routed,
+    where_columns: &[usize],
+    unique: bool,
+    columns: &[PlanColumn],
+) -> Vec<KeySpec> {
+    let mut specs = Vec::new();
+    for (number, index) in to.indexes.iter().enumerate().filter(|(_, index)| index.unique) {
+        let mut parts = Vec::new();
+        let mut given_by_target = false;
+        for part in &index.parts {
+            let column = part.column.as_deref().and_then(|name| to.column(name)).map(|(_, c)| c);
+            let source = part.column.as_deref().and_then(|name| from.column(name));
+            given_by_target |= source.is_none() && column.is_some_and(|c| c.auto_increment);
+            let extracted = part
+                .column
+                .as_deref()
+                .is_some_and(|n| routed.extracted.iter().any(|(e, _)| e.eq_ignore_ascii_case(n)));
+            let generated = column.is_some_and(|c| c.generated.is_some());
+            parts.push(match (column, source) {
+                (Some(to), Some((at, from))) if !generated => KeyPart {
+                    column: Some(at),
+                    fold: fold(from, to),
+                    prefix: part.length.map(|n| n as usize),
+                },
+                // The same text for all rows of this shard; the names of two shards differ in nothing that we compare.
+                _ if extracted => KeyPart { column: None, fold: Fold::Constant, prefix: None },
+                _ => KeyPart { column: None, fold: Fold::Constant, prefix: None },
+            });
+        }
+        if !given_by_target {
+            specs.push(KeySpec {
+                seed: seed(&target.schema, &target.table, number + 1),
+                parts,
+                null_is_value: false,
+            });
+        }
+    }
+    if !unique {
+        // Equal rows have to keep their order among themselves.
+        let parts = where_columns
+            .iter()
+            .map(|at| KeyPart { column: Some(columns[*at].source), fold: Fold::Literal, prefix: None })
+            .collect();
+        specs.push(KeySpec { seed: seed(&target.schema, &target.table, 0), parts, null_is_value: true });
+    }
+    specs
+}
+
+/// How values of a column of both types compare in the target.
+fn fold(from: &Column, to: &Column) -> Fold {
+    use TypeKind::*;
+    let integer = |kind: &TypeKind| matches!(kind, TinyInt | SmallInt | MediumInt | Int | BigInt);
+    match (&from.kind, &to.kind) {
+        (a, b) if integer(a) && integer(b) => Fold::Literal,
+        (Decimal, Decimal) if from.decimals.unwrap_or(0) == to.decimals.unwrap_or(0) => Fold::Literal,
+        (Double, Double) | (Float, Float) | (Date, Date) | (Year, Year) | (Bit, Bit) => Fold::Literal,
+        (Time, Time) | (DateTime, DateTime) | (Timestamp, Timestamp) if from.length == to.length => {
+            Fold::Literal
+        }
+        (Enum, Enum) | (Set, Set) if from.members == to.members => Fold::Literal,
+        (a, b) if is_binary(a) && is_binary(b) => Fold::Bytes,
+        (a, b) if is_text(a) && is_text(b) => {
+            let charset = from.charset.as_deref().and_then(Charset::from_name);
+            let collation = to.collation.as_deref().unwrap_or("");
+            match charset {
+                Some(charset) if collation.ends_with("_bin") => Fold::Text(charset),
+                Some(charset) => Fold::Folded(charset),
+                None => Fold::Constant,
+            }
+        }
+        _ => Fold::Constant,
+    }
+}

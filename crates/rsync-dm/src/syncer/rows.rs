@@ -1,0 +1,211 @@
+//! The rows of one event, as the pieces of SQL that the appliers put together.
+
+use std::sync::Arc;
+
+use binlog::{DecodeError, Row, RowsEvent, RowsKind};
+
+use super::{
+    coverage::{EventKey, holds},
+    keys::{RowKeys, add_key},
+    place::{Place, Spot},
+    plan::TablePlan,
+};
+
+/// Literals of the rows of an event. Shared by its changes.
+#[derive(Debug)]
+pub struct EventRows {
+    /// The plan they were made with.
+    pub plan: Arc<TablePlan>,
+    /// What they are.
+    pub kind: RowsKind,
+    /// Names the event for the ledger.
+    pub key: EventKey,
+    /// Where the event begins.
+    pub start: Place,
+    /// Where it ends.
+    pub end: Place,
+    /// The transactions before its own, for messages.
+    pub before: Spot,
+    /// When the statement began.
+    pub timestamp: u32,
+    text: Vec<u8>,
+    /// End of each cell in `text`.
+    ends: Vec<u32>,
+    /// Cells of a row: of its key before the change (or the whole row), then of the row after.
+    cells: usize,
+    /// Number of each row in the event.
+    numbers: Vec<u32>,
+    /// For an update: the columns that it changed, a bit each.
+    changed: Vec<u64>,
+}
+
+/// The number of 64-bit words for a bit per column.
+fn words(columns: usize) -> usize {
+    columns.div_ceil(64)
+}
+
+/// Decodes an event into `rows`. The first `skip` rows and those in `applied` are left out. `all_keys` gets the keys of each row that
+/// stays, `walked` is raised by all rows of the event.
+///
+/// # Errors
+/// Rows that cannot be read or written as literals.
+pub fn decode(
+    event: &RowsEvent<'_>,
+    mut rows: EventRows,
+    applied: &[(u32, u32)],
+    skip: &mut u64,
+    walked: &mut u64,
+    all_keys: &mut Vec<RowKeys>,
+) -> Result<EventRows, DecodeError> {
+    let plan = Arc::clone(&rows.plan);
+    let mut walk = event.rows_with(&plan.hints);
+    let mut number = 0;
+    let mut scratch = Vec::new();
+    while let Some(change) = walk.next()? {
+        let this = number;
+        number += 1;
+        *walked += 1;
+        if *skip > 0 {
+            *skip -= 1;
+            continue;
+        }
+        if holds(applied, this) {
+            continue;
+        }
+        let mut keys = RowKeys::default();
+        if let Some(before) = &change.before {
+            for at in &plan.where_columns {
+                let source = plan.columns[*at].source;
+                rows.cell(before, source)?;
+            }
+            row_keys(&plan, before, &mut keys, &mut scratch)?;
+        }
+        if let Some(after) = &change.after {
+            for column in &plan.columns {
+                rows.cell(after, column.source)?;
+            }
+            row_keys(&plan, after, &mut keys, &mut scratch)?;
+        }
+        if let (Some(before), Some(after)) = (&change.before, &change.after) {
+            rows.note_changes(before, after);
+        }
+        keys.hashes.sort_unstable();
+        keys.hashes.dedup();
+        rows.numbers.push(this);
+        all_keys.push(keys);
+    }
+    Ok(rows)
+}
+
+fn row_keys(
+    plan: &TablePlan,
+    row: &Row<'_>,
+    keys: &mut RowKeys,
+    scratch: &mut Vec<u8>,
+) -> Result<(), DecodeError> {
+    plan.keys.iter().try_for_each(|spec| add_key(spec, keys, row, scratch))
+}
+
+impl EventRows {
+    /// An event without rows yet.
+    pub fn new(
+        plan: Arc<TablePlan>,
+        kind: RowsKind,
+        key: EventKey,
+        start: Place,
+        end: Place,
+        before: Spot,
+        timestamp: u32,
+    ) -> Self {
+        let cells = match kind {
+            RowsKind::Insert => plan.columns.len(),
+            RowsKind::Delete => plan.where_columns.len(),
+            RowsKind::Update => plan.where_columns.len() + plan.columns.len(),
+        };
+        Self {
+            plan,
+            kind,
+            key,
+            start,
+            end,
+            before,
+            timestamp,
+            text: Vec::new(),
+            ends: Vec::new(),
+            cells,
+            numbers: Vec::new(),
+            changed: Vec::new(),
+        }
+    }
+
+    fn cell(&mut self, row: &Row<'_>, column: usize) -> Result<(), DecodeError> {
+        row.write_literal(column, &mut self.text)?;
+        // An event is at most 1 GiB and its literals at most some times that.
+        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+        Ok(())
+    }
+
+    fn note_changes(&mut self, before: &Row<'_>, after: &Row<'_>) {
+        let from = self.changed.len();
+        self.changed.resize(from + words(self.plan.columns.len()), 0);
+        for (i, column) in self.plan.columns.iter().enumerate() {
+            let at = column.source;
+            let same = before.is_null(at) == after.is_null(at) && before.raw(at) == after.raw(at);
+            if !same || column.always_set {
+                self.changed[from + i / 64] |= 1 << (i % 64);
+            }
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// Whether no row is left.
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
+    /// Bytes that it takes.
+    pub fn size(&self) -> usize {
+        self.text.len() + 4 * (self.ends.len() + self.numbers.len())
+    }
+
+    /// Number of a row in its event.
+    pub fn number(&self, row: usize) -> u32 {
+        self.numbers[row]
+    }
+
+    fn range(&self, row: usize, cell: usize) -> &[u8] {
+        let at = row * self.cells + cell;
+        let from = if at == 0 { 0 } else { self.ends[at - 1] as usize };
+        &self.text[from..self.ends[at] as usize]
+    }
+
+    /// Literal of the `n`-th column of [`TablePlan::where_columns`] before the change.
+    pub fn key_literal(&self, row: usize, n: usize) -> &[u8] {
+        self.range(row, n)
+    }
+
+    /// Literal of the `n`-th column of [`TablePlan::columns`] after the change.
+    pub fn literal(&self, row: usize, n: usize) -> &[u8] {
+        let skip = if self.kind == RowsKind::Update { self.plan.where_columns.len() } else { 0 };
+        self.range(row, skip + n)
+    }
+
+    /// Whether an update changes the `n`-th column (or has to set it all the same).
+    pub fn is_changed(&self, row: usize, n: usize) -> bool {
+        let at = row * words(self.plan.columns.len()) + n / 64;
+        self.changed.get(at).is_none_or(|word| word >> (n % 64) & 1 != 0)
+    }
+
+    /// Whether an update changes a column of the key by which the row is found.
+    pub fn changes_key(&self, row: usize) -> bool {
+        self.plan
+            .where_columns
+            .iter()
+            .enumerate()
+            .any(|(i, n)| self.key_literal(row, i) != self.literal(row, *n))
+    }
+}

@@ -1,0 +1,361 @@
+//! How a run begins: what the target knows, where the source is, and from where to go on.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use common::{
+    error::{DmError, dm_codes as code},
+    ident::{TableName, quote},
+};
+use mysql::{Conn, Flavor, GtidSet, Location, session as server};
+use sql::{schema::Tracker, table_info};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use super::{
+    apply::Lanes,
+    coverage::Applied,
+    error,
+    place::{Place, Spot},
+    safe::Safe,
+    scheduler::Scheduler,
+    session,
+    shared::Shared,
+    structures::environment,
+    unit::{Transaction, Unit},
+};
+use crate::{
+    checkpoint::{Loaded, Points, Store, Tables, take_over},
+    config::{ShardMode, SubtaskConfig},
+    shard::{Groups, ShardCoordinator, TargetTables},
+};
+
+/// What a connection to the source says at the start.
+struct Source {
+    flavor: Flavor,
+    server_id: u32,
+    uuid: String,
+    zone: Option<String>,
+    now: Option<Location>,
+    tracker: Tracker,
+    /// Upstream tables of each target.
+    tables: Vec<(TableName, TableName)>,
+}
+
+impl Unit {
+    /// Prepares a run: connections, state tables, fence, start place, lanes.
+    ///
+    /// # Errors
+    /// What an operator has to see.
+    pub async fn start(
+        config: Arc<SubtaskConfig>,
+        shared: Arc<Shared>,
+        coordinator: Arc<dyn ShardCoordinator>,
+    ) -> Result<Self, DmError> {
+        let mut meta = session::connect_target(&config).await?;
+        let ddl = session::connect_target(&config).await?;
+        let tables = Tables::new(&config.meta_schema, &config.task);
+        tables.create(&mut meta).await.map_err(|e| {
+            error::target("cannot create the tables of the meta schema", &e).with_workaround(format!(
+                "GRANT ALL ON {}.* TO the target's account.",
+                quote(&config.meta_schema)
+            ))
+        })?;
+        let source = look_at_source(&config).await?;
+        let lanes_count = config.syncer.worker_count.max(1);
+        let (ledger, mut applied) = take_over(&mut meta, &tables, &config.source_id, lanes_count)
+            .await
+            .map_err(|e| error::target("cannot take over the subtask", &e))?;
+        let store = Store::new(tables, &config.source_id);
+        let loaded = store
+            .load(&mut meta, source.flavor)
+            .await
+            .map_err(|e| error::target("cannot read the checkpoint", &e))?;
+        let ours = loaded.is_ours();
+        let mut state = loaded.state.clone().filter(|_| ours).unwrap_or_default();
+        if ours && !state.server_uuid.is_empty() && state.server_uuid != source.uuid {
+            warn!(before = %state.server_uuid, now = %source.uuid, "the source is another server than before");
+            if !applied.is_empty() {
+                // Positions of the ledger mean nothing there: what may have been applied is applied again in safe mode.
+                state.safe_until = Some((String::new(), 0));
+            }
+            applied = Applied::default();
+        } else if !ours {
+            applied = Applied::default();
+        }
+        state.server_uuid = source.uuid.clone();
+        let start = start_spot(&config, &loaded, &source).await?;
+        let safe = if ours {
+            Safe::resumed(&config.syncer, state.safe_until.as_ref())
+        } else {
+            Safe::at_start(&config.syncer, &start, loaded.exit.as_ref())?
+        };
+        info!(start = %start, ours, applied = applied.len(), "subtask starts");
+        let ledger = Arc::new(ledger);
+        let lanes = Lanes::start(lanes_count, &session::target_endpoint(&config), &ledger).await?;
+        let executed = start.gtid.as_deref().cloned();
+        let scheduler = Scheduler::new(lanes_count, Self::limits(&config));
+        let low_clean = scheduler.closed();
+        let applied_end = applied.last().map(|(sequence, pos)| Place { sequence, file: "".into(), pos });
+        let mut unit = Self {
+            flavor: source.flavor,
+            target_flavor: meta.server().flavor,
+            server_id: source.server_id,
+            meta,
+            ddl,
+            store,
+            ledger,
+            applied,
+            state,
+            lanes,
+            scheduler,
+            reader: None,
+            decoder: binlog::Decoder::new(binlog::Flavor::MySql),
+            place: start.place.clone(),
+            committed: start.clone(),
+            executed,
+            transaction: Transaction::default(),
+            skip_rows: 0,
+            points: Points::default(),
+            gtid_points: HashMap::new(),
+            groups: Groups::default(),
+            known: HashMap::new(),
+            tracker: source.tracker,
+            targets: HashMap::new(),
+            dirty: HashMap::new(),
+            gone: HashSet::new(),
+            held: HashMap::new(),
+            safe,
+            marks: VecDeque::new(),
+            last_mark: Instant::now(),
+            pending_bytes: 0,
+            bytes_since_mark: 0,
+            low: start.clone(),
+            low_clean,
+            applied_end,
+            flushed: start.clone(),
+            flushed_at: Instant::now(),
+            rows_since_flush: false,
+            proposals: JoinSet::new(),
+            proposed: HashMap::new(),
+            proposed_parts: HashMap::new(),
+            synced: None,
+            source_zone: source.zone,
+            keys: Vec::new(),
+            binlog_timestamp: 0,
+            config,
+            shared,
+            coordinator,
+        };
+        unit.take_points(&loaded, &start);
+        if unit.is_sharded() {
+            unit.take_members(&source.tables)?;
+            // What was carried out before a kill and not told.
+            unit.acknowledge().await?;
+            unit.announce_tables().await?;
+        }
+        // From here on the checkpoint is ours, and the ledger complete.
+        unit.flush_low(false).await?;
+        unit.publish();
+        Ok(unit)
+    }
+
+    /// Tables' own points and structures.
+    fn take_points(&mut self, loaded: &Loaded, start: &Spot) {
+        for row in &loaded.tables {
+            let spot = Spot::of(&row.location);
+            match &row.location.gtid {
+                Some(set) if self.config.enable_gtid => {
+                    self.gtid_points.insert(row.table.clone(), set.clone());
+                }
+                _ if spot > *start => self.points.set(row.table.clone(), spot),
+                _ => {}
+            }
+            let Some(info) = &row.info else { continue };
+            match table_info::from_json(info) {
+                Ok(table) => {
+                    self.tracker.set_table(&row.table.schema, &row.table.table, table);
+                }
+                Err(error) => {
+                    warn!(table = %row.table, error = %error, "the checkpoint's structure of a table can't be read, it is read anew");
+                }
+            }
+        }
+    }
+
+    /// The sharding groups: as they were at the checkpoint, else as the source is now.
+    fn take_members(&mut self, now: &[(TableName, TableName)]) -> Result<(), DmError> {
+        let recorded = self.state.members.clone();
+        for (target, table) in now {
+            if !recorded.is_empty() && !recorded.values().flatten().any(|member| member == table) {
+                // It was created after the checkpoint; its CREATE TABLE is still to come.
+                continue;
+            }
+            // The groups are empty: no member can be refused.
+            let _ = self.groups.add(target, table);
+        }
+        for table in recorded.into_values().flatten() {
+            let routed = self
+                .config
+                .router
+                .route(&table.schema, &table.table)
+                .map_err(|e| code::GEN_TABLE_ROUTER.error(e.to_string()))?;
+            if self.config.block_allow.matches_table(&table.schema, &table.table) {
+                let _ = self.groups.add(&routed.name(), &table);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the coordinator in which target tables this source takes part.
+    pub(super) async fn announce_tables(&mut self) -> Result<(), DmError> {
+        let targets = self
+            .groups
+            .iter()
+            .map(|(target, group)| TargetTables {
+                schema: target.schema.clone(),
+                table: target.table.clone(),
+                count: u32::try_from(group.len()).unwrap_or(u32::MAX),
+            })
+            .collect();
+        self.coordinator
+            .tables(&self.config.task, &self.config.source_id, targets)
+            .await
+            .map_err(|e| code::SYNCER_UNIT_HANDLE_DDL_FAILED.error(e.to_string()))
+    }
+}
+
+async fn look_at_source(config: &SubtaskConfig) -> Result<Source, DmError> {
+    let mut conn = session::connect_source(config).await?;
+    let failed = |e: mysql::Error| error::source("cannot look at the source", &e);
+    let flavor = config.flavor.unwrap_or(conn.server().flavor);
+    let now = server::binlog_location(&mut conn)
+        .await
+        .map_err(|e| failed(e).with_workaround("GRANT REPLICATION CLIENT ON *.* TO the source's account."))?;
+    if now.is_none() {
+        return Err(code::NO_MASTER_STATUS.error("the source writes no binlog (log_bin is off)").with_workaround(
+            "Set log_bin and binlog_format = ROW at the source, restart it, and dump its tables again: what was changed without binlog can't \
+             be replicated.",
+        ));
+    }
+    if config.enable_gtid && flavor == Flavor::MySql {
+        let mode = server::variable(&mut conn, "gtid_mode").await.map_err(failed)?.unwrap_or_default();
+        if !mode.eq_ignore_ascii_case("ON") {
+            return Err(code::SOURCE_CHECK_GTID
+                .error(format!("GTID_MODE of the source is {mode}, `enable-gtid` needs ON")));
+        }
+    }
+    let uuid = server::server_uuid(&mut conn).await.map_err(failed)?;
+    let server_id = match config.server_id {
+        0 => free_server_id(&mut conn).await,
+        id => id,
+    };
+    let zone = system_zone(&mut conn).await.map_err(failed)?;
+    let mut tracker = Tracker::new(environment(conn.server()));
+    for row in conn
+        .query("SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA")
+        .await
+        .map_err(failed)?
+        .iter()
+    {
+        let text = |at: usize| row.str(at).map(Option::unwrap_or_default).map_err(failed);
+        tracker.set_database(&text(0)?, &text(1)?, &text(2)?);
+    }
+    let tables = if config.shard_mode == ShardMode::Pessimistic {
+        upstream_tables(&mut conn, config).await?
+    } else {
+        Vec::new()
+    };
+    conn.close().await;
+    Ok(Source { flavor, server_id, uuid, zone, now, tracker, tables })
+}
+
+/// The offset that the source's `SYSTEM` time zone has now.
+async fn system_zone(conn: &mut Conn) -> mysql::Result<Option<String>> {
+    conn.exec("SET SESSION time_zone = 'SYSTEM'").await?;
+    let offset = server::zone_offset(conn).await?;
+    Ok(Some(offset.to_string()))
+}
+
+/// An id that no replica of the source has now, in the range that DM uses.
+async fn free_server_id(conn: &mut Conn) -> u32 {
+    let taken = match server::replica_server_ids(conn).await {
+        Ok(taken) => taken,
+        Err(error) => {
+            warn!(error = %error, "cannot list the source's replicas, a server id is chosen blindly");
+            Vec::new()
+        }
+    };
+    for _ in 0..5 {
+        let mut bytes = [0; 4];
+        // Without random numbers the first free id will do.
+        let _ = getrandom::fill(&mut bytes);
+        let id = 4_294_867_296 + u32::from_le_bytes(bytes) % 100_000;
+        if !taken.contains(&id) {
+            return id;
+        }
+    }
+    4_294_867_296
+}
+
+/// Target and upstream name of each replicated table that the source has now.
+async fn upstream_tables(
+    conn: &mut Conn,
+    config: &SubtaskConfig,
+) -> Result<Vec<(TableName, TableName)>, DmError> {
+    let rows = conn
+        .query(
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'",
+        )
+        .await
+        .map_err(|e| error::source("cannot list the source's tables", &e))?;
+    let mut tables = Vec::new();
+    for row in rows.iter() {
+        let text = |at: usize| {
+            row.str(at)
+                .map(Option::unwrap_or_default)
+                .map_err(|e| error::source("cannot list the source's tables", &e))
+        };
+        let table = TableName::new(text(0)?, text(1)?);
+        if !config.block_allow.matches_table(&table.schema, &table.table) {
+            continue;
+        }
+        let routed = config
+            .router
+            .route(&table.schema, &table.table)
+            .map_err(|e| code::GEN_TABLE_ROUTER.error(e.to_string()))?;
+        tables.push((routed.name(), table));
+    }
+    Ok(tables)
+}
+
+/// The checkpoint, else the task's `meta`, else where the source is now; with its GTID set where that is needed.
+async fn start_spot(config: &SubtaskConfig, loaded: &Loaded, source: &Source) -> Result<Spot, DmError> {
+    let mut start = match (&loaded.global, &config.meta, &source.now) {
+        (Some(global), _, _) => global.clone(),
+        (None, Some(meta), _) => {
+            let mut location = Location::new(meta.binlog_name.as_str(), u64::from(meta.binlog_pos.max(4)));
+            if !meta.binlog_gtid.trim().is_empty() {
+                let set = GtidSet::parse(source.flavor, &meta.binlog_gtid)
+                    .map_err(|e| code::PARSE_GTID.error(e.to_string()))?;
+                location.gtid = Some(set);
+            }
+            location
+        }
+        (None, None, Some(now)) => now.clone(),
+        (None, None, None) => return Err(code::NO_MASTER_STATUS.error("")),
+    };
+    if config.enable_gtid && start.gtid.is_none() {
+        let place = Place::new(&start.file, start.pos);
+        let set = Unit::gtids_before(config, source.flavor, source.server_id, &place).await?;
+        start.gtid = Some(set);
+    }
+    if start.file.is_empty() && !config.enable_gtid {
+        return Err(code::CONFIG_META_INVALID
+            .error("`meta` has only a GTID set and the source's `enable-gtid` is off"));
+    }
+    Ok(Spot::of(&start))
+}

@@ -1,0 +1,198 @@
+//! The structures of tables on both sides, and the plans made from them.
+
+use std::sync::Arc;
+
+use binlog::{ColumnKind, TableMap};
+use common::{
+    error::{DmError, Scope, dm_codes as code},
+    ident::TableName,
+    route::Routed,
+};
+use mysql::{Conn, Flavor, ServerInfo};
+use sql::{
+    SqlMode,
+    ddl::TypeKind,
+    schema::{Environment, Table},
+};
+use tracing::{info, warn};
+
+use super::{
+    error,
+    plan::{Sides, TablePlan},
+    session,
+    unit::{Known, Unit},
+};
+
+/// The rules of a server for what a statement leaves out.
+pub(super) fn environment(server: &ServerInfo) -> Environment {
+    let version = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
+    match server.flavor {
+        Flavor::MySql => Environment::mysql(version(server.version.major), version(server.version.minor)),
+        Flavor::MariaDb => Environment::mariadb(version(server.version.major), version(server.version.minor)),
+        Flavor::TiDb => Environment::tidb(),
+    }
+}
+
+/// SHOW CREATE TABLE, read; `None` if there is no such table.
+pub(super) async fn show_create(
+    conn: &mut Conn,
+    table: &TableName,
+    environment: &Environment,
+    scope: Scope,
+) -> Result<Option<Table>, DmError> {
+    let row = match conn.query_one(format!("SHOW CREATE TABLE {table}")).await {
+        Ok(row) => row,
+        Err(e) if matches!(e.code(), Some(1146 | 1049)) => return Ok(None),
+        Err(e) => {
+            let text = format!("cannot read the structure of {table}");
+            return Err(error::database(
+                &code::SCHEMA_TRACKER_CANNOT_FETCH_DOWNSTREAM_TABLE,
+                scope,
+                text,
+                &e,
+            ));
+        }
+    };
+    let text = row.as_ref().and_then(|row| row.at(1)).unwrap_or_default();
+    Table::from_create_in(text, SqlMode::default(), environment).map(Some).map_err(|e| {
+        code::SCHEMA_TRACKER_CANNOT_PARSE_DOWNSTREAM_TABLE
+            .error(format!("cannot understand the structure of {table}: {}", String::from_utf8_lossy(text)))
+            .with_cause(e.to_string())
+            .with_scope(scope)
+    })
+}
+
+impl Unit {
+    /// Puts the plan of a table together from both structures.
+    pub(super) async fn make_plan(
+        &mut self,
+        table: &TableName,
+        routed: &Arc<Routed>,
+        map: &TableMap,
+    ) -> Result<Arc<TablePlan>, DmError> {
+        let target = routed.name();
+        let to = self.target_table(&target).await?.ok_or_else(|| {
+            code::SYNCER_DOWNSTREAM_TABLE_NOT_FOUND
+                .error(format!("target table {target} of {table} does not exist"))
+        })?;
+        let from = self.upstream_table(table, map, &to).await?;
+        let sides = Sides { source: table, from: &from, routed, to: &to, target_flavor: self.target_flavor };
+        let plan = Arc::new(TablePlan::new(&sides)?);
+        if !plan.unique {
+            info!(table = %table, target = %target, "the target has no primary key and no unique key without NULLs: rows are found by all columns");
+        }
+        let known =
+            Known::Kept { table: table.clone(), routed: Arc::clone(routed), plan: Some(Arc::clone(&plan)) };
+        self.known.entry(table.schema.clone()).or_default().insert(table.table.clone(), known);
+        Ok(plan)
+    }
+
+    /// The structure of a target table, kept until a DDL.
+    pub(super) async fn target_table(&mut self, target: &TableName) -> Result<Option<Arc<Table>>, DmError> {
+        if let Some(table) = self.targets.get(target) {
+            return Ok(Some(Arc::clone(table)));
+        }
+        let environment = environment(self.ddl.server());
+        let Some(table) = show_create(&mut self.ddl, target, &environment, Scope::Downstream).await? else {
+            return Ok(None);
+        };
+        let table = Arc::new(table);
+        self.targets.insert(target.clone(), Arc::clone(&table));
+        Ok(Some(table))
+    }
+
+    /// The structure an upstream table had when the rows were written: as tracked, else as it is now if the rows fit it, else the
+    /// target's if they fit that.
+    async fn upstream_table(
+        &mut self,
+        table: &TableName,
+        map: &TableMap,
+        target: &Arc<Table>,
+    ) -> Result<Arc<Table>, DmError> {
+        if let Some(tracked) = self.tracker.table(&table.schema, &table.table) {
+            return Ok(tracked);
+        }
+        let mut conn = session::connect_source(&self.config).await?;
+        let environment = self.tracker.environment().clone();
+        let now = show_create(&mut conn, table, &environment, Scope::Upstream).await;
+        conn.close().await;
+        match now {
+            Ok(Some(now)) if fits(&now, map) => {
+                return Ok(self.tracker.set_table(&table.schema, &table.table, now));
+            }
+            Ok(_) => {}
+            Err(error) => warn!(table = %table, error = %error, "cannot read the structure at the source"),
+        }
+        if fits(target, map) {
+            warn!(table = %table, "the rows do not fit the table as it is at the source now, the target's structure is taken");
+            return Ok(self.tracker.set_table(&table.schema, &table.table, Table::clone(target)));
+        }
+        Err(code::SYNCER_UNIT_DML_COLUMN_NOT_MATCH
+            .error(format!(
+                "the rows of {table} have {} columns, and neither the table at the source nor its target has this structure now",
+                map.columns.len()
+            ))
+            .with_workaround(
+                "Set the structure that the table had with `binlog-schema update`, or dump and load the table again.",
+            ))
+    }
+
+    /// Forgets what hangs on the structure of target tables.
+    pub(super) fn forget_plans(&mut self) {
+        self.targets.clear();
+        for known in self.known.values_mut().flat_map(|tables| tables.values_mut()) {
+            if let Known::Kept { plan, .. } = known {
+                *plan = None;
+            }
+        }
+    }
+}
+
+/// Whether rows with this table map can be of this structure: number of columns and kinds of types.
+fn fits(table: &Table, map: &TableMap) -> bool {
+    table.columns.len() == map.columns.len()
+        && table.columns.iter().zip(&map.columns).all(|(column, row)| {
+            row.name.as_ref().is_none_or(|name| name.eq_ignore_ascii_case(&column.name))
+                && kind_fits(&column.kind, row.kind)
+        })
+}
+
+fn kind_fits(kind: &TypeKind, row: ColumnKind) -> bool {
+    use ColumnKind as K;
+    use TypeKind as T;
+    match kind {
+        T::TinyInt => matches!(row, K::Tiny),
+        T::SmallInt => matches!(row, K::Short),
+        T::MediumInt => matches!(row, K::Int24),
+        T::Int => matches!(row, K::Long),
+        T::BigInt => matches!(row, K::LongLong),
+        T::Decimal => matches!(row, K::Decimal { .. }),
+        T::Float => matches!(row, K::Float | K::Double),
+        T::Double => matches!(row, K::Double),
+        T::Bit => matches!(row, K::Bit { .. }),
+        T::Year => matches!(row, K::Year),
+        T::Date => matches!(row, K::Date),
+        T::Time => matches!(row, K::Time { .. } | K::OldTime),
+        T::DateTime => matches!(row, K::DateTime { .. } | K::OldDateTime),
+        T::Timestamp => matches!(row, K::Timestamp { .. } | K::OldTimestamp),
+        T::Enum => matches!(row, K::Enum { .. }),
+        T::Set => matches!(row, K::Set { .. }),
+        T::Char | T::Binary | T::VarChar | T::VarBinary => {
+            matches!(row, K::Char { .. } | K::VarChar { .. } | K::CompressedVarChar { .. })
+        }
+        T::TinyText
+        | T::Text
+        | T::MediumText
+        | T::LongText
+        | T::TinyBlob
+        | T::Blob
+        | T::MediumBlob
+        | T::LongBlob => {
+            matches!(row, K::Blob { .. } | K::CompressedBlob { .. })
+        }
+        T::Json => matches!(row, K::Json { .. } | K::Blob { .. }),
+        T::Geometry(_) => matches!(row, K::Geometry { .. }),
+        T::Vector => matches!(row, K::Vector { .. } | K::Blob { .. } | K::VarChar { .. }),
+        T::Uuid | T::Inet4 | T::Inet6 | T::Other(_) => true,
+    }
+}

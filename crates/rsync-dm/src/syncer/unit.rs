@@ -1,0 +1,431 @@
+//! One run of a subtask: from its start to a pause or an error.
+//!
+//! Owner of everything is the [`Unit`]; it is driven by one task. Lanes apply rows, a reader reads ahead, proposals of shard DDL
+//! wait in tasks of their own; all of them end with the unit.
+//!
+//! Invariants
+//! 1. `committed` is the end of the last transaction all of whose rows are with the scheduler.
+//! 2. A checkpoint is written only for a place all of whose rows are applied (its mark is reached).
+//! 3. Before a statement runs on the target, every row before it is applied and the checkpoint stands right before it.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use binlog::Decoder;
+use common::{error::DmError, ident::TableName, route::Routed};
+use mysql::{Conn, Flavor, Gtid, GtidSet};
+use sql::schema::{Table, Tracker};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{
+    apply::Lanes,
+    coverage::Applied,
+    error,
+    keys::RowKeys,
+    place::{Place, Spot},
+    plan::TablePlan,
+    reader::{Batch, Reader},
+    safe::Safe,
+    scheduler::{Limits, Scheduler},
+    shared::Shared,
+};
+use crate::{
+    checkpoint::{Ledger, Points, State, Store},
+    config::{ShardMode, SubtaskConfig},
+    shard::{Groups, ShardCoordinator, ShardError, ShardOperation},
+};
+
+/// Most bytes of rows that are decoded and not applied.
+const APPLY_BUDGET: usize = 64 << 20;
+
+/// Most bytes of the binlog that are read and not decoded.
+pub(super) const READ_BUDGET: usize = 32 << 20;
+
+/// Units that may wait for each lane.
+const QUEUE: u64 = 4;
+
+/// Bytes at which a target transaction takes no more rows.
+const UNIT_BYTES: usize = 1 << 20;
+
+/// Time between two marks of progress.
+const MARK_EVERY: Duration = Duration::from_millis(20);
+
+/// How long the open transaction is waited for at a pause, as in DM.
+const WAIT_ON_STOP: Duration = Duration::from_secs(10);
+
+/// A checkpoint of an idle source is not delayed to the full interval.
+const IDLE_FLUSH: Duration = Duration::from_secs(1);
+
+/// What is known about an upstream table's name.
+#[derive(Debug, Clone)]
+pub(super) enum Known {
+    /// Filtered out.
+    Excluded,
+    /// Replicated.
+    Kept {
+        /// Upstream name.
+        table: TableName,
+        /// Where it goes.
+        routed: Arc<Routed>,
+        /// Made with the first row.
+        plan: Option<Arc<TablePlan>>,
+    },
+}
+
+/// Everything up to `spot` is with the scheduler.
+pub(super) struct Mark {
+    pub spot: Spot,
+    /// Units that hold rows before it.
+    pub lanes: Vec<u64>,
+    /// Units that hold no row after it: their ledger entries can go when the checkpoint is here.
+    pub clean: Vec<u64>,
+    pub timestamp: u32,
+    pub bytes: usize,
+}
+
+/// The transaction that is being read.
+#[derive(Debug, Default)]
+pub(super) struct Transaction {
+    pub open: bool,
+    /// By a statement or event; else a single statement ends it.
+    pub begun: bool,
+    pub gtid: Option<Gtid>,
+    /// It is prepared and decided about later.
+    pub xa: bool,
+    /// Rows given to the scheduler or left out, of tables that are replicated.
+    pub rows: u64,
+}
+
+/// See the module.
+pub struct Unit {
+    pub(super) config: Arc<SubtaskConfig>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) coordinator: Arc<dyn ShardCoordinator>,
+    pub(super) flavor: Flavor,
+    pub(super) target_flavor: Flavor,
+    pub(super) server_id: u32,
+    /// For checkpoints.
+    pub(super) meta: Conn,
+    /// For DDL and structures.
+    pub(super) ddl: Conn,
+    pub(super) store: Store,
+    pub(super) ledger: Arc<Ledger>,
+    /// Rows beyond the checkpoint that an earlier process has applied.
+    pub(super) applied: Applied,
+    pub(super) state: State,
+    pub(super) lanes: Lanes,
+    pub(super) scheduler: Scheduler,
+    pub(super) reader: Option<Reader>,
+    pub(super) decoder: Decoder,
+    /// Where the reader is.
+    pub(super) place: Place,
+    pub(super) committed: Spot,
+    /// Transactions up to `committed`, if they are known.
+    pub(super) executed: Option<GtidSet>,
+    pub(super) transaction: Transaction,
+    /// Rows to leave out at the begin of the transaction, since they were taken before the reader was opened anew.
+    pub(super) skip_rows: u64,
+    pub(super) points: Points<Spot>,
+    /// In GTID mode: points read from the checkpoint.
+    pub(super) gtid_points: HashMap<TableName, GtidSet>,
+    pub(super) groups: Groups<Spot>,
+    pub(super) known: HashMap<String, HashMap<String, Known>>,
+    pub(super) tracker: Tracker,
+    pub(super) targets: HashMap<TableName, Arc<Table>>,
+    /// Tables with events since their row was written, with the end of the last one.
+    pub(super) dirty: HashMap<TableName, Place>,
+    pub(super) gone: HashSet<TableName>,
+    /// Statements that members of open groups have met: applied to the tracker when the group goes on.
+    pub(super) held: HashMap<TableName, (sql::ddl::Ddl, String)>,
+    pub(super) safe: Safe,
+    pub(super) marks: VecDeque<Mark>,
+    pub(super) last_mark: Instant,
+    /// Bytes of rows with the scheduler, by mark.
+    pub(super) pending_bytes: usize,
+    pub(super) bytes_since_mark: usize,
+    /// The last place all of whose rows are applied.
+    pub(super) low: Spot,
+    /// Its [`Mark::clean`].
+    pub(super) low_clean: Vec<u64>,
+    /// Where the last row of `applied` ends.
+    pub(super) applied_end: Option<Place>,
+    /// The last written checkpoint.
+    pub(super) flushed: Spot,
+    pub(super) flushed_at: Instant,
+    pub(super) rows_since_flush: bool,
+    pub(super) proposals: JoinSet<Answer>,
+    /// Statements of groups that wait for their operation.
+    pub(super) proposed: HashMap<TableName, super::statements::ShardDdl>,
+    /// Statements of groups that not all tables have reached.
+    pub(super) proposed_parts: HashMap<TableName, super::statements::ShardDdl>,
+    /// A group whose last table has just reached its statement.
+    pub(super) synced: Option<TableName>,
+    /// What `SYSTEM` means as a time zone of the source.
+    pub(super) source_zone: Option<String>,
+    pub(super) keys: Vec<RowKeys>,
+    pub(super) binlog_timestamp: u32,
+}
+
+type Answer = (TableName, Result<ShardOperation, ShardError>);
+
+fn joined(done: Result<Answer, tokio::task::JoinError>) -> Result<Answer, DmError> {
+    done.map_err(|e| common::error::dm_codes::SYNCER_UNIT_PANIC.error(e.to_string()))
+}
+
+impl Unit {
+    pub(super) fn limits(config: &SubtaskConfig) -> Limits {
+        let rows = config.syncer.batch.max(1);
+        // A lane that lags behind gets larger transactions.
+        Limits {
+            rows,
+            most_rows: rows.saturating_mul(8).clamp(rows, 10_000.max(rows)),
+            most_bytes: UNIT_BYTES,
+        }
+    }
+
+    /// Replicates until `stop` or an error. What is applied is flushed in both cases.
+    ///
+    /// # Errors
+    /// What an operator has to see.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), DmError> {
+        let result = self.replicate(&stop).await;
+        let end = self.finish(result.is_ok()).await;
+        if result.is_err() {
+            self.lanes.abort();
+        } else {
+            self.lanes.stop().await;
+        }
+        self.meta.close().await;
+        self.ddl.close().await;
+        result.and(end)
+    }
+
+    async fn replicate(&mut self, stop: &CancellationToken) -> Result<(), DmError> {
+        let mut tick = tokio::time::interval(Duration::from_millis(200));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut stopping: Option<Instant> = None;
+        loop {
+            self.check_lanes()?;
+            if stop.is_cancelled() {
+                let since = *stopping.get_or_insert_with(Instant::now);
+                if !self.transaction.open || since.elapsed() > WAIT_ON_STOP {
+                    return Ok(());
+                }
+            }
+            if self.reader.is_none() {
+                self.open_reader(stop).await?;
+                continue;
+            }
+            let room = self.has_room();
+            let Some(reader) = self.reader.as_mut() else { continue };
+            let progress = Arc::clone(&self.lanes.progress);
+            tokio::select! {
+                biased;
+                () = progress.changed() => {}
+                Some(done) = self.proposals.join_next(), if !self.transaction.open => {
+                    let (target, operation) = joined(done)?;
+                    self.operate(target, operation).await?;
+                }
+                batch = reader.next(), if room => match batch {
+                    Ok(batch) => self.batch(batch).await?,
+                    Err(error) => self.lost(error)?,
+                },
+                _ = tick.tick() => {}
+                () = stop.cancelled(), if stopping.is_none() => {}
+            }
+            self.after_step().await?;
+        }
+    }
+
+    /// Whether another batch may be decoded.
+    fn has_room(&self) -> bool {
+        self.scheduler.in_flight() < QUEUE * self.config.syncer.worker_count.max(1) as u64
+            && self.pending_bytes + self.bytes_since_mark < APPLY_BUDGET
+    }
+
+    /// Waits until there is room again.
+    pub(super) async fn make_room(&mut self) -> Result<(), DmError> {
+        loop {
+            self.collect()?;
+            if self.has_room() {
+                return Ok(());
+            }
+            self.scheduler.flush(false);
+            self.send_closed();
+            let progress = Arc::clone(&self.lanes.progress);
+            // The time is only a net: lanes say when they have done something.
+            let _ = tokio::time::timeout(Duration::from_millis(500), progress.changed()).await;
+        }
+    }
+
+    pub(super) fn send_closed(&mut self) {
+        for unit in self.scheduler.take_closed() {
+            self.lanes.send(unit);
+        }
+    }
+
+    pub(super) fn check_lanes(&self) -> Result<(), DmError> {
+        match self.lanes.progress.failure() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes note of what lanes have done.
+    pub(super) fn collect(&mut self) -> Result<(), DmError> {
+        for lane in 0..self.config.syncer.worker_count.max(1) {
+            self.scheduler.complete(lane, self.lanes.progress.done(lane));
+        }
+        while let Some(mark) = self.marks.front()
+            && self.scheduler.is_reached(&mark.lanes)
+            && let Some(mark) = self.marks.pop_front()
+        {
+            self.pending_bytes = self.pending_bytes.saturating_sub(mark.bytes);
+            self.low = mark.spot;
+            self.low_clean = mark.clean;
+        }
+        self.check_lanes()
+    }
+
+    async fn after_step(&mut self) -> Result<(), DmError> {
+        self.collect()?;
+        let drained = self.reader.as_ref().is_none_or(Reader::is_empty);
+        if drained {
+            self.mark(true);
+            // Lanes that have nothing to do begin at once; the others gather more.
+            self.scheduler.flush(false);
+        }
+        self.send_closed();
+        self.collect()?;
+        self.flush_if_due().await?;
+        self.publish();
+        Ok(())
+    }
+
+    /// Notes the place, so that it can be seen when everything before it is applied. Not inside a transaction: its rows
+    /// lie after the place.
+    pub(super) fn mark(&mut self, force: bool) {
+        if self.transaction.rows > 0 {
+            return;
+        }
+        let last = self.marks.back().map_or(&self.low, |m| &m.spot);
+        if *last == self.committed || !force && self.last_mark.elapsed() < MARK_EVERY {
+            return;
+        }
+        self.last_mark = Instant::now();
+        let bytes = std::mem::take(&mut self.bytes_since_mark);
+        self.pending_bytes += bytes;
+        self.marks.push_back(Mark {
+            spot: self.committed.clone(),
+            lanes: self.scheduler.mark(),
+            clean: self.scheduler.closed(),
+            timestamp: self.binlog_timestamp,
+            bytes,
+        });
+    }
+
+    /// Waits until every row taken so far is applied.
+    pub(super) async fn drain(&mut self) -> Result<(), DmError> {
+        self.mark(true);
+        self.scheduler.flush(true);
+        self.send_closed();
+        loop {
+            self.collect()?;
+            if self.scheduler.is_idle() {
+                self.scheduler.reset_keys();
+                return Ok(());
+            }
+            let progress = Arc::clone(&self.lanes.progress);
+            let _ = tokio::time::timeout(Duration::from_millis(500), progress.changed()).await;
+        }
+    }
+
+    async fn batch(&mut self, batch: Batch) -> Result<(), DmError> {
+        self.shared.add_read(batch.size() as u64);
+        for n in 0..batch.len() {
+            self.frame(batch.frame(n)).await?;
+            if !self.transaction.open
+                && let Some(done) = self.proposals.try_join_next()
+            {
+                let (target, operation) = joined(done)?;
+                self.operate(target, operation).await?;
+            }
+            if self.reader.is_none() {
+                // It was sent back; the rest of the batch comes again.
+                return Ok(());
+            }
+            if !self.has_room() {
+                self.make_room().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The reader starts anew from a spot before the present one; the tables' points make everything else be passed over.
+    pub(super) fn reopen_at(&mut self, spot: Spot) {
+        info!(from = %spot.place, at = %self.place, "reading again what shard tables had to leave out");
+        self.executed = spot.gtid.as_deref().cloned();
+        self.committed = spot.clone();
+        self.place = spot.place;
+        self.transaction = Transaction::default();
+        self.skip_rows = 0;
+        self.marks.clear();
+        self.low = self.committed.clone();
+        self.low_clean = self.scheduler.closed();
+        self.reader = None;
+    }
+
+    /// The stream ended: it is opened again from the last whole transaction.
+    fn lost(&mut self, error: mysql::Error) -> Result<(), DmError> {
+        self.reader = None;
+        if !error.class().is_transient() {
+            return Err(error::stream(&error));
+        }
+        warn!(error = %error, from = %self.committed.place, "the binlog stream broke, opening it again");
+        self.skip_rows = self.transaction.rows;
+        self.transaction = Transaction::default();
+        self.place = self.committed.place.clone();
+        Ok(())
+    }
+
+    /// Writes the last checkpoint of this run.
+    async fn finish(&mut self, clean: bool) -> Result<(), DmError> {
+        self.reader = None;
+        self.proposals.abort_all();
+        if clean {
+            if self.transaction.open {
+                // A transaction that did not end in time: its rows stay in the ledger.
+                info!(at = %self.place, "stopped inside a transaction");
+            }
+            self.drain().await?;
+            self.flush_low(!self.transaction.open && self.low == self.committed).await?;
+        } else if self.meta.ping().await.is_ok() {
+            // What is applied is noted; an error here adds nothing to the one that stopped the unit.
+            let _ = self.collect();
+            if let Err(error) = self.flush_low(false).await {
+                warn!(error = %error, "cannot write the checkpoint");
+            }
+        }
+        self.publish();
+        Ok(())
+    }
+
+    async fn flush_if_due(&mut self) -> Result<(), DmError> {
+        let age = self.flushed_at.elapsed();
+        let overdue = age >= self.config.syncer.checkpoint_flush_interval;
+        let idle = self.rows_since_flush && age >= IDLE_FLUSH && self.marks.is_empty();
+        if (overdue || idle) && self.low != self.flushed {
+            self.flush_low(false).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_sharded(&self) -> bool {
+        self.config.shard_mode == ShardMode::Pessimistic
+    }
+}
