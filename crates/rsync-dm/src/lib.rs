@@ -13,5 +13,6 @@ pub mod proto;
 pub mod run;
 pub mod shard;
 pub mod syncer;
+pub mod upstream;
 pub mod verify;
 pub mod worker;

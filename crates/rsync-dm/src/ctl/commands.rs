@@ -1,6 +1,9 @@
 //! Each command: the request, and how its answer is printed. The exit code is 0 if the answer's `result` is true.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use common::{
     cipher::Key,
@@ -59,6 +62,11 @@ async fn execute(args: &CtlArgs) -> Result<bool, DmError> {
                 out::println(&text);
                 return Ok(true);
             }
+        }
+        CtlCommand::MetaFrom(dumps) => {
+            let sources: Vec<PathBuf> = args.sources.iter().map(PathBuf::from).collect();
+            crate::meta_from::run(dumps, &sources, key()?.as_ref()).await?;
+            return Ok(true);
         }
         CtlCommand::OperateSource(source) if source.print_sample_config => {
             out::print(include_str!("../../../../config-examples/source-1.yaml"));
@@ -161,7 +169,7 @@ impl Ctl<'_> {
                 Ok(answer.result)
             }
             // Done before there was a client.
-            CtlCommand::Decrypt(_) => Ok(true),
+            CtlCommand::Decrypt(_) | CtlCommand::MetaFrom(_) => Ok(true),
         }
     }
 

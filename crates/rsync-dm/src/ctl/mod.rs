@@ -24,7 +24,7 @@ pub struct CtlArgs {
     /// How long a call to the master may take
     #[arg(long, global = true, value_name = "DURATION")]
     pub rpc_timeout: Option<GoDuration>,
-    /// Only these sources; may be repeated
+    /// Only these sources; may be repeated (meta-from: source files)
     #[arg(short = 's', long = "source", global = true, value_name = "ID", value_delimiter = ',')]
     pub sources: Vec<String>,
     /// Key file for what is encrypted here and not at the master (decrypt, meta-from)
@@ -75,6 +75,8 @@ pub enum CtlCommand {
     Encrypt(EncryptArgs),
     /// Decrypt a password with the key of --secret-key-path
     Decrypt(EncryptArgs),
+    /// Print where replication starts from the metadata of dumps, and write the checkpoint
+    MetaFrom(crate::meta_from::MetaFromArgs),
 }
 
 /// `operate-source`.

@@ -1,0 +1,108 @@
+//! A row as text that is the same on every server and in every character set, and its hash in SQL.
+//!
+//! Text is compared in utf8mb4, bytes in hexadecimal, times in UTC, floating point numbers as doubles. A value that may be long
+//! goes in as its own hash. NULL and every value are told apart by a letter in front.
+
+use common::ident::quote;
+
+/// A column of both sides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Name, as the target spells it.
+    pub name: String,
+    /// `DATA_TYPE` of information_schema, lower case.
+    pub data_type: String,
+    /// Whether it may hold NULL.
+    pub nullable: bool,
+}
+
+impl Column {
+    /// Whether it is an integer, so that ranges can be cut on it.
+    pub fn is_integer(&self) -> bool {
+        matches!(self.data_type.as_str(), "tinyint" | "smallint" | "mediumint" | "int" | "bigint")
+    }
+
+    /// The value as text without a comma.
+    fn canonical(&self) -> String {
+        let name = quote(&self.name);
+        match self.data_type.as_str() {
+            "float" | "double" => format!("({name}+0e0)"),
+            "bit" => format!("({name}+0)"),
+            "char" | "varchar" | "enum" | "set" => format!("HEX(CONVERT({name} USING utf8mb4))"),
+            "tinytext" | "text" | "mediumtext" | "longtext" => {
+                format!("SHA2(CONVERT({name} USING utf8mb4),256)")
+            }
+            "json" => format!("SHA2(CONVERT(CAST({name} AS CHAR) USING utf8mb4),256)"),
+            // BINARY's padding and a geometry's bytes are part of the value.
+            "binary" | "varbinary" => format!("HEX({name})"),
+            "tinyblob" | "blob" | "mediumblob" | "longblob" => format!("SHA2({name},256)"),
+            "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
+            | "multipolygon" | "geometrycollection" | "geomcollection" => format!("SHA2({name},256)"),
+            _ => name,
+        }
+    }
+}
+
+/// SHA-256 of the whole row in hexadecimal.
+pub fn row_hash(columns: &[Column]) -> String {
+    let parts: Vec<String> = columns
+        .iter()
+        .map(|column| match column.nullable {
+            true => format!("IFNULL(CONCAT('v',{}),'n')", column.canonical()),
+            false => format!("CONCAT('v',{})", column.canonical()),
+        })
+        .collect();
+    format!("SHA2(CONCAT_WS(',',{}),256)", parts.join(","))
+}
+
+/// `count, sum of the hash's first 64 bits, sum of the next 64 bits`, over `source`, which gives a column `h`.
+pub fn summary(source: &str) -> String {
+    let word = |from: u32| format!("SUM(CAST(CONV(SUBSTR(h,{from},16),16,10) AS UNSIGNED))");
+    format!("SELECT COUNT(*),{},{} FROM ({source}) hashed", word(1), word(17))
+}
+
+/// A key as text for a person: `id=7, name=abc`.
+pub fn key_text(columns: &[Column]) -> String {
+    let parts: Vec<String> = columns
+        .iter()
+        .map(|column| {
+            let label = format!("{}=", column.name).replace('\\', "\\\\").replace('\'', "''");
+            let name = quote(&column.name);
+            let value = match column.data_type.as_str() {
+                "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => {
+                    format!("CONCAT('0x',HEX(LEFT({name},64)))")
+                }
+                "char" | "varchar" | "enum" | "set" | "tinytext" | "text" | "mediumtext" | "longtext" => {
+                    format!("LEFT(CONVERT({name} USING utf8mb4),200)")
+                }
+                _ => format!("CONVERT({name} USING utf8mb4)"),
+            };
+            format!("CONCAT('{label}',IFNULL({value},'NULL'))")
+        })
+        .collect();
+    format!("CONCAT_WS(', ',{})", parts.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, data_type: &str, nullable: bool) -> Column {
+        Column { name: name.into(), data_type: data_type.into(), nullable }
+    }
+
+    #[test]
+    fn the_hash_tells_null_from_every_value() {
+        let columns = [column("id", "bigint", false), column("c`d", "varchar", true)];
+        assert_eq!(
+            row_hash(&columns),
+            "SHA2(CONCAT_WS(',',CONCAT('v',`id`),IFNULL(CONCAT('v',HEX(CONVERT(`c``d` USING utf8mb4))),'n')),256)"
+        );
+    }
+
+    #[test]
+    fn a_key_is_shown_with_its_columns() {
+        let text = key_text(&[column("o'b", "int", false)]);
+        assert_eq!(text, "CONCAT_WS(', ',CONCAT('o''b=',IFNULL(CONVERT(`o'b` USING utf8mb4),'NULL')))");
+    }
+}

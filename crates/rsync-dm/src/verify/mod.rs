@@ -1,0 +1,175 @@
+//! `rsync-dm verify`: every row of the merged target against the union of its shards.
+//!
+//! 1. The positions of all sources are noted. 2. The task's checkpoint passes them. 3. Each target table is cut into ranges of a
+//! key; for each range both sides give the count and two sums of a strong hash over the rows (never an exclusive or, under
+//! which a doubled row vanishes). 4. Where they differ the rows are listed by hash and their keys named.
+//!
+//! A source that is still written to differs from the target at any moment, so ranges that differ are looked at again after
+//! another pass of 1 and 2, a few times, before a row counts as different.
+
+mod columns;
+mod compare;
+mod pool;
+mod range;
+mod tables;
+mod wait;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use common::cipher::Key;
+use common::duration::GoDuration;
+use common::error::{DmError, dm_codes as code};
+use common::out;
+use common::progress::{Progress, Show, Unit};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::config::{SourceConfig, SubtaskConfig, TaskConfig};
+use compare::{Difference, Outcome};
+use tables::TargetTable;
+
+/// Rows of a range when nothing else is asked for: some 10 MB of hashes where a range differs.
+const DEFAULT_CHUNK_ROWS: u64 = 50_000;
+
+/// How often a range that differs is looked at again.
+const ROUNDS: u32 = 3;
+
+/// Flags of `rsync-dm verify`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct VerifyArgs {
+    /// The task file
+    #[arg(long)]
+    pub task: PathBuf,
+    /// A source file; once for each source of the task
+    #[arg(long, required = true)]
+    pub source: Vec<PathBuf>,
+    /// Ranges that are compared at a time
+    #[arg(long, default_value_t = 4)]
+    pub threads: usize,
+    /// Rows in a range
+    #[arg(long, default_value_t = DEFAULT_CHUNK_ROWS)]
+    pub chunk_rows: u64,
+    /// How long to wait for the checkpoint to pass the sources' positions
+    #[arg(long, default_value = "10m")]
+    pub wait_timeout: GoDuration,
+    /// How many different rows are named
+    #[arg(long, default_value_t = 100)]
+    pub max_report: usize,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// Rows that are equal.
+    pub equal: u64,
+    /// Rows that are not, named.
+    pub differences: Vec<Difference>,
+    /// What could not be compared, in words.
+    pub remarks: Vec<String>,
+}
+
+/// Runs the command: prints the verdict, and returns whether all rows are equal.
+///
+/// # Errors
+/// A configuration, a server, a table that can't be compared, a checkpoint that does not get there.
+pub async fn run(args: &VerifyArgs, key: Option<&Key>) -> Result<bool, DmError> {
+    let subtasks = load(args, key)?;
+    let verdict = verify(args, &subtasks).await?;
+    for remark in &verdict.remarks {
+        out::eprintln(&format!("note: {remark}"));
+    }
+    for difference in verdict.differences.iter().take(args.max_report) {
+        out::println(&difference.to_string());
+    }
+    let more = verdict.differences.len().saturating_sub(args.max_report);
+    if more > 0 {
+        out::println(&format!("and {more} more rows that differ (see --max-report)"));
+    }
+    if verdict.differences.is_empty() {
+        out::println(&format!("verified: {} rows equal", verdict.equal));
+        return Ok(true);
+    }
+    out::println(&format!(
+        "not equal: {} rows differ, {} are equal",
+        verdict.differences.len(),
+        verdict.equal
+    ));
+    Ok(false)
+}
+
+fn load(args: &VerifyArgs, key: Option<&Key>) -> Result<Vec<SubtaskConfig>, DmError> {
+    let task = TaskConfig::load(&args.task, key)?;
+    let sources =
+        args.source.iter().map(|path| SourceConfig::load(path, key)).collect::<Result<Vec<_>, _>>()?;
+    for id in task.source_ids() {
+        if !sources.iter().any(|source| source.source_id == id) {
+            return Err(code::CONFIG_SOURCE_ID_NOT_FOUND
+                .error(format!("task {} has source {id}, but no --source file is of it", task.name())));
+        }
+    }
+    sources.iter().map(|source| task.subtask(source)).collect()
+}
+
+/// Compares all tables of the task.
+///
+/// # Errors
+/// See [`run`].
+pub async fn verify(args: &VerifyArgs, subtasks: &[SubtaskConfig]) -> Result<Verdict, DmError> {
+    let timeout = args.wait_timeout.get();
+    wait::until_passed(subtasks, timeout).await?;
+    let pools = pool::Pools::new(subtasks, args.threads.max(1))?;
+    let (targets, mut verdict) = tables::find(subtasks, &pools).await?;
+    let progress = Progress::new(Show::Auto);
+    let total = targets.iter().map(|table| table.estimated_rows).sum();
+    let bar = progress.bar("verify", total, Unit::Rows);
+    for table in &targets {
+        let ranges = range::cut(table, &pools, args.chunk_rows.max(1)).await?;
+        let mut open: Vec<_> = ranges;
+        for round in 1..=ROUNDS {
+            let outcomes = compare_all(table, open, &pools, args.threads.max(1), &bar).await?;
+            open = Vec::new();
+            for (range, outcome) in outcomes {
+                verdict.equal += outcome.equal;
+                if outcome.differences.is_empty() {
+                    continue;
+                }
+                if round < ROUNDS {
+                    verdict.equal -= outcome.equal;
+                    open.push(range);
+                } else {
+                    verdict.differences.extend(outcome.differences);
+                }
+            }
+            if open.is_empty() {
+                break;
+            }
+            settle(subtasks, timeout).await?;
+        }
+    }
+    bar.finish();
+    pools.close().await;
+    Ok(verdict)
+}
+
+/// Between two looks at a range that differs.
+async fn settle(subtasks: &[SubtaskConfig], timeout: Duration) -> Result<(), DmError> {
+    wait::until_passed(subtasks, timeout).await
+}
+
+async fn compare_all(
+    table: &TargetTable,
+    ranges: Vec<range::Range>,
+    pools: &pool::Pools,
+    threads: usize,
+    bar: &common::progress::Bar,
+) -> Result<Vec<(range::Range, Outcome)>, DmError> {
+    stream::iter(ranges)
+        .map(|range| async move {
+            let outcome = compare::range(table, &range, pools).await?;
+            bar.inc(outcome.equal);
+            Ok((range, outcome))
+        })
+        .buffer_unordered(threads)
+        .try_collect()
+        .await
+}

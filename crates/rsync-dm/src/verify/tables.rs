@@ -1,0 +1,237 @@
+//! The target tables of a task with the shards that are merged into them.
+
+use std::collections::BTreeMap;
+
+use common::error::{DmError, dm_codes as code};
+use common::ident::{TableName, quote_string};
+use mysql::{Flavor, Row};
+
+use super::Verdict;
+use super::columns::Column;
+use super::pool::{Pool, Pools};
+use super::wait::broken;
+use crate::config::SubtaskConfig;
+use crate::upstream;
+
+/// One upstream table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shard {
+    /// `source-id`.
+    pub source_id: String,
+    /// Upstream name.
+    pub name: TableName,
+}
+
+/// One merged table.
+#[derive(Debug)]
+pub struct TargetTable {
+    /// Name in the target.
+    pub name: TableName,
+    /// What is merged into it.
+    pub shards: Vec<Shard>,
+    /// Columns that are compared.
+    pub columns: Vec<Column>,
+    /// Columns that tell a row for a person.
+    pub key: Vec<Column>,
+    /// Integer column that ranges are cut on.
+    pub cut_column: Option<String>,
+    /// The target's guess, for progress.
+    pub estimated_rows: u64,
+}
+
+/// Finds the tables of the task on all sources and reads their structures.
+///
+/// # Errors
+/// A target table that is missing; shards and target with different columns.
+pub async fn find(subtasks: &[SubtaskConfig], pools: &Pools) -> Result<(Vec<TargetTable>, Verdict), DmError> {
+    let mut merged: BTreeMap<TableName, Vec<Shard>> = BTreeMap::new();
+    for subtask in subtasks {
+        let pool = pools.source(&subtask.source_id)?;
+        let mut borrowed = pool.get().await?;
+        let tables = upstream::tables(&mut borrowed.connection, subtask).await?;
+        pool.put(borrowed).await;
+        for table in tables {
+            let shard = Shard { source_id: subtask.source_id.clone(), name: table.name };
+            merged.entry(table.target).or_default().push(shard);
+        }
+    }
+    let mut verdict = Verdict::default();
+    let mut tables = Vec::new();
+    for (name, shards) in merged {
+        tables.push(describe(name, shards, pools, &mut verdict).await?);
+    }
+    Ok((tables, verdict))
+}
+
+async fn describe(
+    name: TableName,
+    shards: Vec<Shard>,
+    pools: &Pools,
+    verdict: &mut Verdict,
+) -> Result<TargetTable, DmError> {
+    let target = columns_of(&pools.target, &name).await?;
+    if target.is_empty() {
+        return Err(broken(&pools.target.name(), &format!("the target table {name} does not exist")));
+    }
+    let mut columns = target.clone();
+    for (index, shard) in shards.iter().enumerate() {
+        let pool = pools.source(&shard.source_id)?;
+        let upstream = columns_of(pool, &shard.name).await?;
+        if index == 0 {
+            let extra: Vec<&str> = target
+                .iter()
+                .filter(|column| same_name(&upstream, column).is_none())
+                .map(|column| column.name.as_str())
+                .collect();
+            if !extra.is_empty() {
+                verdict
+                    .remarks
+                    .push(format!("{name}: only the target has {}: not compared", extra.join(", ")));
+            }
+            columns.retain(|column| same_name(&upstream, column).is_some());
+        }
+        check_same(&name, &columns, shard, &upstream)?;
+        let flavor = flavor(pool).await?;
+        for column in &mut columns {
+            // A value that is NULL on one side only must not vanish from the hash.
+            column.nullable |= same_name(&upstream, column).is_some_and(|up| up.nullable);
+            if let Some(up) = same_name(&upstream, column) {
+                settle_type(column, &up.data_type);
+            }
+        }
+        if flavor == Flavor::MariaDb {
+            leave_out_json(&name, &mut columns, &upstream, verdict);
+        }
+    }
+    let (key, cut_column) = keys(&pools.target, &name, &columns).await?;
+    let estimated_rows = estimate(&pools.target, &name).await?;
+    Ok(TargetTable { name, shards, columns, key, cut_column, estimated_rows })
+}
+
+fn same_name<'a>(columns: &'a [Column], wanted: &Column) -> Option<&'a Column> {
+    columns.iter().find(|column| column.name.eq_ignore_ascii_case(&wanted.name))
+}
+
+fn check_same(
+    name: &TableName,
+    columns: &[Column],
+    shard: &Shard,
+    upstream: &[Column],
+) -> Result<(), DmError> {
+    let missing = columns.iter().find(|column| same_name(upstream, column).is_none());
+    let unknown = upstream.iter().find(|column| same_name(columns, column).is_none());
+    let text = match (missing, unknown) {
+        (None, None) => return Ok(()),
+        (Some(column), _) => format!("has no column `{}`, which {name} and other shards have", column.name),
+        (None, Some(column)) => {
+            format!("has a column `{}`, which {name} or other shards do not have", column.name)
+        }
+    };
+    Err(code::SYNCER_UNIT_DML_COLUMN_NOT_MATCH
+        .error(format!("{} of source {} {text}", shard.name, shard.source_id))
+        .with_workaround("Finish the shard DDL on all sources, then verify again."))
+}
+
+/// Types whose text differs are compared in the form that both can take.
+fn settle_type(column: &mut Column, upstream: &str) {
+    if column.data_type == upstream {
+        return;
+    }
+    let is_float = |data_type: &str| matches!(data_type, "float" | "double");
+    if is_float(upstream) || is_float(&column.data_type) {
+        column.data_type = "double".into();
+    } else if upstream.ends_with("text") || upstream.ends_with("blob") || upstream == "json" {
+        column.data_type = upstream.into();
+    }
+}
+
+/// MariaDB keeps the text of a JSON value as it was written, MySQL makes it anew: equal values, different text.
+fn leave_out_json(name: &TableName, columns: &mut Vec<Column>, upstream: &[Column], verdict: &mut Verdict) {
+    let kept = |column: &Column| {
+        let up = same_name(upstream, column).map_or("", |up| up.data_type.as_str());
+        !(column.data_type == "json" || (column.data_type == "longtext" && up == "json"))
+    };
+    for column in columns.iter().filter(|column| !kept(column)) {
+        verdict.remarks.push(format!("{name}.{}: JSON from MariaDB is not compared", column.name));
+    }
+    columns.retain(kept);
+}
+
+async fn flavor(pool: &Pool) -> Result<Flavor, DmError> {
+    let borrowed = pool.get().await?;
+    let flavor = borrowed.connection.server().flavor;
+    pool.put(borrowed).await;
+    Ok(flavor)
+}
+
+async fn columns_of(pool: &Pool, name: &TableName) -> Result<Vec<Column>, DmError> {
+    let sql = format!(
+        "SELECT column_name, data_type, is_nullable FROM information_schema.columns WHERE table_schema={} AND \
+         table_name={} ORDER BY ordinal_position",
+        quote_string(&name.schema),
+        quote_string(&name.table)
+    );
+    let rows = pool.query(&sql).await?;
+    let column = |row: &Row| {
+        let nullable = row.text(2)?.eq_ignore_ascii_case("yes");
+        Ok(Column { name: row.text(0)?, data_type: row.text(1)?.to_ascii_lowercase(), nullable })
+    };
+    let columns = rows.iter().map(column).collect::<mysql::Result<Vec<_>>>();
+    columns.map_err(|error| broken(&pool.name(), &error))
+}
+
+/// The columns that name a row, and the integer column to cut on.
+async fn keys(
+    pool: &Pool,
+    name: &TableName,
+    columns: &[Column],
+) -> Result<(Vec<Column>, Option<String>), DmError> {
+    let sql = format!(
+        "SELECT index_name, non_unique, column_name, seq_in_index FROM information_schema.statistics WHERE \
+         table_schema={} AND table_name={} AND column_name IS NOT NULL ORDER BY index_name='PRIMARY' DESC, \
+         non_unique, index_name, seq_in_index",
+        quote_string(&name.schema),
+        quote_string(&name.table)
+    );
+    let rows = pool.query(&sql).await?;
+    let mut indexes: Vec<(String, bool, Vec<&Column>)> = Vec::new();
+    for row in rows.iter() {
+        let part = || -> mysql::Result<_> { Ok((row.text(0)?, row.text(1)? == "0", row.text(2)?)) };
+        let (index, unique, column) = part().map_err(|error| broken(&pool.name(), &error))?;
+        let column = columns.iter().find(|known| known.name.eq_ignore_ascii_case(&column));
+        if indexes.last().is_none_or(|(last, ..)| *last != index) {
+            indexes.push((index, unique, Vec::new()));
+        }
+        // A column that is not compared makes the index useless here: an empty list says so.
+        match (indexes.last_mut(), column) {
+            (Some((_, _, parts)), Some(column)) => parts.push(column),
+            (Some((_, unique, _)), None) => *unique = false,
+            (None, _) => {}
+        }
+    }
+    let key = indexes
+        .iter()
+        .find(|(_, unique, parts)| {
+            *unique && !parts.is_empty() && parts.iter().all(|column| !column.nullable)
+        })
+        .map(|(_, _, parts)| parts.iter().map(|column| (*column).clone()).collect());
+    let leading = |wanted_unique: bool| {
+        indexes
+            .iter()
+            .filter(move |(_, unique, parts)| *unique == wanted_unique || parts.len() > 1)
+            .find_map(|(_, _, parts)| parts.first().filter(|column| column.is_integer()))
+            .map(|column| column.name.clone())
+    };
+    Ok((key.unwrap_or_else(|| columns.to_vec()), leading(true).or_else(|| leading(false))))
+}
+
+async fn estimate(pool: &Pool, name: &TableName) -> Result<u64, DmError> {
+    let sql = format!(
+        "SELECT table_rows FROM information_schema.tables WHERE table_schema={} AND table_name={}",
+        quote_string(&name.schema),
+        quote_string(&name.table)
+    );
+    let rows = pool.query(&sql).await?;
+    let count = rows.first().map(|row| row.parse::<u64>(0)).transpose();
+    Ok(count.map_err(|error| broken(&pool.name(), &error))?.flatten().unwrap_or(0))
+}
