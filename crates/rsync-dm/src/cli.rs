@@ -1,17 +1,25 @@
 //! The command line of `rsync-dm`: flags, start-up, exit codes.
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use common::{error::DmError, log, out};
+use common::{
+    cipher::Key,
+    error::{DmError, dm_codes as code},
+    log, out,
+};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::{
-    config::{MasterConfig, MasterFlags},
+    config::{LogFlags, MasterConfig, MasterFlags, WorkerConfig, WorkerFlags},
     ctl::CtlArgs,
-    master,
+    master, worker,
 };
 
 /// Replicates MySQL and MariaDB into a target, merging shards: DM's job, its files and its commands.
@@ -29,10 +37,25 @@ struct Cli {
 enum Command {
     /// Run a master: sources, tasks, shard DDL locks
     Master(MasterFlags),
+    /// Run a worker: the replication of one source
+    Worker(WorkerFlags),
     /// Talk to a master
     Ctl(CtlArgs),
+    /// Run one task in this process, without master and workers
+    Run(RunCommand),
     /// Compare the target with the sources, row by row
     Verify(VerifyCommand),
+}
+
+#[derive(Debug, clap::Args)]
+struct RunCommand {
+    #[command(flatten)]
+    args: crate::run::RunArgs,
+    /// File of 64 hexadecimal digits with which passwords are encrypted
+    #[arg(long, value_name = "FILE")]
+    secret_key_path: Option<PathBuf>,
+    #[command(flatten)]
+    log: LogFlags,
 }
 
 #[derive(Debug, clap::Args)]
@@ -41,7 +64,7 @@ struct VerifyCommand {
     args: crate::verify::VerifyArgs,
     /// File of 64 hexadecimal digits with which passwords are encrypted
     #[arg(long, value_name = "FILE")]
-    secret_key_path: Option<std::path::PathBuf>,
+    secret_key_path: Option<PathBuf>,
 }
 
 /// The whole command line, for completions, man pages and docs.
@@ -76,7 +99,9 @@ pub fn run(args: Vec<String>) -> ExitCode {
     };
     match cli.command {
         Some(Command::Master(flags)) => run_master(&flags),
+        Some(Command::Worker(flags)) => run_worker(&flags),
         Some(Command::Ctl(args)) => block_on(crate::ctl::run(args)),
+        Some(Command::Run(command)) => run_task(&command),
         Some(Command::Verify(command)) => block_on(verify(command)),
         None => ExitCode::from(2),
     }
@@ -116,17 +141,37 @@ fn fail(text: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+fn key_file(path: Option<&Path>) -> Result<Option<Key>, DmError> {
+    path.map(Key::from_file).transpose().map_err(|e| code::CONFIG_SECRET_KEY_PATH.wrap("", &e))
+}
+
 async fn verify(command: VerifyCommand) -> ExitCode {
-    let key = command.secret_key_path.as_deref().map(common::cipher::Key::from_file).transpose();
-    let key = match key {
-        Ok(key) => key,
-        Err(e) => return fail(&e.to_string()),
+    let result = match key_file(command.secret_key_path.as_deref()) {
+        Ok(key) => crate::verify::run(&command.args, key.as_ref()).await,
+        Err(e) => Err(e),
     };
-    match crate::verify::run(&command.args, key.as_ref()).await {
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => fail(&e.to_string()),
     }
+}
+
+fn run_task(command: &RunCommand) -> ExitCode {
+    let (key, config) = match (key_file(command.secret_key_path.as_deref()), command.log.config()) {
+        (Ok(key), Ok(config)) => (key, config),
+        (Err(e), _) | (_, Err(e)) => return config_error(&e),
+    };
+    let _log = match log::init(&config) {
+        Ok(guard) => guard,
+        Err(e) => return fail(&e.to_string()),
+    };
+    block_on(async move {
+        let stop = CancellationToken::new();
+        watch_signals(stop.clone());
+        let ended = crate::run::run(&command.args, key.as_ref(), stop).await;
+        ended_with(ended.map_err(|e| e.to_string()))
+    })
 }
 
 fn run_master(flags: &MasterFlags) -> ExitCode {
@@ -146,6 +191,28 @@ fn run_master(flags: &MasterFlags) -> ExitCode {
         let shutdown = CancellationToken::new();
         watch_signals(shutdown.clone());
         let ended = master::run(config, shutdown, |_| {}).await;
+        ended_with(ended.map_err(|e| common::error::chain(&e)))
+    })
+}
+
+fn run_worker(flags: &WorkerFlags) -> ExitCode {
+    if flags.print_sample_config {
+        out::print(include_str!("../../../config-examples/dm-worker-1.toml"));
+        return ExitCode::SUCCESS;
+    }
+    let config = match WorkerConfig::load(flags) {
+        Ok(config) => config,
+        Err(e) => return config_error(&e),
+    };
+    let _log = match log::init(&config.log) {
+        Ok(guard) => guard,
+        Err(e) => return fail(&e.to_string()),
+    };
+    block_on(async move {
+        let shutdown = CancellationToken::new();
+        watch_signals(shutdown.clone());
+        let starter = Arc::new(worker::Replication);
+        let ended = worker::run(config, starter, shutdown, |_| {}).await;
         ended_with(ended.map_err(|e| common::error::chain(&e)))
     })
 }
@@ -205,6 +272,7 @@ mod tests {
             args.join(" ")
         };
         assert_eq!(fixed(&["x", "master", "-config", "a", "-L", "info"]), "x master --config a -L info");
+        assert_eq!(fixed(&["x", "worker", "-join=a:1"]), "x worker --join=a:1");
         assert_eq!(
             fixed(&["x", "ctl", "-master-addr", "a", "query-status", "-s", "b"]),
             "x ctl --master-addr a query-status -s b"

@@ -1,4 +1,5 @@
 //! Tests of rsync-dm against real servers and as processes.
 
+mod cluster;
 mod control;
 mod proto_numbers;

@@ -99,9 +99,6 @@ pub async fn remove_meta(task: &TaskConfig) -> Result<(), DmError> {
     for suffix in [
         "_loader_checkpoint",
         "_lightning_checkpoint_list",
-        "_syncer_checkpoint",
-        "_syncer_sharding_meta",
-        "_onlineddl",
         "_validator_checkpoint",
         "_validator_pending_change",
         "_validator_error_change",
@@ -114,6 +111,13 @@ pub async fn remove_meta(task: &TaskConfig) -> Result<(), DmError> {
             Err(e) if e.code() == Some(1049) => break,
             Err(e) => return Err(code::DB_EXECUTE_FAILED.wrap("cannot remove the state tables", &e)),
         }
+    }
+    let tables = crate::checkpoint::Tables::new(task.meta_schema(), task.name());
+    match tables.drop_all(&mut target).await {
+        Err(e) if e.code() != Some(1049) => {
+            return Err(code::DB_EXECUTE_FAILED.wrap("cannot remove the state tables", &e));
+        }
+        _ => {}
     }
     target.close().await;
     Ok(())

@@ -18,7 +18,7 @@ pub mod yaml;
 pub use database::{Certificates, Database};
 pub use event_filter::{Decision, EventFilters};
 pub use online_ddl::{OnlineDdl, TableKind};
-pub use process::{MasterConfig, MasterFlags, WorkerConfig, WorkerFlags};
+pub use process::{LogFlags, MasterConfig, MasterFlags, WorkerConfig, WorkerFlags};
 pub use source::{MAX_SOURCE_ID, SourceConfig, random_server_id};
 pub use subtask::{Meta, ShardMode, SubtaskConfig, SyncerConfig};
 pub use task::{CHECK_ITEMS, TaskConfig};

@@ -26,6 +26,16 @@ pub struct LogFlags {
     pub log_format: Option<String>,
 }
 
+impl LogFlags {
+    /// Where to log, without a file of settings.
+    ///
+    /// # Errors
+    /// 20002: an unknown form.
+    pub fn config(&self) -> Result<LogConfig, DmError> {
+        log(self, String::new(), String::new(), "", "")
+    }
+}
+
 /// Flags of `rsync-dm master`; each goes before the same key of the file.
 #[derive(Debug, Clone, Default, Args)]
 pub struct MasterFlags {

@@ -367,17 +367,6 @@ impl TaskConfig {
                     .with_workaround("Use mode none, and compare with `rsync-dm verify`."));
             }
         }
-        let extractor = instance.route_rules.iter().find(|name| {
-            self.yaml.routes.get(&name.0).is_some_and(|r| {
-                r.extract_table.is_some() || r.extract_schema.is_some() || r.extract_source.is_some()
-            })
-        });
-        if let Some(name) = extractor {
-            return Err(code::CONFIG_GEN_TABLE_ROUTER.error(format!(
-                "route `{}`: extract-table, extract-schema and extract-source are not supported yet",
-                name.0
-            )));
-        }
         if self
             .target
             .session_variable("foreign_key_checks")

@@ -169,11 +169,6 @@ fn task_errors_have_their_codes() {
 fn what_is_not_done_yet_is_named() {
     let text = |r: Result<TaskConfig, common::error::DmError>| r.unwrap_err().to_string();
     assert!(text(with("task-mode: incremental", "task-mode: full")).contains("`full` is not supported yet"));
-    let e = text(with(
-        "target-table: table5",
-        "target-table: table5\n    extract-table: {table-regexp: '(x)', target-column: c}",
-    ));
-    assert!(e.contains("extract-table"), "{e}");
     let e = text(with("password: \"\"", "password: \"\"\n  session: {foreign_key_checks: 1}"));
     assert!(e.contains("foreign_key_checks"), "{e}");
 }

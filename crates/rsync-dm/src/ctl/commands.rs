@@ -42,6 +42,11 @@ async fn execute(args: &CtlArgs) -> Result<bool, DmError> {
     let key = || local_key(args.secret_key_path.as_deref());
     // What needs no master.
     match &args.command {
+        CtlCommand::MetaFrom(meta) => {
+            let sources: Vec<PathBuf> = args.sources.iter().map(PathBuf::from).collect();
+            crate::meta_from::run(meta, &sources, key()?.as_ref()).await?;
+            return Ok(true);
+        }
         CtlCommand::Decrypt(decrypt) => {
             let Some(key) = key()? else {
                 return Err(code::CONFIG_SECRET_KEY_PATH
@@ -62,11 +67,6 @@ async fn execute(args: &CtlArgs) -> Result<bool, DmError> {
                 out::println(&text);
                 return Ok(true);
             }
-        }
-        CtlCommand::MetaFrom(dumps) => {
-            let sources: Vec<PathBuf> = args.sources.iter().map(PathBuf::from).collect();
-            crate::meta_from::run(dumps, &sources, key()?.as_ref()).await?;
-            return Ok(true);
         }
         CtlCommand::OperateSource(source) if source.print_sample_config => {
             out::print(include_str!("../../../../config-examples/source-1.yaml"));
@@ -169,7 +169,7 @@ impl Ctl<'_> {
                 Ok(answer.result)
             }
             // Done before there was a client.
-            CtlCommand::Decrypt(_) | CtlCommand::MetaFrom(_) => Ok(true),
+            CtlCommand::MetaFrom(_) | CtlCommand::Decrypt(_) => Ok(true),
         }
     }
 

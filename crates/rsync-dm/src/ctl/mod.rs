@@ -24,7 +24,7 @@ pub struct CtlArgs {
     /// How long a call to the master may take
     #[arg(long, global = true, value_name = "DURATION")]
     pub rpc_timeout: Option<GoDuration>,
-    /// Only these sources; may be repeated (meta-from: source files)
+    /// Only these sources; may be repeated
     #[arg(short = 's', long = "source", global = true, value_name = "ID", value_delimiter = ',')]
     pub sources: Vec<String>,
     /// Key file for what is encrypted here and not at the master (decrypt, meta-from)
@@ -75,7 +75,7 @@ pub enum CtlCommand {
     Encrypt(EncryptArgs),
     /// Decrypt a password with the key of --secret-key-path
     Decrypt(EncryptArgs),
-    /// Print where replication starts from the metadata of dumps, and write the checkpoint
+    /// From the metadata files of dumps to where replication starts
     MetaFrom(crate::meta_from::MetaFromArgs),
 }
 

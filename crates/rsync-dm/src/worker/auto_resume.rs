@@ -19,7 +19,7 @@ const STAY: [i32; 16] = [
 const SERVER: [&str; 8] = ["1062", "1406", "1366", "8025", "1059", "1117", "1069", "1264"];
 
 /// Texts of servers that mean the same.
-const TEXTS: [&str; 14] = [
+const TEXTS: [&str; 15] = [
     "can't drop column with index",
     "with tidb_enable_change_multi_schema is disable",
     "unsupported add column",
@@ -34,6 +34,8 @@ const TEXTS: [&str; 14] = [
     "the master has purged binary logs containing gtids that the slave requires",
     "binlog checksum mismatch, data may be corrupted",
     "get event err eof",
+    // The fence of the state tables: going on would take the subtask back from the worker that has it now.
+    "another process has taken over this subtask",
 ];
 
 /// Whether a subtask that paused on this error is tried again unasked.

@@ -44,6 +44,8 @@ struct State {
     source_id: String,
     source_yaml: String,
     subtasks: BTreeMap<String, Subtask>,
+    /// The task that reads the binlog under the source's `server-id`: a second reader of one id ends the first one's.
+    id_taken_by: Option<String>,
 }
 
 struct Subtask {
@@ -160,10 +162,13 @@ impl Manager {
         let config = source.as_ref().map_err(Clone::clone).and_then(|(source, key)| {
             TaskConfig::parse(&wanted.task_yaml, &wanted.name, key.as_ref())?.subtask(source)
         });
-        let config = match config {
+        let mut config = match config {
             Ok(config) => config,
             Err(e) => return Run::Failed(e),
         };
+        if *self.lock().id_taken_by.get_or_insert_with(|| wanted.name.clone()) != wanted.name {
+            config.server_id = 0;
+        }
         info!("task-name" = %wanted.name, source = %config.source_id, "a subtask is started");
         let coordinator: Arc<dyn ShardCoordinator> = self.remote.clone();
         match self.starter.start(config, coordinator).await {
@@ -182,7 +187,13 @@ impl Manager {
             if let Some(Run::Unit(unit)) = run {
                 unit.stop().await;
             }
-            self.lock().subtasks.remove(&name);
+            {
+                let mut state = self.lock();
+                state.subtasks.remove(&name);
+                if state.id_taken_by.as_deref() == Some(name.as_str()) {
+                    state.id_taken_by = None;
+                }
+            }
             self.remote.forget(&name, &source);
             info!("task-name" = %name, source = %source, "a subtask is stopped");
         });

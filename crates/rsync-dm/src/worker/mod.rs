@@ -1,9 +1,10 @@
 //! A worker: runs the subtasks of one source, as its master says, and goes on when the master is away.
 
 mod attach;
-mod auto_resume;
+pub(crate) mod auto_resume;
 mod coordinator;
 mod manager;
+mod replication;
 mod service;
 mod unit;
 
@@ -18,6 +19,7 @@ use tracing::info;
 use crate::{config::WorkerConfig, http, proto::pb};
 pub use coordinator::Remote;
 pub use manager::{Manager, process_error};
+pub use replication::Replication;
 pub use unit::{Starter, Unit};
 
 static TASK_STATE: LazyLock<GaugeVec> = LazyLock::new(|| {

@@ -1,4 +1,4 @@
-//! The unit of a real worker: [`crate::syncer`], behind the fence that keeps two workers from one source.
+//! The unit of a real worker: [`crate::syncer`].
 
 use std::sync::Arc;
 

@@ -1,0 +1,136 @@
+//! One clear error for each thing that is wrong.
+
+use super::*;
+
+#[test]
+fn files_that_cannot_be_used() {
+    let dm = Dm::start(0);
+    let fails = |args: &[&str], text: &str| {
+        let finished = dm.ctl(args).failure();
+        let all = format!("{}{}", finished.stdout, finished.stderr);
+        assert!(all.contains(text), "{args:?}: {all}");
+    };
+    fails(&["start-task", "/no/such.yaml"], "[code=20018:");
+    fails(&["start-task", &dm.file("empty.yaml", "")], "is empty");
+    fails(&["start-task", &dm.file("cut.yaml", "name: 'x\ntask-mode")], "[code=20003:");
+    fails(
+        &["start-task", &dm.file("unknown.yaml", "name: x\nsyncers: {g: {batches: 1}}\n")],
+        "syncers.g.batches",
+    );
+    std::fs::write(dm.dir.join("latin.yaml"), b"name: \xff\n").unwrap();
+    fails(&["start-task", dm.dir.join("latin.yaml").to_str().unwrap()], "not UTF-8");
+    fails(
+        &["operate-source", "create", &dm.file("s.yaml", "source-id: a\nfrom: {host: h, prot: 1}\n")],
+        "from.prot",
+    );
+    fails(&["operate-source", "destroy", "x"], "invalid operate 'destroy'");
+    fails(&["operate-source", "stop", "nobody"], "[code=46008:");
+    fails(&["pause-task", "nobody"], "has no source or not exist");
+    fails(&["pause-task"], "exactly one source");
+    fails(&["shard-ddl-lock", "unlock", "nobody"], "[code=38019:");
+    fails(&["decrypt", "x"], "--secret-key-path");
+    fails(&["validation"], "unrecognized subcommand");
+    let lost =
+        Tool::new("rsync-dm").args(["ctl", "--master-addr", "127.0.0.1:1", "query-status"]).run().failure();
+    assert!(lost.stderr.contains("can't connect to 127.0.0.1:1"), "{}", lost.shown());
+    let nobody =
+        Tool::new("rsync-dm").args(["ctl", "query-status"]).env("DM_MASTER_ADDR", "").run().failure();
+    assert!(nobody.stderr.contains("--master-addr not provided"), "{}", nobody.shown());
+    let config = dm.file("m.toml", "nope = 1\n");
+    let master = Tool::new("rsync-dm").args(["master", "-config", &config]).run().expect_code(2);
+    assert!(master.stderr.contains("[code=38011:") && master.stderr.contains("nope"), "{}", master.shown());
+    let second = Tool::new("rsync-dm")
+        .args(["master", "--master-addr", &dm.address])
+        .current_dir(dm.dir.path())
+        .run()
+        .failure();
+    assert!(second.stderr.contains("cannot listen on"), "{}", second.shown());
+    dm.end(&LogCheck::new());
+}
+
+#[test]
+fn keys_encrypt_and_decrypt() {
+    let dm = Dm::start(0);
+    let key = dm.file("dm.key", &"0f".repeat(32));
+    let text = dm.ctl(&["encrypt", "dmpass", "--secret-key-path", &key]).success().stdout;
+    let plain = dm.ctl(&["decrypt", text.trim(), "--secret-key-path", &key]).success().stdout;
+    assert_eq!(plain.trim(), "dmpass");
+    dm.end(&LogCheck::new());
+}
+
+/// What the checks before a task find at a source that is not set up for replication.
+#[test]
+fn checks_name_what_is_wrong() {
+    let start = |options: Options| Server::start_or_skip(Kind::MySql8033, options);
+    let (Some(bad), Some(target)) = (
+        start(
+            Options::default()
+                .binlog_format("STATEMENT")
+                .row_image("MINIMAL")
+                .with("binlog_expire_logs_seconds=600"),
+        ),
+        start(Options::default()),
+    ) else {
+        return;
+    };
+    bad.sql("CREATE DATABASE my_db1; CREATE TABLE my_db1.table1 (id INT PRIMARY KEY, a INT)");
+    target.sql("CREATE DATABASE my_db1; CREATE TABLE my_db1.table1 (id INT PRIMARY KEY) ENGINE=MyISAM");
+    bad.sql("CREATE USER poor@'%' IDENTIFIED BY 'poor-Pw1'; GRANT SELECT ON my_db1.* TO poor@'%'");
+    let dm = Dm::start(1);
+    let source = dm.file(
+        "s.yaml",
+        &format!(
+            "source-id: a\nfrom: {{host: 127.0.0.1, port: {}, user: poor, password: poor-Pw1}}\n",
+            bad.port()
+        ),
+    );
+    dm.ctl(&["operate-source", "create", &source]).success();
+    let who = Account::Target.credentials();
+    let task = |extra: &str| {
+        format!(
+            "name: t\ntask-mode: incremental\n{extra}target-database: {{host: 127.0.0.1, port: {}, user: {}, password: {}}}\nblock-allow-list: {{b: {{do-dbs: [my_db1]}}}}\nmysql-instances:\n- {{source-id: a, block-allow-list: b, meta: {{binlog-name: gone.000001, binlog-pos: 4}}}}\n",
+            target.port(),
+            who.user,
+            who.password
+        )
+    };
+    let report = dm.ctl(&["check-task", &dm.file("t.yaml", &task(""))]).failure().stdout;
+    for text in [
+        "[code=26005:",
+        "binlog_format is STATEMENT",
+        "binlog_row_image is MINIMAL",
+        "GRANT REPLICATION CLIENT, REPLICATION SLAVE ON *.* TO 'poor'@'%';",
+        "engine MyISAM",
+        "upstream has more columns than downstream, columns: [a]",
+    ] {
+        assert!(report.contains(text), "{text}: {report}");
+    }
+    bad.sql("GRANT REPLICATION CLIENT, REPLICATION SLAVE ON *.* TO poor@'%'");
+    let report = dm.ctl(&["check-task", &dm.file("t.yaml", &task(""))]).failure().stdout;
+    assert!(report.contains("binlog file gone.000001 is not there (purged?)"), "{report}");
+    assert!(report.contains("the binlog is kept for 600 s only"), "{report}");
+    let start = dm.ctl(&["start-task", &dm.file("t.yaml", &task(""))]).failure().stdout;
+    assert!(start.contains("[code=26005:"), "{start}");
+    dm.ctl(&["check-task", &dm.file("t.yaml", &task("ignore-checking-items: [all]\n"))]).success();
+    dm.end(&LogCheck::new().allow("cannot see the ids of the source's replicas"));
+}
+
+#[test]
+fn names_in_use_and_wrong_passwords() {
+    let Some(servers) = Servers::start() else { return };
+    let dm = Dm::start(2);
+    let wrong = servers.source_yaml(0).replace(Account::Replicate.credentials().password, "wrong");
+    let denied = dm.ctl(&["operate-source", "create", &dm.file("w.yaml", &wrong)]).failure().stdout;
+    assert!(denied.contains("Access denied") && !denied.contains("wrong'"), "{denied}");
+    dm.run_task(&servers, &servers.task_yaml("t"));
+    let again =
+        dm.ctl(&["operate-source", "create", &dm.file("s.yaml", &servers.source_yaml(0))]).failure().stdout;
+    assert!(again.contains("[code=46007:"), "{again}");
+    let in_use = dm.ctl(&["operate-source", "stop", "mysql-01"]).failure().stdout;
+    assert!(in_use.contains("[code=46010:"), "{in_use}");
+    let twice = dm.ctl(&["start-task", &dm.file("t2.yaml", &servers.task_yaml("t"))]).failure().stdout;
+    assert!(twice.contains("[code=46014:"), "{twice}");
+    dm.ctl(&["stop-task", "t"]).success();
+    dm.ctl(&["operate-source", "stop", "mysql-01"]).success();
+    dm.end(&LogCheck::new());
+}

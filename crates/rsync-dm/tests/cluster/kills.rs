@@ -1,0 +1,91 @@
+//! Processes that are killed, with a lock open too.
+
+use super::*;
+
+fn insert(servers: &Servers, from: i64, to: i64) {
+    for (i, source) in servers.sources.iter().enumerate() {
+        for (j, table) in ["table1", "table2"].iter().enumerate() {
+            let base = (i * 2 + j) as i64 * 1_000_000;
+            let values: Vec<String> =
+                (from..to).map(|n| format!("({n}, {}, {n}, 'row {n}', NULL)", base + n)).collect();
+            source.sql(format!(
+                "INSERT INTO my_db1.{table} (id, sid, pid, comment, at) VALUES {}",
+                values.join(",")
+            ));
+        }
+    }
+}
+
+fn alter(servers: &Servers, i: usize) {
+    for table in ["table1", "table2"] {
+        servers.sources[i].sql(format!("ALTER TABLE my_db1.{table} ADD COLUMN extra INT NOT NULL DEFAULT 7"));
+    }
+}
+
+/// A killed process shows in the logs of the others, and nothing else does.
+fn after_kills() -> LogCheck {
+    LogCheck::new()
+        .allow("no connection to the master; replication goes on")
+        .allow("the worker is gone, its source may move")
+        .allow("dispatch auto resume task")
+        .allow("the subtask is paused")
+}
+
+#[test]
+fn a_killed_worker_with_a_lock_is_replaced_and_nothing_is_lost() {
+    let Some(servers) = Servers::start() else { return };
+    let mut dm = Dm::start(3);
+    dm.run_task(&servers, &servers.task_yaml("t"));
+    insert(&servers, 1, 200);
+    servers.wait_equal("sid, id, pid, comment");
+    alter(&servers, 0);
+    dm.wait_lock();
+    insert(&servers, 200, 400);
+    let holder = dm.worker_of("mysql-01");
+    dm.kill_worker(&holder);
+    wait_until(SOON, "the source has moved", || {
+        let now = dm.worker_of("mysql-01");
+        now != holder && !now.is_empty()
+    });
+    alter(&servers, 1);
+    dm.wait_no_lock();
+    insert(&servers, 400, 500);
+    servers.wait_equal("sid, id, pid, comment, extra");
+    dm.end(&after_kills());
+}
+
+#[test]
+fn a_killed_master_with_a_lock_goes_on_where_it_was() {
+    let Some(servers) = Servers::start() else { return };
+    let mut dm = Dm::start(2);
+    dm.run_task(&servers, &servers.task_yaml("t"));
+    insert(&servers, 1, 100);
+    alter(&servers, 0);
+    let before = dm.wait_lock();
+    dm.kill_master();
+    insert(&servers, 100, 300);
+    alter(&servers, 1);
+    dm.start_master();
+    dm.wait_workers(2);
+    wait_until(SOON, "the lock is resolved or still there", || {
+        let now: serde_json::Value = serde_json::from_str(&dm.ctl(&["shard-ddl-lock"]).stdout).unwrap();
+        now["msg"] == "no DDL lock exists" || now["locks"][0]["ID"] == before["locks"][0]["ID"]
+    });
+    dm.wait_no_lock();
+    servers.wait_equal("sid, id, pid, comment, extra");
+    dm.end(&after_kills());
+}
+
+#[test]
+fn without_a_master_rows_still_arrive() {
+    let Some(servers) = Servers::start() else { return };
+    let mut dm = Dm::start(2);
+    dm.run_task(&servers, &servers.task_yaml("t"));
+    dm.kill_master();
+    insert(&servers, 1, 100);
+    servers.wait_equal("sid, id, pid, comment");
+    dm.start_master();
+    dm.wait_workers(2);
+    dm.ctl(&["pause-task", "t"]).success();
+    dm.end(&after_kills());
+}
