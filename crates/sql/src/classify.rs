@@ -471,9 +471,9 @@ impl Reader<'_> {
                     }
                 } else if self.accept("CONVERT") {
                     // MariaDB: CONVERT TABLE t TO PARTITION p, CONVERT PARTITION p TO TABLE t.
-                    if self.accept("TABLE") {
-                        found.tables.extend(self.table());
-                    } else if self.accept("PARTITION") && self.seek("TO") && self.accept("TABLE") {
+                    if self.accept("TABLE")
+                        || self.accept("PARTITION") && self.seek("TO") && self.accept("TABLE")
+                    {
                         found.tables.extend(self.table());
                     }
                 }

@@ -98,7 +98,21 @@ fn name_edits(
             None => edits.push(implied_schema(text, reference, &new_schema)),
         }
     }
+    for (span, bytes) in &mut edits {
+        keep_apart(text, *span, bytes);
+    }
     Ok(edits)
+}
+
+/// A back quote right beside a new one would make one name of two: a blank parts them.
+fn keep_apart(text: &[u8], span: Span, bytes: &mut Vec<u8>) {
+    if bytes.last() == Some(&b'`') && text.get(span.end) == Some(&b'`') {
+        bytes.push(b' ');
+    }
+    let before = span.start.checked_sub(1).and_then(|at| text.get(at));
+    if bytes.first() == Some(&b'`') && before == Some(&b'`') {
+        bytes.insert(0, b' ');
+    }
 }
 
 /// A schema where the text has none: `` `d`. `` before the table, `` `d` `` before the dot of `.t`, or a name of its own.

@@ -196,6 +196,7 @@ fn odd_forms_of_names() {
         ("CREATE TABLE .t (a INT)", "CREATE TABLE `cur_s`.`t_t` (a INT)"),
         ("DROP TABLE .t, d.u", "DROP TABLE `cur_s`.`t_t`, `d_s`.`u_t`"),
         ("DROP TABLE`t`", "DROP TABLE`cur_s`.`t_t`"),
+        ("CREATE INDEX`i`ON t(a)", "CREATE INDEX`i`ON `cur_s`.`t_t`(a)"),
         ("CREATE TABLE t(a INT)", "CREATE TABLE `cur_s`.`t_t`(a INT)"),
         ("CREATE TABLE d . t (a INT)", "CREATE TABLE `d_s` . `t_t` (a INT)"),
         ("CREATE TABLE `d`/* . */./* x */`t`(a INT)", "CREATE TABLE `d_s`/* . */./* x */`t_t`(a INT)"),

@@ -234,7 +234,9 @@ impl Subject {
             ))
             .await
             .unwrap();
-        let mut keys: BTreeMap<(String, String, String), (String, Vec<String>, String)> = BTreeMap::new();
+        // Schema, table, index: head of the line, parts, comment.
+        type Key = (String, String, String);
+        let mut keys: BTreeMap<Key, (String, Vec<String>, String)> = BTreeMap::new();
         for row in parts.iter() {
             let kind = cell(row, "y");
             let kind = if matches!(kind.as_str(), "FULLTEXT" | "SPATIAL") { kind } else { String::new() };

@@ -95,8 +95,7 @@ impl Cursor<'_> {
         let start = self.start();
         if self.accept("PERIOD") {
             self.expect("FOR")?;
-            let name = self.name("a period")?;
-            let _ = name;
+            self.name("a period")?;
             self.parentheses()?;
             return Ok(Element::Period(self.span_from(start)));
         }

@@ -19,7 +19,7 @@ pub(super) fn table(
     database: Option<&Pair>,
     environment: &Environment,
 ) -> Result<Table> {
-    if let Some(_select) = create.select {
+    if create.select.is_some() {
         return Err(SchemaError::Unsupported {
             table: create.table.table.clone(),
             what: "CREATE TABLE … SELECT".into(),
@@ -130,8 +130,6 @@ pub(super) fn column(
     }
     if promote {
         (default, on_update) = (Some(DefaultValue::Now(digits)), Some(digits));
-    } else if default.is_none() && implicit_timestamp && !nullable && on_update.is_none() {
-        default = Some(DefaultValue::String(zero_time(digits).into_bytes()));
     } else if default.is_none() && implicit_timestamp && !nullable {
         default = Some(DefaultValue::String(zero_time(digits).into_bytes()));
     } else if default.is_none() && nullable && !definition.auto_increment && definition.generated.is_none() {
