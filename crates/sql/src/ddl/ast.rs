@@ -569,7 +569,7 @@ pub enum Change {
     Options(Vec<TableOption>),
     /// Anything about partitions.
     Partition(PartitionChange),
-    /// ORDER BY, ALGORITHM, LOCK, ENABLE/DISABLE KEYS, DISCARD/IMPORT TABLESPACE, FORCE, WITH[OUT] VALIDATION, system versioning,
+    /// ORDER BY, ALGORITHM, LOCK, ENABLE/DISABLE KEYS, DISCARD/IMPORT TABLESPACE, FORCE, WITH and WITHOUT VALIDATION, system versioning,
     /// periods, TiDB's own: nothing that changes columns or indexes as a client sees them.
     Neutral {
         /// The words that name it, upper-case.

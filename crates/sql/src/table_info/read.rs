@@ -9,7 +9,7 @@ use super::form::{ColumnInfo, IndexInfo, TableInfo, flag};
 use crate::ddl::{DefaultValue, Generated, IndexKind, TypeKind};
 use crate::schema::{Column, Index, Part, Table, is_text, same_name};
 
-/// Reads what [`to_json`] or TiDB wrote; fields not known are passed over.
+/// Reads what [`to_json`](super::to_json) or TiDB wrote; fields not known are passed over.
 ///
 /// # Errors
 /// [`TableInfoError`]
