@@ -51,6 +51,8 @@ mod reader;
 mod rows;
 mod table_map;
 mod temporal;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use charset::Charset;

@@ -143,9 +143,19 @@ pub fn write_text(out: &mut Vec<u8>, bytes: &[u8], charset: Charset) {
         out.push(b'\'');
         escape(out, bytes);
         out.push(b'\'');
-    } else if charset.to_utf8(bytes, out) {
-        quote_in_place(out, from);
-    } else {
+        return;
+    }
+    let done = match charset.upper_half() {
+        Some(upper) => escape_upper_half(out, bytes, upper),
+        None => {
+            let converted = charset.to_utf8(bytes, out);
+            if converted {
+                quote_in_place(out, from);
+            }
+            converted
+        }
+    };
+    if !done {
         out.push(b'_');
         // The name that every version knows.
         out.extend_from_slice(if charset == Charset::Utf8mb3 { b"utf8" } else { charset.name().as_bytes() });
@@ -153,6 +163,39 @@ pub fn write_text(out: &mut Vec<u8>, bytes: &[u8], charset: Charset) {
         out.extend_from_slice(b"0x");
         push_hex(out, bytes);
     }
+}
+
+/// Text of a set of one byte: converted, escaped and quoted in one pass. `false`, and nothing appended, if a byte is no
+/// character.
+fn escape_upper_half(out: &mut Vec<u8>, bytes: &[u8], upper: &[u16; 128]) -> bool {
+    let from = out.len();
+    out.reserve(bytes.len() + bytes.len() / 2 + 2);
+    out.push(b'\'');
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| !byte.is_ascii() || ESCAPES[usize::from(*byte)] != 0) {
+        out.extend_from_slice(&rest[..at]);
+        let byte = rest[at];
+        rest = &rest[at + 1..];
+        if byte.is_ascii() {
+            out.extend_from_slice(&[b'\\', ESCAPES[usize::from(byte)]]);
+            continue;
+        }
+        match upper[usize::from(byte & 0x7f)] {
+            0 => {
+                out.truncate(from);
+                return false;
+            }
+            unit @ ..0x800 => out.extend_from_slice(&[0xc0 | (unit >> 6) as u8, 0x80 | (unit & 0x3f) as u8]),
+            unit => out.extend_from_slice(&[
+                0xe0 | (unit >> 12) as u8,
+                0x80 | (unit >> 6 & 0x3f) as u8,
+                0x80 | (unit & 0x3f) as u8,
+            ]),
+        }
+    }
+    out.extend_from_slice(rest);
+    out.push(b'\'');
+    true
 }
 
 /// What must not stand as it is between quotes; the letter after the backslash.

@@ -40,11 +40,25 @@ pub(crate) fn push_i64(out: &mut Vec<u8>, value: i64) {
     push_u64(out, value.unsigned_abs());
 }
 
+/// Two digits of a number below 100.
+#[inline]
+pub(crate) fn push_two(out: &mut Vec<u8>, value: u8) {
+    let pair = usize::from(value % 100) * 2;
+    out.extend_from_slice(&PAIRS[pair..pair + 2]);
+}
+
+/// Four digits of a number below 10000.
+#[inline]
+pub(crate) fn push_four(out: &mut Vec<u8>, value: u16) {
+    push_two(out, (value / 100) as u8);
+    push_two(out, (value % 100) as u8);
+}
+
 /// With leading zeros up to `digits`, at most 9.
 pub(crate) fn push_padded(out: &mut Vec<u8>, value: u32, digits: usize) {
     let mut buffer = [b'0'; 10];
     let mut rest = value;
-    for place in buffer.iter_mut().rev() {
+    for place in buffer.iter_mut().rev().take(digits) {
         *place = b'0' + (rest % 10) as u8;
         rest /= 10;
     }

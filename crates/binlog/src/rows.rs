@@ -196,6 +196,36 @@ impl Rows<'_> {
         }
     }
 
+    /// Old temporal columns may be MariaDB's fractional ones, which are longer or shorter and are not told from them by the
+    /// log. Then the rows do not line up with the event, which must be known before the first is handed out.
+    fn needs_check(&self) -> bool {
+        let old = |kind: &ColumnKind| {
+            matches!(kind, ColumnKind::OldTime | ColumnKind::OldDateTime | ColumnKind::OldTimestamp)
+        };
+        self.plan.iter().any(old)
+    }
+
+    fn check_alignment(&mut self) -> Result<(), Fault> {
+        self.started = true;
+        let result = loop {
+            match self.advance() {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(fault) => {
+                    break Err(Fault::invalid(
+                        "rows",
+                        format_args!(
+                            "{fault} (MariaDB with mysql56_temporal_format=OFF and TIME, DATETIME or TIMESTAMP with a \
+                             fraction? their numbers of digits must be given)"
+                        ),
+                    ));
+                }
+            }
+        };
+        self.offset = 0;
+        result
+    }
+
     fn advance(&mut self) -> Result<bool, Fault> {
         let event = self.event;
         let rest = event.data.get(self.offset..).unwrap_or_default();
@@ -211,6 +241,9 @@ impl Rows<'_> {
                 self.after.resize(width, Cell::Absent);
             }
             return Ok(one);
+        }
+        if !self.started && self.needs_check() {
+            self.check_alignment()?;
         }
         self.started = true;
         self.scratch.clear();

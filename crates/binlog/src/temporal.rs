@@ -1,7 +1,7 @@
 //! Dates and times.
 
 use crate::error::Fault;
-use crate::number::{push_padded, push_u64};
+use crate::number::{push_four, push_padded, push_two, push_u64};
 use crate::reader::{be, le};
 
 /// DATE. Zero parts are allowed (`0000-00-00`, `2024-00-00`).
@@ -119,11 +119,11 @@ impl Date {
     }
 
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        push_padded(out, u32::from(self.year), 4);
+        push_four(out, self.year);
         out.push(b'-');
-        push_padded(out, u32::from(self.month), 2);
+        push_two(out, self.month);
         out.push(b'-');
-        push_padded(out, u32::from(self.day), 2);
+        push_two(out, self.day);
     }
 }
 
@@ -171,7 +171,7 @@ impl Time {
             out.push(b'-');
         }
         if self.hour < 100 {
-            push_padded(out, u32::from(self.hour), 2);
+            push_two(out, self.hour as u8);
         } else {
             push_u64(out, u64::from(self.hour));
         }
@@ -229,7 +229,7 @@ impl DateTime {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         self.date.write(out);
         out.push(b' ');
-        push_padded(out, u32::from(self.hour), 2);
+        push_two(out, self.hour);
         write_minutes(out, self.minute, self.second, self.micros, self.fsp);
     }
 }
@@ -294,9 +294,9 @@ fn civil(days: i64) -> Date {
 
 fn write_minutes(out: &mut Vec<u8>, minute: u8, second: u8, micros: u32, fsp: u8) {
     out.push(b':');
-    push_padded(out, u32::from(minute), 2);
+    push_two(out, minute);
     out.push(b':');
-    push_padded(out, u32::from(second), 2);
+    push_two(out, second);
     if fsp > 0 {
         out.push(b'.');
         push_padded(out, micros / POWERS[usize::from(6 - fsp.min(6))], usize::from(fsp.min(6)));

@@ -274,7 +274,11 @@ pub(crate) fn decode(
 
 #[inline]
 fn integer(bytes: &[u8], unsigned: bool) -> Value<'static> {
-    let raw = le(bytes);
+    let raw = match *bytes {
+        [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
+        _ => le(bytes),
+    };
     if unsigned {
         return Value::UInt(raw);
     }

@@ -266,7 +266,39 @@ fn mariadb() {
 
 #[test]
 fn mariadb_old_temporal_format() {
-    check(Kind::MariaDb1011, Options::default().with("mysql56_temporal_format=OFF"), "mariadb-old");
+    let options = Options::default().with("mysql56_temporal_format=OFF");
+    let Some(server) = check(Kind::MariaDb1011, options, "mariadb-old") else { return };
+    // Without the numbers of digits no row is handed out, rather than a wrong one.
+    for type_ in ["TIME(1)", "TIME(6)", "TIMESTAMP(3) NULL", "DATETIME(1)", "DATETIME(4)", "DATETIME(6)"] {
+        sql(
+            &server,
+            &format!(
+                "USE d; DROP TABLE IF EXISTS frac; CREATE TABLE frac (id INT, c {type_}); \
+                 INSERT INTO frac VALUES (1, '2024-02-29 12:34:56.123456'), (2, '2001-02-03 04:05:06.5');"
+            ),
+        );
+    }
+    let mut refused = 0;
+    for_each_event(&server, |event| {
+        let Body::Rows(event) = &event.body else { return };
+        if event.table.table != "frac" {
+            return;
+        }
+        let mut rows = event.rows();
+        match rows.next() {
+            Ok(Some(change)) => {
+                let error = change.after.unwrap().value(1).unwrap_err();
+                assert!(error.to_string().contains("mysql56_temporal_format"), "{error}");
+                refused += 1;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                assert!(error.to_string().contains("mysql56_temporal_format"), "{error}");
+                refused += 1;
+            }
+        }
+    });
+    assert_eq!(refused, 6);
 }
 
 #[test]

@@ -170,10 +170,6 @@ impl Charset {
                 }
                 valid
             }
-            Charset::Latin1 => {
-                latin1(bytes, out);
-                true
-            }
             Charset::Swe7 => units(bytes.iter().map(|byte| table(&single::SWE7, *byte)), out),
             Charset::Ucs2 => multi::ucs2(bytes, out),
             Charset::Utf16 => multi::utf16(bytes, u16::from_be_bytes, out),
@@ -186,8 +182,10 @@ impl Charset {
         }
     }
 
-    fn upper_half(self) -> Option<&'static [u16; 128]> {
+    /// The characters of the bytes from 0x80 on, for sets of one byte over ASCII; 0 where there is none.
+    pub(crate) fn upper_half(self) -> Option<&'static [u16; 128]> {
         Some(match self {
+            Charset::Latin1 => &LATIN1,
             Charset::Dec8 => &single::DEC8,
             Charset::Cp850 => &single::CP850,
             Charset::Hp8 => &single::HP8,
@@ -249,22 +247,18 @@ pub(super) fn units(chars: impl Iterator<Item = Option<char>>, out: &mut Vec<u8>
     true
 }
 
-/// 0x80 to 0x9F of Windows-1252; its holes are the C1 controls of the same numbers.
-static LATIN1: [u16; 32] = [
-    0x20ac, 0x0081, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152,
-    0x008d, 0x017d, 0x008f, 0x0090, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122,
-    0x0161, 0x203a, 0x0153, 0x009d, 0x017e, 0x0178,
-];
-
-/// The character of one byte of latin1.
-#[inline]
-pub(crate) fn latin1_char(byte: u8) -> u16 {
-    match byte {
-        0x80..=0x9f => LATIN1[usize::from(byte - 0x80)],
-        _ => u16::from(byte),
+/// Windows-1252; its holes are the C1 controls of the same numbers.
+static LATIN1: [u16; 128] = {
+    let windows = [
+        0x20ac, 0x0081, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039,
+        0x0152, 0x008d, 0x017d, 0x008f, 0x0090, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
+        0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0x009d, 0x017e, 0x0178,
+    ];
+    let mut table = [0; 128];
+    let mut at = 0;
+    while at < 128 {
+        table[at] = if at < 32 { windows[at] } else { 0x80 + at as u16 };
+        at += 1;
     }
-}
-
-fn latin1(bytes: &[u8], out: &mut Vec<u8>) {
-    units(bytes.iter().map(|byte| char::from_u32(u32::from(latin1_char(*byte)))), out);
-}
+    table
+};
