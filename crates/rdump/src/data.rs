@@ -111,7 +111,11 @@ impl Reader {
     /// The server's and the storage's.
     pub async fn dump_chunk(&mut self, conn: &mut WireConn, shared: &Shared, chunk: &Chunk) -> Result<u64> {
         self.turn += 1;
-        let mut stream = conn.query(&chunk.sql).await.doing(|| chunk.describe())?;
+        let mut stream = match tokio::time::timeout(shared.read_timeout, conn.query(&chunk.sql)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(mysql::Error::timeout(shared.read_timeout)),
+        }
+        .doing(|| chunk.describe())?;
         let mut kinds: Vec<CellKind> = stream.columns().iter().map(CellKind::of).collect();
         if chunk.job.empty_rows {
             kinds.clear();
@@ -170,7 +174,7 @@ impl Reader {
         self.buffer = text.into_buffer();
         // A row of 1 MB must not keep its memory for ever.
         self.buffer.clear();
-        self.buffer.shrink_to(1 << 20);
+        self.buffer.shrink_to(256 * 1024);
         if rows_written != rows_read {
             return Err(DumpError::Count(format!(
                 "{}: {rows_read} rows were read and {rows_written} written",

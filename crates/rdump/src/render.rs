@@ -88,7 +88,10 @@ pub enum Todo {
 }
 
 /// Size of the buffer at which it is written out.
-const WRITE_AT: usize = 256 * 1024;
+const WRITE_AT: usize = 128 * 1024;
+
+/// Memory of a buffer whose rows are not large: without it the buffer would grow to the next power of two.
+const BUFFER: usize = WRITE_AT + 32 * 1024;
 
 /// The rows of one chunk on their way into files.
 #[derive(Debug)]
@@ -111,6 +114,7 @@ impl<'f> ChunkText<'f> {
     /// `buffer` is taken empty, for its memory. `kinds` may be empty for a table without columns to insert.
     pub fn new(form: &'f Form, kinds: Vec<CellKind>, file_limit: Option<u64>, mut buffer: Vec<u8>) -> Self {
         buffer.clear();
+        buffer.reserve_exact(BUFFER);
         Self {
             form,
             kinds,
@@ -202,6 +206,7 @@ impl<'f> ChunkText<'f> {
     /// Gives the pending bytes away in exchange for an empty buffer.
     pub fn swap(&mut self, mut empty: Vec<u8>) -> Vec<u8> {
         empty.clear();
+        empty.reserve_exact(BUFFER);
         self.bytes_before_buffer += self.buffer.len() as u64;
         std::mem::replace(&mut self.buffer, empty)
     }

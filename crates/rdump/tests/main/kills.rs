@@ -254,3 +254,48 @@ fn a_running_dump_is_not_replaced() {
     tool.finish(Duration::from_secs(60)).expect_code(0);
     assert_whole(&out);
 }
+
+/// `/metrics` has Dumpling's names, `/status` is JSON; both answer while rows are read.
+#[test]
+fn the_status_server_answers() {
+    let Some(server) = server_with_rows(Kind::MySql57) else { return };
+    let dir = work_dir();
+    let out = dir.join("o");
+    let proxy = Proxy::to(&server);
+    let hold = proxy.hold("(?i)^select \\* from `k`\\.`t`", true);
+    let address = format!("127.0.0.1:{}", testkit::port::free_port());
+    let tool = through(&proxy, &out).args(SPLIT).args(["--status-addr", &address]).start();
+    hold.wait_held(Duration::from_secs(30));
+    let get = |path: &str| {
+        use std::io::{Read, Write};
+        let mut socket = std::net::TcpStream::connect(&address).unwrap();
+        write!(socket, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+        let mut text = String::new();
+        socket.read_to_string(&mut text).unwrap();
+        text
+    };
+    let metrics = get("/metrics");
+    for name in [
+        "dumpling_dump_finished_rows",
+        "dumpling_dump_finished_size",
+        "dumpling_dump_error_count",
+        "process_cpu_seconds_total",
+    ] {
+        assert!(metrics.contains(name), "{name}: {metrics}");
+    }
+    assert!(get("/status").contains("\"finished_rows\":"));
+    hold.release();
+    tool.finish(Duration::from_secs(60)).expect_code(0);
+}
+
+/// A server that goes silent does not hold the dump for ever.
+#[test]
+fn a_silent_server_is_given_up() {
+    let Some(server) = server_with_rows(Kind::MySql57) else { return };
+    let dir = work_dir();
+    let proxy = Proxy::to(&server);
+    let _hold = proxy.hold("(?i)^select \\* from `k`\\.`t`", true);
+    let done = through(&proxy, &dir.join("o")).args(["-B", "k", "--read-timeout", "1s"]).run().expect_code(1);
+    done.says("no answer within 1s");
+    assert_unfinished(&dir.join("o"), false);
+}
