@@ -13,6 +13,21 @@ pub enum Error {
     Canceled,
 }
 
+impl Error {
+    /// Whether time may cure it: a lost connection, a deadlock, a server that restarts.
+    pub fn is_transient(&self) -> bool {
+        let Error::Failed(error) = self else { return false };
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<mysql::Error>() {
+                return error.class().is_transient();
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
 /// Result of most calls of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 

@@ -134,39 +134,93 @@ async fn procedure(
     conn: &mut Conn,
     token: &CancellationToken,
 ) -> Result<(Ledger, u64)> {
-    let Prepared { storage, dump, sources } = prepared;
-    let name = task_name(config, &**storage)?;
+    let name = task_name(config, &*prepared.storage)?;
     let settings = settings(config);
-    let targets = check(config, prepared, target, conn, &name, &settings).await?;
-    if token.is_cancelled() {
-        return Err(Error::Canceled);
+    check(config, prepared, target, conn, &name, &settings).await?;
+    let ready = get_ready(config, prepared, target, conn, (&name, &settings), token).await?;
+    let mut rows = 0;
+    if ready.found == Found::Ended {
+        info!(
+            "an earlier run of this task had imported everything and was stopped while it ended the task; nothing is left to do"
+        );
+    } else {
+        rows = load(config, prepared, target, &ready, token).await?;
+        info!("everything imported, stopping periodic actions");
+        if !config.source.no_schema && !prepared.dump.views.is_empty() {
+            creator(config, prepared, conn).await?.views(conn).await?;
+        }
     }
-    create_missing(config, prepared, conn, &targets).await?;
+    end(config, target, conn, &ready.ledger).await?;
+    Ok((ready.ledger, rows))
+}
+
+/// Schemas, ledger and the list of work.
+struct Ready {
+    ledger: Ledger,
+    found: Found,
+    tasks: Vec<Arc<FileTask>>,
+    piece_bytes: u64,
+}
+
+/// Makes everything ready for the load. Each step can be done again, so a lost connection (and a lost answer) only begins them anew.
+async fn get_ready(
+    config: &Config,
+    prepared: &Prepared,
+    target: &Target,
+    conn: &mut Conn,
+    task: (&TaskName, &Settings),
+    token: &CancellationToken,
+) -> Result<Ready> {
+    let begun = Instant::now();
+    let backoff = common::retry::Backoff::PATIENT;
+    for tries in 1.. {
+        if token.is_cancelled() {
+            return Err(Error::Canceled);
+        }
+        let error = match try_ready(config, prepared, target, conn, task).await {
+            Err(error) if error.is_transient() && begun.elapsed() < backoff.total => error,
+            result => return result,
+        };
+        info!(%error, tries, "failed, will try again");
+        tokio::select! {
+            () = tokio::time::sleep(backoff.wait_jittered(tries)) => {}
+            () = token.cancelled() => return Err(Error::Canceled),
+        }
+        if let Ok(fresh) = target.another().await {
+            *conn = fresh;
+        }
+    }
+    Err(Error::Canceled)
+}
+
+async fn try_ready(
+    config: &Config,
+    prepared: &Prepared,
+    target: &Target,
+    conn: &mut Conn,
+    (name, settings): (&TaskName, &Settings),
+) -> Result<Ready> {
+    let Prepared { dump, sources, .. } = prepared;
     let wanted: BTreeSet<&TableName> = dump.tables.keys().collect();
     let targets = tables::load(conn, &wanted).await?;
+    create_missing(config, prepared, conn, &targets).await?;
     // What was created just now has to pass too.
+    let targets = tables::load(conn, &wanted).await?;
     let complaints = final_complaints(config, prepared, target, conn, &targets).await?;
     if !complaints.is_empty() {
         return Err(fail(codes::PRE_CHECK_FAILED, complaints.join(";\n")));
     }
     let (ledger, found) =
-        Ledger::open(conn, &config.ledger_schema, &name, &settings, config.checkpoint).await?;
+        Ledger::open(conn, &config.ledger_schema, name, settings, config.checkpoint).await?;
     info!(task = ledger.task(), ?found, schema = %config.ledger_schema, "ledger opened");
-    if found == Found::Ended {
-        info!(
-            "an earlier run of this task had imported everything and was stopped while it ended the task; nothing is left to do"
-        );
-    } else {
-        let rows = load(config, prepared, target, conn, &ledger, found, &targets, sources, token).await?;
-        info!("everything imported, stopping periodic actions");
-        if !config.source.no_schema && !dump.views.is_empty() {
-            creator(config, prepared, conn).await?.views(conn).await?;
-        }
-        end(config, target, conn, &ledger).await?;
-        return Ok((ledger, rows));
+    let piece_bytes = piece_bytes(config, dump);
+    let mut tasks = Vec::new();
+    if found != Found::Ended {
+        check_identities(conn, &ledger, found, &targets, dump, config).await?;
+        let known = if found == Found::Unfinished { ledger.files(conn).await? } else { HashMap::new() };
+        tasks = register(prepared, conn, &ledger, &known, &targets, sources, piece_bytes).await?;
     }
-    end(config, target, conn, &ledger).await?;
-    Ok((ledger, 0))
+    Ok(Ready { ledger, found, tasks, piece_bytes })
 }
 
 /// Ends the task; the connection may have been lost while the workers were busy.
@@ -234,7 +288,7 @@ fn settings(config: &Config) -> Settings {
     .into()
 }
 
-/// All checks that write nothing; the target's tables as they are.
+/// All checks that write nothing.
 async fn check(
     config: &Config,
     prepared: &Prepared,
@@ -242,7 +296,7 @@ async fn check(
     conn: &mut Conn,
     name: &TaskName,
     settings: &Settings,
-) -> Result<BTreeMap<TableName, TargetInfo>> {
+) -> Result<()> {
     let Prepared { dump, sources, .. } = prepared;
     let needs = precheck::needs(config, dump, false);
     let rights = precheck::missing_rights(conn, &needs).await?;
@@ -283,8 +337,7 @@ async fn check(
     if config.check_requirements {
         checks.push(Check::critical("the target tables take the rows of the dump", complaints));
     }
-    precheck::conclude(&checks, config.check_requirements)?;
-    Ok(targets)
+    precheck::conclude(&checks, config.check_requirements)
 }
 
 async fn creator<'a>(config: &'a Config, prepared: &'a Prepared, conn: &mut Conn) -> Result<Creator<'a>> {
@@ -329,34 +382,25 @@ async fn final_complaints(
 }
 
 /// Loads all data files. Returns the rows in the target.
-#[allow(clippy::too_many_arguments, reason = "the one place where all parts of a run meet")]
 async fn load(
     config: &Config,
     prepared: &Prepared,
     target: &Target,
-    conn: &mut Conn,
-    ledger: &Ledger,
-    found: Found,
-    targets: &BTreeMap<TableName, TargetInfo>,
-    sources: &SourceTables,
+    ready: &Ready,
     token: &CancellationToken,
 ) -> Result<u64> {
     let dump = &prepared.dump;
-    check_identities(conn, ledger, found, targets, dump, config).await?;
-    let limits = limits(config, target);
-    let piece_bytes = piece_bytes(config, dump);
-    let known = if found == Found::Unfinished { ledger.files(conn).await? } else { HashMap::new() };
-    let tasks = register(prepared, conn, ledger, &known, targets, sources, piece_bytes).await?;
-    warn_of_zones(dump, sources, target);
+    warn_of_zones(dump, &prepared.sources, target);
+    let tasks = ready.tasks.clone();
     let counters = Arc::new(Counters::new(table_count(&tasks), tasks.len() as u64, dump.size(), config.bars));
     let shared = Arc::new(Shared {
         target: target.clone(),
-        ledger: ledger.clone(),
+        ledger: ready.ledger.clone(),
         storage: Arc::clone(&prepared.storage),
         counters: Arc::clone(&counters),
         token: token.child_token(),
-        limits,
-        piece_bytes,
+        limits: limits(config, target),
+        piece_bytes: ready.piece_bytes,
         on_duplicate: config.on_duplicate,
         conflict_threshold: config.conflict_threshold,
         redact: config.redact,

@@ -227,13 +227,14 @@ impl FileReader {
 
     /// The next item, the start of the window its spans count from, and the offset of that in the file.
     fn advance(&mut self, max_bytes: usize) -> Result<(values::Item, usize, u64), ReadError> {
+        self.segment = crc32fast::Hasher::new();
         loop {
             let (base, at) = (self.start, self.reader.offset());
             let item = self.reader.next(&self.buffer[base..self.filled], self.ended, max_bytes)?;
             self.start += usize::try_from(self.reader.offset() - at).unwrap_or(usize::MAX);
+            // Also a reader that asks for more may be done with blanks.
+            self.segment.update(&self.buffer[base..self.start]);
             if item != values::Item::More {
-                self.segment = crc32fast::Hasher::new();
-                self.segment.update(&self.buffer[base..self.start]);
                 return Ok((item, base, at));
             }
             if self.ended {

@@ -1,0 +1,336 @@
+//! Bad input: one clear error each, a non-zero exit, and after the cause is removed exactly the rows of the dump.
+
+use std::fs;
+
+use testkit::{Account, Kind, Options, Server};
+
+use crate::support::{Task, assert_numbers, dumpling, numbered, rlightning};
+
+const ROWS: u64 = 4_000;
+
+fn setting() -> Option<(Server, Task)> {
+    let server = Server::start_or_skip(Kind::MySql8033, Options::default())?;
+    server.sql("CREATE DATABASE d; CREATE TABLE d.t (n bigint, c varchar(100))");
+    let task = Task::new(server.port()).small_batches();
+    task.write("d.t.0.sql", dumpling("t", numbered(0, ROWS), 100));
+    Some((server, task))
+}
+
+/// Damages the file, sees the error, mends it, and sees that all rows are there once. A damaged file is another file, so the task is
+/// begun anew.
+fn damaged(damage: impl Fn(&mut Vec<u8>), expected: &[&str]) {
+    let Some((server, task)) = setting() else { return };
+    let path = task.dumps().join("d.t.0.sql");
+    let good = fs::read(&path).unwrap();
+    let mut bad = good.clone();
+    damage(&mut bad);
+    fs::write(&path, &bad).unwrap();
+    let mut done = task.fails("file 'd.t.0.sql'");
+    for text in expected {
+        done = done.says(text);
+    }
+    drop(done);
+    fs::write(&path, &good).unwrap();
+    // The rows of the bad file that are in belong to it: this is said, not glossed over.
+    let rows: u64 = server.value("SELECT COUNT(*) FROM d.t").parse().unwrap();
+    if rows > 0 {
+        task.fails("has changed since the task began");
+        server.sql("TRUNCATE TABLE d.t");
+    }
+    let config = task.dir.join("tidb-lightning.toml");
+    rlightning().arg("ctl").arg("-config").arg(config).arg("-checkpoint-remove=all").run().success();
+    task.import();
+    assert_numbers(&server, "d.t", ROWS);
+}
+
+#[test]
+fn a_file_cut_in_half() {
+    damaged(|text| text.truncate(text.len() / 2), &["byte"]);
+    // Between two rows.
+    damaged(|text| text.truncate(text.iter().rposition(|&byte| byte == b',').unwrap()), &["byte"]);
+    damaged(|text| text.truncate(text.len() - 2), &["without the semicolon of its last statement"]);
+}
+
+#[test]
+fn a_stray_byte() {
+    damaged(
+        |text| {
+            let at =
+                text.len() / 2 + text[text.len() / 2..].windows(3).position(|part| part == b"),\n").unwrap();
+            text.insert(at + 1, b'!');
+        },
+        &["unexpected '!' at byte"],
+    );
+}
+
+#[test]
+fn an_unclosed_quote() {
+    damaged(
+        |text| {
+            let at = text.windows(4).rposition(|part| part == b"on)'").unwrap();
+            text.remove(at + 3);
+        },
+        &["is never closed"],
+    );
+}
+
+#[test]
+fn a_packed_file_that_is_damaged() {
+    let Some((server, task)) = setting() else { return };
+    let packed = zstd::encode_all(dumpling("t", numbered(0, ROWS), 100).as_bytes(), 1).unwrap();
+    fs::remove_file(task.dumps().join("d.t.0.sql")).unwrap();
+    task.write("d.t.0.sql.zst", &packed[..packed.len() / 2]);
+    task.fails("file 'd.t.0.sql.zst'");
+    task.write("d.t.0.sql.zst", dumpling("t", numbered(0, 5), 5));
+    task.fails("d.t.0.sql.zst");
+    server.sql("TRUNCATE TABLE d.t");
+    rlightning()
+        .arg("ctl")
+        .arg("-config")
+        .arg(task.dir.join("tidb-lightning.toml"))
+        .arg("-checkpoint-remove=all")
+        .run()
+        .success();
+    task.write("d.t.0.sql.zst", &packed);
+    task.import();
+    assert_numbers(&server, "d.t", ROWS);
+}
+
+#[test]
+fn target_tables_that_do_not_fit() {
+    let Some((server, task)) = setting() else { return };
+    task.write("d.t-schema.sql", "CREATE TABLE `t` (`n` bigint NOT NULL, `c` varchar(100));\n");
+    for (definition, expected) in [
+        ("(n bigint)", "column `c`, which the target table does not have"),
+        ("(n bigint, c datetime)", "column `c` is varchar in the dump and datetime in the target"),
+        ("(n bigint, c varchar(100), must int NOT NULL)", "`must` is NOT NULL without a default"),
+        ("(n bigint, c varchar(100)) ENGINE=MyISAM", "its engine MyISAM has no transactions"),
+    ] {
+        server.sql(format!("DROP TABLE d.t; CREATE TABLE d.t {definition}"));
+        let done = task.fails(expected);
+        assert!(done.stderr.contains("table `d`.`t`"), "{}", done.shown());
+        assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), "0", "{definition}");
+    }
+    // Values that do not fit are found by the target, with the byte of their row.
+    server.sql("DROP TABLE d.t; CREATE TABLE d.t (n tinyint, c varchar(100))");
+    task.fails("Out of range value for column 'n'").says("row at byte");
+    assert!(server.value("SELECT COUNT(*) FROM d.t").parse::<u64>().unwrap() < 128);
+    server.sql("DROP TABLE d.t; CREATE TABLE d.t (n bigint, c varchar(100))");
+    // The ledger may hold rows of the table that was dropped: never success.
+    rlightning()
+        .arg("ctl")
+        .arg("-config")
+        .arg(task.dir.join("tidb-lightning.toml"))
+        .arg("-checkpoint-remove=all")
+        .run()
+        .success();
+    task.import();
+    assert_numbers(&server, "d.t", ROWS);
+}
+
+#[test]
+fn a_missing_target_table() {
+    let Some((server, mut task)) = setting() else { return };
+    server.sql("DROP TABLE d.t");
+    task.fails("table `d`.`t` schema not found");
+    task.set("mydumper", "no-schema = true");
+    task.fails("table `d`.`t` schema not found");
+    server.sql("CREATE TABLE d.t (n bigint, c varchar(100))");
+    task.import();
+    assert_numbers(&server, "d.t", ROWS);
+}
+
+#[test]
+fn a_duplicate_key_between_two_sources() {
+    let Some((server, task)) = setting() else { return };
+    server.sql("ALTER TABLE d.t ADD UNIQUE KEY sid (n)");
+    task.write("x/d.t.1.sql", dumpling("t", numbered(ROWS - 1, 2), 10));
+    let done = task.fails(&format!("Duplicate entry '{}' for key", ROWS - 1));
+    assert!(done.stderr.contains("restore table `d`.`t` failed: file '"), "{}", done.shown());
+    assert!(done.stderr.contains("bytes "), "{}", done.shown());
+    // Which file of the two is second hangs on the workers; the duplicate is taken out of the small one.
+    task.write("x/d.t.1.sql", dumpling("t", numbered(ROWS, 1), 10));
+    server.sql("TRUNCATE TABLE d.t");
+    task.fails("run `rlightning ctl -checkpoint-remove");
+    rlightning()
+        .arg("ctl")
+        .arg("-config")
+        .arg(task.dir.join("tidb-lightning.toml"))
+        .arg("-checkpoint-remove=all")
+        .run()
+        .success();
+    task.import();
+    assert_numbers(&server, "d.t", ROWS + 1);
+}
+
+#[test]
+fn a_ledger_whose_table_is_no_longer_there() {
+    for gone in [
+        "DROP TABLE d.t",
+        "TRUNCATE TABLE d.t",
+        "DELETE FROM d.t",
+        "DROP TABLE d.t; CREATE TABLE d.t (n bigint, c varchar(100))",
+    ] {
+        let Some((server, mut task)) = setting() else { return };
+        task.set("mydumper", "no-schema = true");
+        let done = task.tool().env("FAILPOINTS", "batch-after-commit=3*off->return").run();
+        assert_eq!(done.status.code(), None, "{}", done.shown());
+        assert!(server.value("SELECT COUNT(*) FROM d.t").parse::<u64>().unwrap() > 0);
+        server.sql(gone);
+        let done = task.tool().run().failure();
+        assert!(done.stderr.contains("`d`.`t`"), "{gone}: {}", done.shown());
+        if !gone.ends_with("TABLE d.t") || gone.starts_with("TRUNCATE") {
+            assert!(done.stderr.contains("the task's ledger says that"), "{gone}: {}", done.shown());
+        } else {
+            server.sql("CREATE TABLE d.t (n bigint, c varchar(100))");
+            task.fails("the task's ledger says that");
+        }
+        // The way out that the message names.
+        server.sql("TRUNCATE TABLE d.t");
+        rlightning()
+            .arg("ctl")
+            .arg("-config")
+            .arg(task.dir.join("tidb-lightning.toml"))
+            .arg("-checkpoint-remove=`d`.`t`")
+            .run()
+            .success();
+        task.import();
+        assert_numbers(&server, "d.t", ROWS);
+    }
+}
+
+#[test]
+fn a_source_file_that_changed_or_went_away() {
+    let Some((server, task)) = setting() else { return };
+    let path = task.dumps().join("d.t.0.sql");
+    let good = fs::read(&path).unwrap();
+    let done = task.tool().env("FAILPOINTS", "batch-after-commit=3*off->return").run();
+    assert_eq!(done.status.code(), None, "{}", done.shown());
+    // Another byte far from both ends, and another time.
+    let mut changed = good.clone();
+    let at = changed.windows(6).position(|part| part == b"row 20").unwrap();
+    changed[at..at + 3].copy_from_slice(b"ROW");
+    fs::write(&path, &changed).unwrap();
+    task.fails("has changed since the task began");
+    fs::remove_file(&path).unwrap();
+    task.write("d.t.9.sql", "INSERT INTO t VALUES (1,'x');\n");
+    task.fails("file 'd.t.0.sql' took part when the task began and is not there any more");
+    fs::remove_file(task.dumps().join("d.t.9.sql")).unwrap();
+    // The old bytes with a new time are the old file.
+    fs::write(&path, &good).unwrap();
+    task.import();
+    assert_numbers(&server, "d.t", ROWS);
+}
+
+#[test]
+fn settings_that_changed_within_a_task() {
+    let Some((server, mut task)) = setting() else { return };
+    let done = task.tool().env("FAILPOINTS", "batch-after-commit=3*off->return").run();
+    assert_eq!(done.status.code(), None, "{}", done.shown());
+    task.set("conflict", "strategy = 'replace'");
+    task.fails("config 'conflict.strategy' value 'replace' different from checkpoint value 'error'");
+    server.sql("UPDATE lightning_task_info.rlightning_task SET format = 99");
+    task.fails("format version 99");
+}
+
+#[test]
+fn logins_and_privileges() {
+    let Some((_server, mut task)) = setting() else { return };
+    task.tool().args(["-tidb-password", "wrong-Pw1"]).run().failure().says("Access denied");
+    assert!(!task.log_text().contains("wrong-Pw1"));
+    let nobody = Account::Nobody.credentials();
+    let done =
+        task.tool().args(["-tidb-user", nobody.user, "-tidb-password", nobody.password]).run().failure();
+    let shown = done.shown();
+    assert!(shown.contains("missing privilege INSERT") && shown.contains("GRANT INSERT ON"), "{shown}");
+    task.set_port(1);
+    // Nothing listens there: workers would try for minutes, but at the start it is an error at once.
+    task.fails("failed to connect to the target");
+}
+
+#[test]
+fn configurations() {
+    let dir = testkit::WorkDir::new("config").unwrap();
+    let path = dir.join("c.toml");
+    let run = |text: Option<&[u8]>| {
+        match text {
+            Some(text) => fs::write(&path, text).unwrap(),
+            None => drop(fs::remove_file(&path)),
+        }
+        rlightning().arg("-config").arg(&path).current_dir(dir.path()).run().failure()
+    };
+    run(None).expect_code(2).says("it does not exist");
+    run(Some(b"")).expect_code(2).says("is empty");
+    run(Some(b"[tidb]\nhost = 'x")).expect_code(2).says("cannot parse config file");
+    run(Some(b"[tidb]\nhost = '\xff'")).expect_code(2).says("is not UTF-8");
+    run(Some(b"[tidb]\nhots = 'x'\n[oops]\na = 1"))
+        .expect_code(2)
+        .says("unknown configuration options: oops, tidb.hots");
+    run(Some(b"[tidb]\nport = 'x'")).expect_code(2).says("tidb.port");
+    run(Some(b"[lightning]\nfile = 'l.log'\n[tikv-importer]\nbackend = 'local'"))
+        .expect_code(1)
+        .says("is not there yet");
+    fs::create_dir(dir.join("empty")).unwrap();
+    run(Some(b"[lightning]\nfile = 'l.log'\n[tikv-importer]\nbackend = 'tidb'\n[tidb]\nport = 1\n[mydumper]\ndata-source-dir = 'empty'"))
+        .expect_code(1)
+        .says("doesn't exist or contains no files");
+}
+
+#[test]
+fn an_unfinished_dump_of_rdump() {
+    let Some((_server, task)) = setting() else { return };
+    let head = common::manifest::Manifest {
+        dump: common::manifest::DumpHead { format: 1, ..Default::default() },
+        ..Default::default()
+    };
+    task.write("rdump-manifest.jsonl", head.render());
+    task.fails("that rdump has not finished");
+    let mut whole = head;
+    whole.end = Some(Default::default());
+    whole.files = vec![common::manifest::FileLine {
+        name: "d.t.0.sql".into(),
+        schema: "d".into(),
+        table: "t".into(),
+        rows: 1,
+        bytes: 1,
+    }];
+    task.write("rdump-manifest.jsonl", whole.render());
+    task.fails("rdump wrote 1");
+}
+
+#[test]
+fn a_full_disk_of_the_target() {
+    let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default().no_binlog().tmpfs(220))
+    else {
+        return;
+    };
+    server.sql("CREATE DATABASE d; CREATE TABLE d.t (n bigint, c varchar(100))");
+    let task = Task::new(server.port());
+    task.write("d.t.0.sql", dumpling("t", numbered(0, ROWS), 100));
+    // Fill what is left, in ever smaller pieces.
+    let mut pieces = 0;
+    let mut size = 64usize << 20;
+    while size > 1 << 19 {
+        let piece = server.data_dir().join(format!("filler-{pieces}"));
+        if fs::write(&piece, vec![0u8; size]).is_err() {
+            let _ = fs::remove_file(piece);
+            size /= 2;
+        }
+        pieces += 1;
+    }
+    let big: String = "x".repeat(90);
+    task.write(
+        "d.t.1.sql",
+        dumpling("t", (0..60_000).map(|number| format!("({},'{big}')", 1_000_000 + number)), 1000),
+    );
+    let done = task.tool().run().failure();
+    assert!(done.stderr.contains("is full") || done.stderr.contains("disk"), "{}", done.shown());
+    for entry in fs::read_dir(server.data_dir()).unwrap().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("filler") {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    task.import();
+    assert_eq!(server.value("SELECT COUNT(*) FROM d.t WHERE n < 1000000"), ROWS.to_string());
+    assert_eq!(server.value("SELECT COUNT(*) FROM d.t WHERE n >= 1000000"), "60000");
+}

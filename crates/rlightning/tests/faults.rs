@@ -1,0 +1,139 @@
+//! The target goes away, answers get lost, a dead run's COMMIT comes late.
+
+use std::time::Duration;
+
+use testkit::{Kind, LogCheck, Options, Proxy, Server};
+
+use crate::support::{Task, assert_no_ledger, assert_numbers, dumpling, numbered};
+
+const ROWS: u64 = 8_000;
+
+fn setting() -> Option<(Server, Proxy, Task)> {
+    let server = Server::start_or_skip(Kind::MySql8033, Options::default())?;
+    server.sql("CREATE DATABASE d; CREATE TABLE d.t (n bigint, c varchar(100))");
+    let proxy = Proxy::to(&server);
+    let mut task = Task::new(proxy.port()).small_batches();
+    // The proxy reads statements, so they must not be encrypted.
+    task.set("tidb", "tls = 'false'");
+    task.write("d.t.0.sql", dumpling("t", numbered(0, ROWS), 100));
+    Some((server, proxy, task))
+}
+
+fn retries() -> LogCheck {
+    LogCheck::new().allow("failed, will try again")
+}
+
+#[test]
+fn a_lost_answer_to_a_commit() {
+    let Some((server, proxy, task)) = setting() else { return };
+    let hold = proxy.hold_commit_answer();
+    // The first COMMITs write down files and cuts; any of them has to be found out about.
+    let tool = task.tool().start();
+    hold.wait_held(Duration::from_secs(60));
+    hold.cut();
+    for _ in 0..4 {
+        let hold = proxy.hold("(?i)^commit", true);
+        hold.wait_held(Duration::from_secs(60));
+        hold.cut();
+    }
+    tool.finish(Duration::from_secs(120)).success();
+    assert_numbers(&server, "d.t", ROWS);
+    assert_no_ledger(&server);
+}
+
+#[test]
+fn a_commit_that_never_arrives() {
+    let Some((server, proxy, task)) = setting() else { return };
+    let tool = task.tool().start();
+    for _ in 0..5 {
+        let hold = proxy.hold_commit();
+        hold.wait_held(Duration::from_secs(60));
+        hold.cut();
+    }
+    tool.finish(Duration::from_secs(120)).success();
+    assert_numbers(&server, "d.t", ROWS);
+}
+
+/// The COMMIT of a killed run reaches the server while the next run works on the same batch.
+#[test]
+fn a_late_commit_of_a_dead_run_meets_its_own_key() {
+    let Some((server, proxy, mut task)) = setting() else { return };
+    let mut tool = task.tool().start();
+    tool.wait_until(Duration::from_secs(60), "a batch is in", |_| {
+        server.value("SELECT COUNT(*) FROM d.t").parse::<u64>().unwrap() > 0
+    });
+    let hold = proxy.hold_commit();
+    hold.wait_held(Duration::from_secs(60));
+    tool.kill();
+    drop(tool);
+    // The next run does not go through the proxy.
+    task.set_port(server.port());
+    let mut next = task.tool().start();
+    let waits = next.wait_until(Duration::from_secs(60), "the next run waits for the dead one's key", |_| {
+        server.value("SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'")
+            != "0"
+    });
+    assert!(waits, "the next run ended without meeting the open transaction");
+    hold.release();
+    next.finish(Duration::from_secs(120)).success();
+    assert!(task.log_text().contains("the batch is in the target already"), "{}", task.log_text());
+    assert_numbers(&server, "d.t", ROWS);
+    assert_no_ledger(&server);
+}
+
+#[test]
+fn connections_are_cut_again_and_again() {
+    let Some((server, proxy, task)) = setting() else { return };
+    let mut tool = task.tool().start();
+    let mut seen = 0;
+    while tool.is_running() && seen < 6 {
+        let before = proxy.moved(testkit::proxy::Direction::ToServer);
+        tool.wait_until(Duration::from_secs(60), "more is sent", |_| {
+            proxy.moved(testkit::proxy::Direction::ToServer) > before + 60_000
+        });
+        proxy.cut_all();
+        seen += 1;
+    }
+    tool.finish(Duration::from_secs(120)).success();
+    assert!(seen >= 3, "{seen}");
+    assert_numbers(&server, "d.t", ROWS);
+    retries().check(&task.log_text());
+}
+
+#[test]
+fn a_restart_of_the_target() {
+    let Some((mut server, _proxy, mut task)) = setting() else { return };
+    task.set_port(server.port());
+    let mut tool = task.tool().start();
+    tool.wait_until(Duration::from_secs(60), "a batch is in", |_| {
+        server.value("SELECT COUNT(*) FROM d.t").parse::<u64>().unwrap() > 0
+    });
+    server.kill9();
+    server.start_again().unwrap();
+    tool.finish(Duration::from_secs(120)).success();
+    assert_numbers(&server, "d.t", ROWS);
+    retries().check(&task.log_text());
+}
+
+/// Locks on the table: the statement fails after the server's time for it, and is done again.
+#[test]
+fn a_lock_wait_is_waited_out() {
+    let Some((server, _proxy, mut task)) = setting() else { return };
+    task.set_port(server.port());
+    task.set("tidb.session-vars", "lock_wait_timeout = 1");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut conn = runtime.block_on(server.conn(testkit::Account::Admin));
+    runtime.block_on(async {
+        conn.exec("LOCK TABLES d.t READ").await.unwrap();
+    });
+    let mut tool = task.tool().start();
+    tool.wait_until(Duration::from_secs(60), "it had to wait", |_| {
+        task.log_text().contains("Lock wait timeout")
+    });
+    runtime.block_on(async {
+        conn.exec("UNLOCK TABLES").await.unwrap();
+        conn.close().await;
+    });
+    tool.finish(Duration::from_secs(120)).success();
+    assert_numbers(&server, "d.t", ROWS);
+}

@@ -1,0 +1,260 @@
+//! What a load does with good input: packed files, columns, zones, strategies, other servers.
+
+use std::io::Write;
+
+use testkit::{Kind, LogCheck, Options, Server};
+
+use crate::support::{Task, assert_no_ledger, assert_numbers, dumpling, numbered, rlightning};
+
+fn server_with(kind: Kind, sql: &str) -> Option<Server> {
+    let server = Server::start_or_skip(kind, Options::default())?;
+    server.sql(sql);
+    Some(server)
+}
+
+const NO_KEY: &str = "CREATE DATABASE d; CREATE TABLE d.t (n bigint, c varchar(100))";
+
+#[test]
+fn packed_and_plain_files_into_a_table_without_key() {
+    let Some(server) = server_with(Kind::MySql8033, NO_KEY) else { return };
+    let task = Task::new(server.port()).small_batches();
+    task.write("d.t.0.sql", dumpling("t", numbered(0, 20_000), 300));
+    let text = dumpling("t", numbered(20_000, 5_000), 300);
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(text.as_bytes()).unwrap();
+    task.write("a/d.t.1.sql.gz", gz.finish().unwrap());
+    task.write(
+        "b/d.t.2.sql.zst",
+        zstd::encode_all(dumpling("t", numbered(25_000, 5_000), 300).as_bytes(), 1).unwrap(),
+    );
+    let mut snappy = snap::write::FrameEncoder::new(Vec::new());
+    snappy.write_all(dumpling("t", numbered(30_000, 5_000), 300).as_bytes()).unwrap();
+    task.write("c/d.t.3.sql.snappy", snappy.into_inner().unwrap());
+    task.import();
+    assert_numbers(&server, "d.t", 35_000);
+    assert_no_ledger(&server);
+}
+
+#[test]
+fn every_kind_of_server_is_a_target() {
+    for kind in [Kind::MySql57, Kind::MySql97, Kind::MariaDb1011] {
+        let Some(server) = server_with(kind, NO_KEY) else { continue };
+        let task = Task::new(server.port()).small_batches();
+        task.write("d.t.0.sql", dumpling("t", numbered(0, 3_000), 300));
+        task.import();
+        assert_numbers(&server, "d.t", 3_000);
+    }
+}
+
+#[test]
+fn an_unknown_collation_is_mapped_and_reported() {
+    let Some(server) = server_with(Kind::MySql57, "SELECT 1") else { return };
+    let task = Task::new(server.port());
+    task.write(
+        "d-schema-create.sql",
+        "CREATE DATABASE `d` /*!40100 DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci */;\n",
+    );
+    task.write("d.t-schema.sql", "CREATE TABLE `t` (\n `n` bigint NOT NULL,\n `c` varchar(99) DEFAULT NULL\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci;\n");
+    task.write("d.t.0.sql", dumpling("t", numbered(0, 10), 3));
+    task.import_expecting(
+        LogCheck::new().require("collation-nearest-known.*utf8mb4_0900_ai_ci.*utf8mb4_unicode_520_ci"),
+    );
+    assert_numbers(&server, "d.t", 10);
+}
+
+#[test]
+fn columns_find_their_places_by_name() {
+    let Some(server) = server_with(
+        Kind::MySql8033,
+        "CREATE DATABASE d; CREATE TABLE d.t (c varchar(20), extra int NOT NULL DEFAULT 7, a int, src varchar(9), b int)",
+    ) else {
+        return;
+    };
+    let mut task = Task::new(server.port());
+    task.write("one/d.t-schema.sql", "CREATE TABLE `t` (`a` int, `b` int, `gone` int, `c` varchar(20));\n");
+    task.write(
+        "one/d.t.0.sql",
+        "INSERT INTO `t` VALUES\n(1,2,0,'x'),(3,NULL,0,'),(');\nINSERT INTO t (b,a,c) VALUES (6,5,'y');\n",
+    );
+    // `gone` is not in the target: refused before anything is written.
+    task.fails("column `gone`");
+    assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), "0");
+    task.set("mydumper", "ignore-columns = [{ db = 'd', table = 't', columns = ['Gone'] }]");
+    task.import();
+    let rows =
+        server.value("SELECT GROUP_CONCAT(CONCAT_WS('|', a, IFNULL(b, 'N'), c, extra) ORDER BY a) FROM d.t");
+    assert_eq!(rows, "1|2|x|7,3|N|),(|7,5|6|y|7");
+}
+
+#[test]
+fn timestamps_are_read_in_the_zone_of_the_dump() {
+    let Some(server) = server_with(
+        Kind::MySql8033,
+        "CREATE DATABASE d; CREATE TABLE d.t (n int, at timestamp NULL); SET GLOBAL time_zone = '-05:00'",
+    ) else {
+        return;
+    };
+    let text = "/*!40101 SET NAMES binary*/;\nINSERT INTO `t` VALUES (1,'2024-01-01 08:00:00');\n";
+    let at_utc = |n: u32| {
+        server.value(format!("SELECT CONVERT_TZ(at, @@session.time_zone, '+00:00') FROM d.t WHERE n = {n}"))
+    };
+    // As rdump records it.
+    let task = Task::new(server.port());
+    task.write("d.t.0.sql", text);
+    let manifest = common::manifest::Manifest {
+        dump: common::manifest::DumpHead {
+            format: 1,
+            session: common::manifest::Session {
+                time_zone: "+08:00".into(),
+                utc_offset: "+08:00".into(),
+                offset_is_fixed: true,
+                ..Default::default()
+            },
+            ..Default::default()
+        },
+        end: Some(Default::default()),
+        ..Default::default()
+    };
+    task.write("rdump-manifest.jsonl", manifest.render());
+    task.import();
+    assert_eq!(at_utc(1), "2024-01-01 00:00:00");
+    // The command line wins.
+    let task = Task::new(server.port());
+    task.write("d.t.0.sql", text.replace("(1,", "(2,"));
+    task.tool().args(["-source-time-zone", "+00:00"]).run().success();
+    assert_eq!(at_utc(2), "2024-01-01 08:00:00");
+    // The file's own words, as mysqldump and mydumper write them.
+    let task = Task::new(server.port());
+    task.write("d.t.0.sql", format!("/*!40103 SET TIME_ZONE='+01:00' */;\n{}", text.replace("(1,", "(3,")));
+    task.import();
+    assert_eq!(at_utc(3), "2024-01-01 07:00:00");
+}
+
+#[test]
+fn rows_that_are_legal_at_the_source_load() {
+    let Some(server) = server_with(
+        Kind::MySql8033,
+        "CREATE DATABASE d; CREATE TABLE d.t (id int AUTO_INCREMENT PRIMARY KEY, day date, j json);
+         CREATE TABLE d.parent (id int primary key);
+         CREATE TABLE d.child (id int primary key, p int, FOREIGN KEY (p) REFERENCES d.parent (id))",
+    ) else {
+        return;
+    };
+    let task = Task::new(server.port());
+    task.write("d.t.0.sql", "/*!40101 SET NAMES binary*/;\nINSERT INTO `t` VALUES (0,'0000-00-00','{\"a\": \"ä\"}'),(5,'2024-02-31',NULL);\n");
+    task.write("d.child.0.sql", "INSERT INTO `child` VALUES (1,7);\n");
+    task.write("d.parent.0.sql", "INSERT INTO `parent` VALUES (7);\n");
+    task.import();
+    let rows = server
+        .value("SELECT GROUP_CONCAT(CONCAT_WS('|', id, day, IFNULL(j->>'$.a', 'N')) ORDER BY id) FROM d.t");
+    assert_eq!(rows, "0|0000-00-00|ä,5|2024-02-31|N");
+    assert_eq!(server.value("SELECT COUNT(*) FROM d.child"), "1");
+}
+
+#[test]
+fn strategies_for_duplicate_keys() {
+    let Some(server) = server_with(
+        Kind::MySql8033,
+        "CREATE DATABASE d; CREATE TABLE d.t (n int PRIMARY KEY, c varchar(9)); INSERT INTO d.t VALUES (2,'old')",
+    ) else {
+        return;
+    };
+    let text = "INSERT INTO `t` VALUES (1,'new'),(2,'new'),(3,'new');\n";
+    let all = || server.value("SELECT GROUP_CONCAT(n, c ORDER BY n) FROM d.t");
+    let task = Task::new(server.port());
+    task.write("d.t.0.sql", text);
+    task.fails("Error 1062: Duplicate entry '2' for key");
+    assert_eq!(all(), "2old");
+    for (strategy, expected) in [("ignore", "1new,2old,3new"), ("replace", "1new,2new,3new")] {
+        server.sql("DELETE FROM d.t WHERE n <> 2; UPDATE d.t SET c = 'old'");
+        let mut task = Task::new(server.port());
+        task.write("d.t.0.sql", text);
+        task.set("conflict", &format!("strategy = '{strategy}'"));
+        task.import_expecting(LogCheck::new().require("rows met a duplicate key"));
+        assert_eq!(all(), expected, "{strategy}");
+    }
+    server.sql("DELETE FROM d.t WHERE n <> 2; UPDATE d.t SET c = 'old'");
+    let mut task = Task::new(server.port());
+    task.write("d.t.0.sql", text);
+    task.set("conflict", "strategy = 'replace'\nthreshold = 0");
+    task.fails("exceeds the threshold configured by `conflict.threshold`: '0'");
+    assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), "1");
+}
+
+#[test]
+fn a_table_that_keeps_nothing_is_let_through() {
+    let Some(server) = server_with(
+        Kind::MySql8033,
+        "CREATE DATABASE d; CREATE TABLE d.t (n bigint, c varchar(100)) ENGINE=BLACKHOLE",
+    ) else {
+        return;
+    };
+    let task = Task::new(server.port());
+    task.write("d.t.0.sql", dumpling("t", numbered(0, 1000), 100));
+    task.import();
+    assert_no_ledger(&server);
+}
+
+#[test]
+fn what_stays_after_success_is_the_users_choice() {
+    let Some(server) = server_with(Kind::MySql8033, NO_KEY) else { return };
+    let mut task = Task::new(server.port());
+    task.write("d.t.0.sql", dumpling("t", numbered(0, 100), 10));
+    task.set("checkpoint", "keep-after-success = 'origin'");
+    task.import();
+    // A second run finds everything done.
+    task.import();
+    assert_numbers(&server, "d.t", 100);
+    task.tool().args(["-enable-checkpoint=false"]).run().success();
+    assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), "200");
+    let listed = rlightning()
+        .arg("ctl")
+        .arg("-config")
+        .arg(task.dir.join("tidb-lightning.toml"))
+        .arg("-list")
+        .run()
+        .success();
+    assert!(listed.stdout.contains("1 files"), "{}", listed.shown());
+    rlightning()
+        .arg("ctl")
+        .arg("-config")
+        .arg(task.dir.join("tidb-lightning.toml"))
+        .arg("-checkpoint-remove=all")
+        .run()
+        .success();
+    assert_no_ledger(&server);
+}
+
+#[test]
+fn version_and_help() {
+    let done = rlightning().arg("-V").run().success();
+    assert!(done.stdout.starts_with("Release Version: "), "{}", done.shown());
+    rlightning().arg("--version").run().success().says("Git Commit Hash:");
+    rlightning().arg("-h").run().success().says("--config");
+    rlightning().arg("-nonsense").run().expect_code(2);
+}
+
+#[test]
+fn extracted_columns_are_appended() {
+    let Some(server) = server_with(
+        Kind::MySql8033,
+        "CREATE DATABASE d; CREATE TABLE d.t (a int, b int, shard varchar(9), src varchar(9))",
+    ) else {
+        return;
+    };
+    let mut task = Task::new(server.port());
+    for shard in ["s_1", "s_2"] {
+        task.write(&format!("{shard}.t-schema.sql"), "CREATE TABLE `t` (`a` int, `b` int);\n");
+        task.write(&format!("{shard}.t.0.sql"), "INSERT INTO `t` VALUES\n(1,2),\n(3,4);\n");
+    }
+    task.set("mydumper", "source-id = 'src-1'\nno-schema = true");
+    task.route("s_*", "t", "d", "t");
+    task.route_lines(
+        "[routes.extract-schema]\nschema-regexp = 's_(.*)'\ntarget-column = 'shard'\n\
+         [routes.extract-source]\nsource-regexp = '(.*)'\ntarget-column = 'src'\n",
+    );
+    task.import();
+    let rows =
+        server.value("SELECT GROUP_CONCAT(CONCAT_WS('|', a, b, shard, src) ORDER BY shard, a) FROM d.t");
+    assert_eq!(rows, "1|2|1|src-1,3|4|1|src-1,1|2|2|src-1,3|4|2|src-1");
+}
