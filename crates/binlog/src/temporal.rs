@@ -88,7 +88,7 @@ fn fraction(bytes: &[u8], fsp: u8) -> Result<u32, Fault> {
 }
 
 fn check_micros(micros: u32, fsp: u8) -> Result<u32, Fault> {
-    if micros >= 1_000_000 || micros % POWERS[usize::from(6 - fsp.min(6))] != 0 {
+    if micros >= 1_000_000 || !micros.is_multiple_of(POWERS[usize::from(6 - fsp.min(6))]) {
         return Err(Fault::invalid(
             "fraction of a second",
             format_args!("{micros} microseconds with {fsp} digits"),

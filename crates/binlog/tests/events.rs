@@ -115,7 +115,7 @@ fn check(kind: Kind, options: Options, record: &str) -> Option<Server> {
 /// Keeps the logs for the tests of `fuzz`.
 fn record_logs(server: &Server, record: &str) {
     if std::env::var_os("BINLOG_RECORD").is_some() {
-        let files = log_files(&server);
+        let files = log_files(server);
         for (index, file) in files.iter().enumerate().take(files.len() - 1) {
             // The last file is still open.
             std::fs::write(format!("tests/data/{record}.{index}.binlog"), std::fs::read(file).unwrap())

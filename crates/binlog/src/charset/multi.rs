@@ -65,7 +65,7 @@ fn character_len(charset: Charset, bytes: &[u8]) -> Option<usize> {
     let two = |lead: bool, trail: fn(u8) -> bool| (lead && second.is_some_and(trail)).then_some(2);
     match charset {
         Charset::Gbk => two((0x81..=0xfe).contains(&first), |byte| matches!(byte, 0x40..=0x7e | 0x80..=0xfe)),
-        Charset::Gb2312 => two((0xa1..=0xf7).contains(&first), |byte| byte >= 0xa1 && byte <= 0xfe),
+        Charset::Gb2312 => two((0xa1..=0xf7).contains(&first), |byte| matches!(byte, 0xa1..=0xfe)),
         Charset::Big5 => {
             two((0xa1..=0xf9).contains(&first), |byte| matches!(byte, 0x40..=0x7e | 0xa1..=0xfe))
         }
