@@ -63,16 +63,18 @@ impl Ledger {
     /// earlier owners have applied, their entries.
     pub fn write_cleaning(&self, mark: &[u64], earlier: bool, out: &mut Vec<u8>) {
         let Self { tables, source, epoch } = self;
-        let mut sql =
-            format!("DELETE FROM {} WHERE source={source} AND (lane={CHECKPOINT_LANE}", tables.ledger);
+        // Each along the primary key, so that nothing is locked that a lane is writing.
+        let mut delete = |condition: String| {
+            let sql = format!("DELETE FROM {} WHERE source={source} AND {condition};", tables.ledger);
+            out.extend_from_slice(sql.as_bytes());
+        };
+        delete(format!("epoch={epoch} AND lane={CHECKPOINT_LANE}"));
+        for (lane, seq) in mark.iter().enumerate().filter(|(_, seq)| **seq > 0) {
+            delete(format!("epoch={epoch} AND lane={lane} AND seq<={seq}"));
+        }
         if earlier {
-            sql.push_str(&format!(" OR epoch<>{epoch}"));
+            delete(format!("epoch<{epoch}"));
         }
-        for (lane, seq) in mark.iter().enumerate() {
-            sql.push_str(&format!(" OR epoch={epoch} AND lane={lane} AND seq<={seq}"));
-        }
-        sql.push_str(");");
-        out.extend_from_slice(sql.as_bytes());
     }
 
     /// Whether an error of the ledger's statement means that somebody else is the owner.

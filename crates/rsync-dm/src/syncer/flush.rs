@@ -1,7 +1,10 @@
 //! Checkpoints of a running unit, and what it shows of itself.
 
+use std::time::Duration;
+
 use common::{error::DmError, ident::TableName};
 use sql::table_info;
+use tracing::debug;
 
 use super::{error, place::Spot, shared::View, unit::Unit};
 use crate::{
@@ -9,6 +12,9 @@ use crate::{
     proto::pb,
     shard::lock_id,
 };
+
+/// Tries to write a checkpoint.
+const MOST_TRIES: u32 = 6;
 
 impl Unit {
     /// Writes the checkpoint of the last place all of whose rows are applied. `clean`: nothing after it is applied either, so that a later
@@ -57,25 +63,7 @@ impl Unit {
             mark,
             covers_earlier,
         };
-        if let Err(e) = self.store.flush(&mut self.meta, &self.ledger, &flush).await {
-            if Ledger::is_fenced(&e) {
-                return Err(common::error::dm_codes::DB_UN_EXPECT
-                    .error("another process has taken over this subtask, this one ends")
-                    .with_workaround(
-                        "Make sure that each source of a task is replicated by one worker only.",
-                    ));
-            }
-            if e.is_connection_gone() {
-                self.meta = super::session::connect_target(&self.config).await?;
-                // It writes the same again whether or not it was written.
-                self.store
-                    .flush(&mut self.meta, &self.ledger, &flush)
-                    .await
-                    .map_err(|e| error::target("cannot write the checkpoint", &e))?;
-            } else {
-                return Err(error::target("cannot write the checkpoint", &e));
-            }
-        }
+        self.write_flush(&flush).await?;
         if covers_earlier {
             self.applied.clear();
             self.applied_end = None;
@@ -85,6 +73,31 @@ impl Unit {
         self.rows_since_flush = !self.dirty.is_empty();
         self.flushed = low;
         self.flushed_at = std::time::Instant::now();
+        Ok(())
+    }
+
+    /// Writes it; repeated where that may help: it writes the same again whether or not it was written.
+    async fn write_flush(&mut self, flush: &Flush) -> Result<(), DmError> {
+        for attempt in 0.. {
+            let Err(e) = self.store.flush(&mut self.meta, &self.ledger, flush).await else { break };
+            if Ledger::is_fenced(&e) {
+                return Err(common::error::dm_codes::DB_UN_EXPECT
+                    .error("another process has taken over this subtask, this one ends")
+                    .with_workaround(
+                        "Make sure that each source of a task is replicated by one worker only.",
+                    ));
+            }
+            if attempt >= MOST_TRIES || !e.class().is_transient() {
+                return Err(error::target("cannot write the checkpoint", &e));
+            }
+            debug!(error = %e, "the checkpoint is written again");
+            if e.is_connection_gone() {
+                tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
+                if let Ok(conn) = super::session::connect_target(&self.config).await {
+                    self.meta = conn;
+                }
+            }
+        }
         Ok(())
     }
 

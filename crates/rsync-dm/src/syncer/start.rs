@@ -249,10 +249,7 @@ async fn look_at_source(config: &SubtaskConfig) -> Result<Source, DmError> {
         }
     }
     let uuid = server::server_uuid(&mut conn).await.map_err(failed)?;
-    let server_id = match config.server_id {
-        0 => free_server_id(&mut conn).await,
-        id => id,
-    };
+    let server_id = free_server_id(&mut conn, config.server_id).await;
     let zone = system_zone(&mut conn).await.map_err(failed)?;
     let mut tracker = Tracker::new(environment(conn.server()));
     for row in conn
@@ -280,15 +277,23 @@ async fn system_zone(conn: &mut Conn) -> mysql::Result<Option<String>> {
     Ok(Some(offset.to_string()))
 }
 
-/// An id that no replica of the source has now, in the range that DM uses.
-async fn free_server_id(conn: &mut Conn) -> u32 {
+/// `wanted` (unless 0), or, where another replica of the source has it now, a free id in the range that DM uses.
+async fn free_server_id(conn: &mut Conn, wanted: u32) -> u32 {
     let taken = match server::replica_server_ids(conn).await {
         Ok(taken) => taken,
+        Err(_) if wanted != 0 => Vec::new(),
         Err(error) => {
             warn!(error = %error, "cannot list the source's replicas, a server id is chosen blindly");
             Vec::new()
         }
     };
+    if wanted != 0 {
+        if !taken.contains(&wanted) {
+            return wanted;
+        }
+        // Also our own former connection, while the server has not noticed its end.
+        info!(server_id = wanted, "another replica of the source has this server-id, a new one is chosen");
+    }
     for _ in 0..5 {
         let mut bytes = [0; 4];
         // Without random numbers the first free id will do.
