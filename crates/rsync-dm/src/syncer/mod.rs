@@ -100,19 +100,21 @@ impl SubtaskHandle {
     /// Ends the run with its checkpoint written; returns when it is paused. An error it has paused on no longer counts.
     pub async fn pause(&self) {
         self.wanted.send_replace(Wanted::Paused);
-        self.wait_for(|stage| stage != pb::Stage::Running && stage != pb::Stage::New).await;
+        self.wait_for(|stage| !is_busy(stage)).await;
         self.shared.enter(pb::Stage::Paused, Some(canceled()));
     }
 
-    /// Goes on from the checkpoint.
+    /// Goes on from the checkpoint; returns when that runs, or has failed.
     pub async fn resume(&self) {
+        // At once, so that nobody takes the error of before for that of this run.
+        self.shared.enter(pb::Stage::Resuming, None);
         self.wanted.send_modify(|wanted| {
             *wanted = match *wanted {
                 Wanted::Running(n) => Wanted::Running(n + 1),
                 _ => Wanted::Running(0),
             }
         });
-        self.wait_for(|stage| stage != pb::Stage::New).await;
+        self.wait_for(|stage| !matches!(stage, pb::Stage::New | pb::Stage::Resuming)).await;
     }
 
     /// Ends the subtask with its checkpoint written.
@@ -135,6 +137,11 @@ impl SubtaskHandle {
             }
         }
     }
+}
+
+/// Whether a run is under way or about to begin.
+fn is_busy(stage: pb::Stage) -> bool {
+    matches!(stage, pb::Stage::New | pb::Stage::Running | pb::Stage::Resuming)
 }
 
 fn canceled() -> pb::ProcessResult {
@@ -160,7 +167,9 @@ impl Runner {
                 }
                 Wanted::Paused => self.enter(pb::Stage::Paused, Some(canceled())),
                 Wanted::Running(_) => {
-                    self.enter(pb::Stage::Running, None);
+                    if self.shared.stage() != pb::Stage::New {
+                        self.enter(pb::Stage::Resuming, None);
+                    }
                     match self.run_once(wanted).await {
                         // Something else is wanted now.
                         Ok(()) => continue,
@@ -191,11 +200,13 @@ impl Runner {
     async fn run_once(&mut self, wanted: Wanted) -> Result<(), DmError> {
         let stop = CancellationToken::new();
         let mut changes = self.wanted.clone();
+        let this = &*self;
         let work = async {
             let unit = tokio::select! {
                 unit = Unit::start(Arc::clone(&self.config), Arc::clone(&self.shared), Arc::clone(&self.coordinator)) => unit?,
                 () = stop.cancelled() => return Ok(()),
             };
+            this.enter(pb::Stage::Running, None);
             unit.run(stop.clone()).await
         };
         // A defect must not take other subtasks down.

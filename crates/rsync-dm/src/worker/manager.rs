@@ -22,7 +22,7 @@ use super::{
     unit::{Starter, Unit},
 };
 use crate::{
-    config::{SourceConfig, TaskConfig},
+    config::{SourceConfig, TaskConfig, yaml::CheckerYaml},
     proto::{control, pb, pb::sub_task_status::Status as UnitStatus},
     shard::ShardCoordinator,
 };
@@ -43,6 +43,7 @@ pub struct Manager {
 struct State {
     source_id: String,
     source_yaml: String,
+    checker: CheckerYaml,
     subtasks: BTreeMap<String, Subtask>,
     /// The task that reads the binlog under the source's `server-id`: a second reader of one id ends the first one's.
     id_taken_by: Option<String>,
@@ -106,6 +107,9 @@ impl Manager {
             return;
         }
         let source = source_config(&desired);
+        if let Ok((source, _)) = &source {
+            self.lock().checker = source.checker.clone();
+        }
         let tasks = desired.tasks.iter().map(|task| self.apply_task(task, &source, &desired));
         futures::future::join_all(tasks).await;
     }
@@ -129,7 +133,9 @@ impl Manager {
                         info!("task-name" = %name, "a subtask is paused");
                     }
                     unit.pause().await;
-                } else if known.stage == PAUSED || known.resume_count != wanted.resume_count {
+                } else if (known.stage == PAUSED || known.resume_count != wanted.resume_count)
+                    && unit.status().stage() != pb::Stage::Running
+                {
                     info!("task-name" = %name, "a subtask is resumed");
                     unit.resume().await;
                 }
@@ -269,8 +275,7 @@ impl Manager {
     /// Subtasks whose time to be resumed has come.
     fn due(&self) -> Vec<(String, Run)> {
         let mut state = self.lock();
-        let checker = SourceConfig::parse(&state.source_yaml, "source", None).map(|s| s.checker);
-        let Ok(checker) = checker else { return Vec::new() };
+        let checker = state.checker.clone();
         if !checker.check_enable {
             return Vec::new();
         }
