@@ -1,7 +1,11 @@
 //! `cargo xtask COMMAND`: what a developer and CI run. One file per command.
 
+mod bench;
+mod demo;
+mod generate;
 mod setup;
 mod shell;
+mod soak;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -18,6 +22,14 @@ struct Cli {
 enum Command {
     /// Install what the tests need: database servers and peers, into ~/.cache/rmt/servers ($RMT_SERVERS)
     Setup(setup::Args),
+    /// Run the whole main job on real servers: dump, check, import, replicate, verify
+    Demo(demo::Args),
+    /// Kill every step again and again, then count the rows; writes docs/reliability.md
+    Soak(soak::Args),
+    /// Measure our programs beside their peers, and write docs/benchmarks.md
+    Bench(bench::Args),
+    /// Generate option tables, completions and man pages
+    Gen(generate::Args),
     /// Run all tests; the last line is `N passed, N failed`
     Test(test::Args),
 }
@@ -25,6 +37,10 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Setup(args) => setup::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Soak(args) => soak::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Gen(args) => generate::run(&args),
         Command::Test(args) => test::run(&args),
     };
     match result {

@@ -1,5 +1,6 @@
 //! Running other programs, with errors that say which one failed and what it wrote.
 
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -33,4 +34,53 @@ pub fn run(command: &mut Command) -> Result<String> {
 fn display(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+/// The cargo that runs this program, in the repository.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Builds all programs; what cargo says is shown.
+pub fn build(options: &[&str]) -> Result<()> {
+    let mut command = cargo();
+    command.args(["build", "--workspace", "--bins"]).args(options);
+    let status = command.status().context("start cargo build")?;
+    if !status.success() {
+        bail!("`{}` failed ({status})", display(&command));
+    }
+    Ok(())
+}
+
+/// git in the repository.
+pub fn git() -> Command {
+    let mut command = Command::new("git");
+    command.current_dir(root());
+    command
+}
+
+/// A program of the release build.
+pub fn release_program(name: &str) -> PathBuf {
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    folder.join("release").join(name)
+}
+
+/// [`run`] with a file as the input.
+pub fn run_with_input(command: &mut Command, input: std::fs::File) -> Result<()> {
+    let shown = display(command);
+    let status = command.stdin(input).status().with_context(|| format!("start `{shown}`"))?;
+    if !status.success() {
+        bail!("`{shown}` failed ({status})");
+    }
+    Ok(())
+}
+
+/// [`run`] with bytes as the input.
+pub fn run_with_bytes(command: &mut Command, input: &[u8]) -> Result<()> {
+    let mut file = tempfile::tempfile().context("make a temporary file")?;
+    file.write_all(input)?;
+    file.rewind()?;
+    run_with_input(command, file)
 }

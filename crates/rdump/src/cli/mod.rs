@@ -3,3 +3,38 @@
 pub mod flags;
 pub mod pflag;
 pub mod wipe;
+
+/// The flags as clap knows them, for completions, man pages and the option table. Parsing is [`pflag`]'s, which follows the
+/// grammar of Dumpling's library where clap's differs.
+pub fn command() -> clap::Command {
+    let about = "Dumps MySQL, MariaDB and TiDB into the files of Dumpling";
+    let command = clap::Command::new("rdump").about(about).disable_help_flag(true);
+    flags::FLAGS.iter().filter(|flag| !flag.hidden).fold(command, |command, flag| command.arg(arg(flag)))
+}
+
+fn arg(flag: &pflag::Flag) -> clap::Arg {
+    use clap::ArgAction;
+    use pflag::Kind;
+    let arg = clap::Arg::new(flag.name).long(flag.name).help(flag.help).help_heading(flag.group);
+    let arg = match flag.short {
+        Some(short) => arg.short(short),
+        None => arg,
+    };
+    let arg = match flag.kind {
+        Kind::Bool => arg.action(ArgAction::SetTrue),
+        Kind::Text => arg.value_name("TEXT"),
+        Kind::Int | Kind::Uint => arg.value_name("NUMBER"),
+        Kind::Duration => arg.value_name("DURATION"),
+        Kind::List => arg.value_name("LIST").action(ArgAction::Append),
+        Kind::Map => arg.value_name("KEY=VALUE").action(ArgAction::Append),
+    };
+    if flag.default.is_empty() || flag.kind == Kind::Bool { arg } else { arg.default_value(flag.default) }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_is_sound() {
+        super::command().debug_assert();
+    }
+}
