@@ -99,7 +99,7 @@ fn checks_name_what_is_wrong() {
         "[code=26005:",
         "binlog_format is STATEMENT",
         "binlog_row_image is MINIMAL",
-        "GRANT REPLICATION CLIENT, REPLICATION SLAVE ON *.* TO 'poor'@'%';",
+        "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'poor'@'%';",
         "engine MyISAM",
         "upstream has more columns than downstream, columns: [a]",
     ] {

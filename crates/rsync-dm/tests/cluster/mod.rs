@@ -115,6 +115,7 @@ impl Dm {
         let address = format!("127.0.0.1:{}", testkit::port::free_port());
         let mut dm = Self { dir: WorkDir::new("dm").unwrap(), address, master: None, workers: Vec::new() };
         dm.start_master();
+        wait_until(SOON, "the master answers", || dm.ctl(&["list-member"]).status.success());
         for i in 1..=workers {
             dm.start_worker(&format!("worker{i}"));
         }

@@ -1,11 +1,13 @@
 //! Sources, a target, configuration files, and the comparison of both sides.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use testkit::{
     Account, Kind, Options, Server, Tool, WorkDir,
     tool::Started,
-    wait_until_blocking,
     workload::{self, Writer},
 };
 
@@ -147,10 +149,12 @@ impl Rig {
     pub fn wait_synced(&self, tool: &mut Started) {
         for (n, source) in self.sources.iter().enumerate() {
             let end = end_of(source);
-            wait_until_blocking(LIMIT, &format!("source {n} to be synced to {end:?}"), || {
+            let until = Instant::now() + LIMIT;
+            while self.checkpoint(n).is_none_or(|at| at < end) {
                 assert!(tool.is_running(), "it ended: {}", tool.stderr_so_far());
-                self.checkpoint(n).is_some_and(|at| at >= end)
-            });
+                assert!(Instant::now() < until, "source {n} is not synced to {end:?}: {}", tool.stderr_so_far());
+                std::thread::sleep(Duration::from_millis(50));
+            }
         }
     }
 
