@@ -23,17 +23,26 @@ const REPLICATED: [(&str, &[&str]); 2] = [("my_db1", &["table1", "table2"]), ("m
 
 /// Runs everything and prints the table and the last line.
 pub async fn all(options: &Options) -> Result<()> {
-    let begin = Instant::now();
     let mut report = Report::default();
-    let world = report
+    let mut world = report
         .phase("start and load", async {
             let world = World::start(options).await?;
             Ok((Moved { rows: Some(options.rows * 16), bytes: None }, world))
         })
         .await?;
-    let files = config::write(&world)?;
+    let result = steps(options, &world, &mut report).await;
+    if result.is_err() {
+        world.dir.keep();
+        println!("logs and files are kept in {}", world.dir.path().display());
+    }
+    result
+}
+
+async fn steps(options: &Options, world: &World, report: &mut Report) -> Result<()> {
+    let begin = Instant::now();
+    let files = config::write(world)?;
     let writers = world.writers(options.rows).await?;
-    let job = Job::new(options, &world, &files)?;
+    let job = Job::new(options, world, &files)?;
     report.phase("1 dump", job.dump()).await?;
     report.phase("2 check", job.check()).await?;
     report.phase("3 import, killed once", job.import()).await?;
@@ -70,6 +79,8 @@ pub struct Cluster {
     master_address: String,
     pub master: testkit::tool::Started,
     pub workers: Vec<testkit::tool::Started>,
+    /// A worker that starts again keeps its address, as the master knows it by name and address.
+    worker_addresses: Vec<String>,
 }
 
 impl<'a> Job<'a> {
@@ -196,10 +207,10 @@ impl<'a> Job<'a> {
     pub async fn start_replication(&self) -> Result<(Moved, Cluster)> {
         let master_address = format!("127.0.0.1:{}", testkit::port::free_port());
         let master = self.master(&master_address);
-        let mut cluster = Cluster { master_address, master, workers: Vec::new() };
-        for number in 1..=2 {
-            cluster.workers.push(self.worker(&cluster.master_address, number));
-        }
+        let worker_addresses: Vec<String> =
+            (0..2).map(|_| format!("127.0.0.1:{}", testkit::port::free_port())).collect();
+        let workers = (0..2).map(|index| self.worker(&master_address, index, &worker_addresses[index])).collect();
+        let mut cluster = Cluster { master_address, master, workers, worker_addresses };
         self.wait_for(&mut cluster, "both workers are there", &["list-member", "--worker"], |text| {
             text.matches("\"stage\": \"free\"").count() == 2
         })
@@ -230,7 +241,7 @@ impl<'a> Job<'a> {
 
     /// Starts a worker again after a kill.
     pub fn restart_worker(&self, cluster: &mut Cluster, index: usize) {
-        cluster.workers[index] = self.worker(&cluster.master_address, index as u32 + 1);
+        cluster.workers[index] = self.worker(&cluster.master_address, index, &cluster.worker_addresses[index]);
     }
 
     /// Kills a running program once it has moved that many bytes; how many it were.
@@ -285,12 +296,12 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    fn worker(&self, master: &str, number: u32) -> testkit::tool::Started {
-        let address = format!("127.0.0.1:{}", testkit::port::free_port());
+    fn worker(&self, master: &str, index: usize, address: &str) -> testkit::tool::Started {
+        let name = format!("worker-{}", index + 1);
         Tool::new("rsync-dm")
-            .args(["worker", "--name", &format!("worker-{number}"), "--join", master])
-            .args(["--worker-addr", &address, "--advertise-addr", &address, "--log-file"])
-            .arg(self.world.dir.join(format!("worker-{number}.log")))
+            .args(["worker", "--name", &name, "--join", master])
+            .args(["--worker-addr", address, "--advertise-addr", address, "--log-file"])
+            .arg(self.world.dir.join(format!("{name}.log")))
             .start()
     }
 
