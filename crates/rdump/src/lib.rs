@@ -72,6 +72,7 @@ impl From<Exit> for std::process::ExitCode {
 
 /// The whole program, given its arguments without the program's name.
 pub fn run(args: &[String]) -> Exit {
+    avoid_huge_pages();
     out::keep_running_after_hangup();
     cli::wipe::wipe_arguments(FLAGS, args);
     let parsed = match pflag::parse(FLAGS, args) {
@@ -127,6 +128,16 @@ pub fn run(args: &[String]) -> Exit {
     // Threads that sync or remove files finish what they are at.
     runtime.shutdown_timeout(Duration::from_secs(60));
     exit
+}
+
+/// The allocator asks for huge pages, which triple the memory of many threads with small buffers and make nothing faster
+/// here (measured: 31 MB against 11 MB with 2 threads, 110 MB against 57 MB with 16 and zstd).
+fn avoid_huge_pages() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: a system call about this process, without memory of ours. A refusal changes nothing.
+    unsafe {
+        libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    }
 }
 
 fn refuse_arguments(error: &PflagError) -> Exit {
