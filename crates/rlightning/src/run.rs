@@ -8,7 +8,7 @@ use common::duration::GoDuration;
 use common::error::lightning_codes as codes;
 use common::ident::TableName;
 use common::storage::Storage;
-use mysql::Conn;
+use mysql::{Conn, Flavor};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -25,11 +25,12 @@ use crate::source::{Dump, walk};
 use crate::target::tables::{self, TargetInfo};
 use crate::target::{Target, collation, columns};
 
-/// A transaction holds this many statements' worth of rows: large enough that commits do not count, small enough that a lost one
-/// costs little.
+/// Rows of one transaction: enough that commits do not count, little enough that a lost one costs no time.
+const TRANSACTION_BYTES: usize = 8 << 20;
+/// The same in statements for TiDB, whose transactions live in memory, and where the user sets the size of a statement.
 const STATEMENTS_PER_BATCH: usize = 8;
 /// Bytes of rows that all workers may hold at a time; each holds up to three batches (read, waiting, on its way).
-const MEMORY_BUDGET: usize = 96 << 20;
+const MEMORY_BUDGET: usize = 48 << 20;
 /// Bounds of the size of a piece.
 const SMALLEST_PIECE: u64 = 8 << 20;
 /// Rows of a table that are counted when a task goes on, to see that what was committed is still there.
@@ -436,10 +437,14 @@ fn table_count(tasks: &[Arc<FileTask>]) -> u64 {
 fn limits(config: &Config, target: &Target) -> Limits {
     let share = MEMORY_BUDGET / (3 * config.concurrency.max(1));
     let statement_bytes = target.statement_bytes().min(share.max(64 << 10));
+    let transaction = match (config.statement_bytes, target.server().flavor) {
+        (None, Flavor::MySql | Flavor::MariaDb) => TRANSACTION_BYTES,
+        _ => STATEMENTS_PER_BATCH * statement_bytes,
+    };
     Limits {
         statement_bytes,
         statement_rows: config.statement_rows,
-        batch_bytes: (STATEMENTS_PER_BATCH * statement_bytes).min(share).max(statement_bytes),
+        batch_bytes: transaction.min(share).max(statement_bytes),
         packet_limit: target.packet_limit,
     }
 }

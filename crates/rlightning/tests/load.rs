@@ -37,7 +37,7 @@ fn packed_and_plain_files_into_a_table_without_key() {
 
 #[test]
 fn every_kind_of_server_is_a_target() {
-    for kind in [Kind::MySql57, Kind::MySql97, Kind::MariaDb1011] {
+    for kind in [Kind::MySql56, Kind::MySql57, Kind::MySql8015, Kind::MySql97, Kind::MariaDb1011] {
         let Some(server) = server_with(kind, NO_KEY) else { continue };
         let task = Task::new(server.port()).small_batches();
         task.write("d.t.0.sql", dumpling("t", numbered(0, 3_000), 300));
@@ -257,4 +257,88 @@ fn extracted_columns_are_appended() {
     let rows =
         server.value("SELECT GROUP_CONCAT(CONCAT_WS('|', a, b, shard, src) ORDER BY shard, a) FROM d.t");
     assert_eq!(rows, "1|2|1|src-1,3|4|1|src-1,1|2|2|src-1,3|4|2|src-1");
+}
+
+/// Sixteen connections, a file of 120 MB that is cut, into a table that keeps nothing: memory stays within its bound.
+#[test]
+fn memory_is_bounded() {
+    let Some(server) = server_with(
+        Kind::MySql8033,
+        "CREATE DATABASE d; CREATE TABLE d.t (n bigint, c varchar(100)) ENGINE=BLACKHOLE",
+    ) else {
+        return;
+    };
+    let mut task = Task::new(server.port());
+    let text = dumpling("t", numbered(0, 250_000), 5000);
+    for number in 0..8 {
+        task.write(&format!("d.t.{number}.sql"), &text);
+    }
+    task.set("lightning", "region-concurrency = 16");
+    let mut tool = task.tool().start();
+    let mut peak = 0;
+    tool.wait_until(std::time::Duration::from_secs(120), "it ends", |tool| {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", tool.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+        peak = peak.max(kilobytes.unwrap_or(0));
+        false
+    });
+    tool.finish(std::time::Duration::from_secs(10)).success();
+    println!("peak {} MB", peak / 1024);
+    assert!(peak > 0 && peak < 200 * 1024, "{peak} kB");
+}
+
+#[test]
+fn rows_above_the_packet_limit_are_named() {
+    let Some(server) =
+        server_with(Kind::MySql8033, "CREATE DATABASE d; CREATE TABLE d.t (n int, c longtext)")
+    else {
+        return;
+    };
+    let mut task = Task::new(server.port());
+    let big = "x".repeat(3 << 20);
+    task.write("d.t.0.sql", format!("INSERT INTO t VALUES (1,'a'),(2,'{big}'),(3,'b');\n"));
+    task.set("tidb", "max-allowed-packet = '2MiB'");
+    task.fails("what begins at byte").says("max-allowed-packet");
+    // The same rows under a larger limit; one row takes a statement of its own.
+    let mut task = Task::new(server.port());
+    task.write("d.t.0.sql", format!("INSERT INTO t VALUES (1,'a'),(2,'{big}'),(3,'b');\n"));
+    task.set("tidb", "max-allowed-packet = '4MiB'");
+    task.import();
+    assert_eq!(
+        server.value("SELECT GROUP_CONCAT(n, ':', LENGTH(c) ORDER BY n) FROM d.t"),
+        "1:1,2:3145728,3:1"
+    );
+}
+
+/// An ALTER between two runs looks like another table; the user who knows better says so.
+#[test]
+fn a_table_that_was_altered_can_be_accepted() {
+    let Some(server) = server_with(Kind::MySql8033, NO_KEY) else { return };
+    let task = Task::new(server.port()).small_batches();
+    task.write("d.t.0.sql", dumpling("t", numbered(0, 4_000), 100));
+    let done = task.tool().env("FAILPOINTS", "batch-after-commit=3*off->return").run();
+    assert_eq!(done.status.code(), None, "{}", done.shown());
+    // Its time of creation has whole seconds.
+    let created = || {
+        server.value(
+            "SELECT CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA='d' AND TABLE_NAME='t'",
+        )
+    };
+    let before = created();
+    testkit::wait_until_blocking(std::time::Duration::from_secs(10), "the table has another time", || {
+        server.sql("ALTER TABLE d.t ENGINE=InnoDB");
+        created() != before
+    });
+    task.fails("altered or created anew since");
+    let config = task.dir.join("tidb-lightning.toml");
+    rlightning()
+        .arg("ctl")
+        .arg("-config")
+        .arg(config)
+        .arg("-checkpoint-error-ignore=`d`.`t`")
+        .run()
+        .success();
+    task.import();
+    assert_numbers(&server, "d.t", 4_000);
 }

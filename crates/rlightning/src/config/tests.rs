@@ -117,3 +117,44 @@ fn session_variables_are_quoted_only_where_they_must_be() {
         error(&format!("{BASE}[tidb.session-vars]\n\"a b\" = '1'\n")).contains("is no name of a variable")
     );
 }
+
+/// Mutated configuration: an error or a result, never a panic.
+#[test]
+fn mutated_files_never_panic() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = move |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % below as u64) as usize
+    };
+    let text = include_str!("../../../../config-examples/tidb-lightning.toml").as_bytes();
+    for _ in 0..2000 {
+        let mut bad = text.to_vec();
+        for _ in 0..1 + random(3) {
+            let at = random(bad.len());
+            match random(3) {
+                0 => bad[at] = b"[]='\"\n#.~*!@0\xff"[random(14)],
+                1 => drop(bad.remove(at)),
+                _ => bad.truncate(at.max(1)),
+            }
+        }
+        let Ok(text) = common::config::text_of(bad, "test") else { continue };
+        if let Ok(loaded) = common::config::from_toml::<RawConfig>(&text, "test") {
+            let _ = Config::resolve(&loaded.value, &Flags::default(), LogConfig::default());
+        }
+    }
+}
+
+#[test]
+fn the_shipped_example_is_good() {
+    let text = include_str!("../../../../config-examples/tidb-lightning.toml");
+    let loaded = common::config::from_toml::<RawConfig>(text, "test").unwrap();
+    let mut raw = loaded.strict("test").unwrap();
+    raw.mydumper.data_source_dir = "/".into();
+    let config = Config::resolve(&raw, &Flags::default(), LogConfig::default()).unwrap();
+    assert_eq!(
+        config.source.router.route("my_db1", "table2").unwrap().name().to_string(),
+        "`my_db`.`table5`"
+    );
+}

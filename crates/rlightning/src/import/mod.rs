@@ -76,9 +76,15 @@ enum Job {
     Piece(Arc<OpenFile>, Piece, bool),
 }
 
+#[derive(Default)]
 struct TableState {
+    /// Files that nobody has begun.
+    files: VecDeque<Arc<FileTask>>,
+    /// Files that are not done.
     files_left: usize,
     begun: Option<Instant>,
+    /// Workers that are busy with it.
+    workers: usize,
 }
 
 /// Jobs that are left, and how many are in work.
@@ -88,11 +94,13 @@ struct Queue {
 }
 
 struct QueueState {
-    /// Pieces of files that are cut; they go first.
+    /// Pieces of open files.
     pieces: VecDeque<Job>,
-    files: VecDeque<Arc<FileTask>>,
     tables: BTreeMap<TableName, TableState>,
-    /// Tables with a file in work, at most `table_limit`.
+    /// Tables in work, at most `table_limit`.
+    active: Vec<TableName>,
+    /// Tables that wait, in their order.
+    waiting: VecDeque<TableName>,
     table_limit: usize,
     in_work: usize,
 }
@@ -114,7 +122,8 @@ impl Queue {
                     state.in_work += 1;
                     return Some(job);
                 }
-                if state.in_work == 0 && state.files.is_empty() {
+                // Without work in hand nothing can be added any more.
+                if state.in_work == 0 {
                     return None;
                 }
             }
@@ -122,8 +131,13 @@ impl Queue {
         }
     }
 
-    fn finished(&self) {
-        self.lock().in_work -= 1;
+    fn finished(&self, table: &TableName) {
+        let mut state = self.lock();
+        state.in_work -= 1;
+        if let Some(table) = state.tables.get_mut(table) {
+            table.workers -= 1;
+        }
+        drop(state);
         self.changed.notify_waiters();
     }
 
@@ -133,26 +147,70 @@ impl Queue {
     }
 }
 
+impl Job {
+    fn table(&self) -> &TableName {
+        match self {
+            Job::File(task) => &task.table.name,
+            Job::Piece(file, ..) => &file.task.table.name,
+        }
+    }
+}
+
 impl QueueState {
+    fn new(files: Vec<Arc<FileTask>>, table_limit: usize) -> Self {
+        let mut tables: BTreeMap<TableName, TableState> = BTreeMap::new();
+        let mut waiting = VecDeque::new();
+        for task in files {
+            let name = &task.table.name;
+            if !tables.contains_key(name) {
+                waiting.push_back(name.clone());
+            }
+            let table = tables.entry(name.clone()).or_default();
+            table.files_left += 1;
+            table.files.push_back(task);
+        }
+        let (pieces, active) = (VecDeque::new(), Vec::new());
+        Self { pieces, tables, active, waiting, table_limit: table_limit.max(1), in_work: 0 }
+    }
+
+    /// The job whose table has the fewest workers, because those of one table wait for the same pages of its indexes; among
+    /// equals pieces come before files, and files before new tables.
     fn take(&mut self) -> Option<Job> {
-        if let Some(piece) = self.pieces.pop_front() {
-            return Some(piece);
-        }
-        let active =
-            self.tables.values().filter(|table| table.begun.is_some() && table.files_left > 0).count();
-        let may_begin = |tables: &BTreeMap<TableName, TableState>, task: &FileTask| {
-            active < self.table_limit
-                || tables.get(&task.table.name).is_some_and(|table| table.begun.is_some())
-        };
-        let index = self.files.iter().position(|task| may_begin(&self.tables, task))?;
-        let task = self.files.remove(index)?;
-        if let Some(table) = self.tables.get_mut(&task.table.name)
-            && table.begun.is_none()
+        let workers = |name: &TableName| self.tables.get(name).map_or(0, |table| table.workers);
+        let piece = self.pieces.iter().enumerate().map(|(index, job)| (workers(job.table()), index)).min();
+        let has_files =
+            |name: &&TableName| self.tables.get(*name).is_some_and(|table| !table.files.is_empty());
+        let active = self
+            .active
+            .iter()
+            .filter(has_files)
+            .map(|name| (workers(name), name))
+            .min_by_key(|(busy, _)| *busy);
+        let fresh = if self.active.len() < self.table_limit { self.waiting.front() } else { None };
+        let busy_active = active.map_or(usize::MAX, |(busy, _)| busy);
+        if let Some((busy, index)) = piece
+            && busy <= busy_active
+            && (busy == 0 || fresh.is_none())
         {
-            table.begun = Some(Instant::now());
-            info!(table = %task.table.name, "restore table start");
+            let job = self.pieces.remove(index)?;
+            self.tables.get_mut(job.table())?.workers += 1;
+            return Some(job);
         }
-        Some(Job::File(task))
+        let name = match (active, fresh) {
+            (Some((busy, name)), fresh) if busy == 0 || fresh.is_none() => name.clone(),
+            (_, Some(fresh)) => {
+                let name = fresh.clone();
+                self.waiting.pop_front();
+                self.active.push(name.clone());
+                info!(table = %name, "restore table start");
+                name
+            }
+            _ => return None,
+        };
+        let table = self.tables.get_mut(&name)?;
+        table.begun.get_or_insert_with(Instant::now);
+        table.workers += 1;
+        table.files.pop_front().map(Job::File)
     }
 }
 
@@ -167,22 +225,8 @@ pub async fn run(
     table_limit: usize,
     conn: Option<Conn>,
 ) -> Result<()> {
-    let mut tables: BTreeMap<TableName, TableState> = BTreeMap::new();
-    for task in &files {
-        let table =
-            tables.entry(task.table.name.clone()).or_insert(TableState { files_left: 0, begun: None });
-        table.files_left += 1;
-    }
-    let queue = Arc::new(Queue {
-        state: Mutex::new(QueueState {
-            pieces: VecDeque::new(),
-            files: files.into(),
-            tables,
-            table_limit: table_limit.max(1),
-            in_work: 0,
-        }),
-        changed: Notify::new(),
-    });
+    let state = Mutex::new(QueueState::new(files, table_limit));
+    let queue = Arc::new(Queue { state, changed: Notify::new() });
     let mut running = tokio::task::JoinSet::new();
     let mut first_conn = conn;
     for _ in 0..workers.max(1) {
@@ -213,6 +257,7 @@ async fn work(shared: Arc<Shared>, queue: Arc<Queue>, mut worker: Worker) -> Res
             () = shared.token.cancelled() => return Err(Error::Canceled),
         };
         let Some(job) = job else { return Ok(()) };
+        let table = job.table().clone();
         let result = match job {
             Job::File(task) => begin_file(&shared, &queue, &mut worker, &task).await,
             Job::Piece(file, piece, look) => {
@@ -221,7 +266,7 @@ async fn work(shared: Arc<Shared>, queue: Arc<Queue>, mut worker: Worker) -> Res
         };
         // On failure the job stays in work: nobody may take it for done.
         result?;
-        queue.finished();
+        queue.finished(&table);
     }
 }
 
@@ -232,7 +277,7 @@ async fn begin_file(
     worker: &mut Worker,
     task: &Arc<FileTask>,
 ) -> Result<()> {
-    info!(table = %task.table.name, path = task.path(), "restore file start");
+    info!(table = %task.table.name, path = format!("{}:0", task.path()), "restore file start");
     let opened = {
         let (shared, task) = (Arc::clone(shared), Arc::clone(task));
         blocking(move || open_file(&shared, &task)).await?
@@ -322,13 +367,18 @@ fn file_done(shared: &Shared, queue: &Queue, file: &OpenFile) {
     }
     shared.counters.file_done();
     let took = common::duration::GoDuration::from(file.begun.elapsed());
-    info!(table = %task.table.name, path = task.path(), takeTime = %took, "restore file completed");
+    info!(table = %task.table.name, path = format!("{}:0", task.path()), takeTime = %took, "restore file completed");
     let mut state = queue.lock();
     let Some(table) = state.tables.get_mut(&task.table.name) else { return };
     table.files_left -= 1;
     if table.files_left == 0 {
+        let begun = table.begun;
+        state.active.retain(|name| *name != task.table.name);
         shared.counters.table_done();
-        let took = common::duration::GoDuration::from(table.begun.map(|at| at.elapsed()).unwrap_or_default());
+        let took = common::duration::GoDuration::from(begun.map(|at| at.elapsed()).unwrap_or_default());
         info!(table = %task.table.name, takeTime = %took, "restore table completed");
     }
 }
+
+#[cfg(test)]
+mod tests;
