@@ -280,7 +280,10 @@ impl<'a> Job<'a> {
         let mut target = self.world.target_admin().await?;
         let begin = Instant::now();
         loop {
-            let sql = format!("SELECT count(*) FROM information_schema.columns WHERE column_name='{column}'");
+            let sql = format!(
+                "SELECT count(*) FROM information_schema.columns WHERE column_name='{column}' AND table_schema IN \
+                 ('my_db', 'my_db2')"
+            );
             let rows = target.query(sql).await?;
             let columns: u64 = rows.first().map(|row| row.parse(0)).transpose()?.flatten().unwrap_or(0);
             if columns == 4 {
