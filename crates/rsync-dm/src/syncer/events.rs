@@ -214,9 +214,6 @@ impl Unit {
         if self.committed.gtid.is_none() {
             self.committed.gtid = self.executed.clone().map(Arc::new);
         }
-        if !self.points.is_empty() {
-            self.points.trim(&self.committed);
-        }
         self.mark(false);
         if self.safe.pass(end) {
             self.drain().await?;

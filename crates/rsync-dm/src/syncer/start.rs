@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     checkpoint::{Loaded, Points, Store, Tables, take_over},
-    config::{ShardMode, SubtaskConfig},
+    config::SubtaskConfig,
     shard::{Groups, ShardCoordinator, TargetTables},
 };
 
@@ -127,6 +127,7 @@ impl Unit {
             targets: HashMap::new(),
             dirty: HashMap::new(),
             gone: HashSet::new(),
+            unproven: HashSet::new(),
             held: HashMap::new(),
             safe,
             marks: VecDeque::new(),
@@ -157,6 +158,10 @@ impl Unit {
             unit.acknowledge().await?;
             unit.announce_tables().await?;
         }
+        if !ours {
+            let tables: Vec<TableName> = source.tables.iter().map(|(_, table)| table.clone()).collect();
+            unit.look_at_structures(&tables).await?;
+        }
         // From here on the checkpoint is ours, and the ledger complete.
         unit.flush_low(false).await?;
         unit.publish();
@@ -178,6 +183,8 @@ impl Unit {
             match table_info::from_json(info) {
                 Ok(table) => {
                     self.tracker.set_table(&row.table.schema, &row.table.table, table);
+                    // It may be a guess that a killed process wrote down.
+                    self.unproven.insert(row.table.clone());
                 }
                 Err(error) => {
                     warn!(table = %row.table, error = %error, "the checkpoint's structure of a table can't be read, it is read anew");
@@ -261,11 +268,7 @@ async fn look_at_source(config: &SubtaskConfig) -> Result<Source, DmError> {
         let text = |at: usize| row.str(at).map(Option::unwrap_or_default).map_err(failed);
         tracker.set_database(&text(0)?, &text(1)?, &text(2)?);
     }
-    let tables = if config.shard_mode == ShardMode::Pessimistic {
-        upstream_tables(&mut conn, config).await?
-    } else {
-        Vec::new()
-    };
+    let tables = upstream_tables(&mut conn, config).await?;
     conn.close().await;
     Ok(Source { flavor, server_id, uuid, zone, now, tracker, tables })
 }

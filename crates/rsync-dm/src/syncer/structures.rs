@@ -101,40 +101,78 @@ impl Unit {
         Ok(Some(table))
     }
 
-    /// The structure an upstream table had when the rows were written: as tracked, else as it is now if the rows fit it, else the
-    /// target's if they fit that.
+    /// The structure an upstream table had when the rows were written: as tracked, else as it is now if the rows fit it, else what of
+    /// that the target has too (a column added since is not there yet), else the target's with the source's types.
     async fn upstream_table(
         &mut self,
         table: &TableName,
         map: &TableMap,
         target: &Arc<Table>,
     ) -> Result<Arc<Table>, DmError> {
-        if let Some(tracked) = self.tracker.table(&table.schema, &table.table) {
+        if let Some(tracked) = self.tracker.table(&table.schema, &table.table)
+            && (fits(&tracked, map) || !self.unproven.contains(table))
+        {
+            self.unproven.remove(table);
             return Ok(tracked);
         }
         let mut conn = session::connect_source(&self.config).await?;
         let environment = self.tracker.environment().clone();
-        let now = show_create(&mut conn, table, &environment, Scope::Upstream).await;
+        let now = show_create(&mut conn, table, &environment, Scope::Upstream).await?;
         conn.close().await;
-        match now {
-            Ok(Some(now)) if fits(&now, map) => {
-                return Ok(self.tracker.set_table(&table.schema, &table.table, now));
+        let candidates = now.iter().flat_map(|now| {
+            let common = without(now, |c| target.column(&c.name).is_none());
+            let mut as_there = Table::clone(target);
+            for column in &mut as_there.columns {
+                if let Some((_, own)) = now.column(&column.name) {
+                    *column = own.clone();
+                }
             }
-            Ok(_) => {}
-            Err(error) => warn!(table = %table, error = %error, "cannot read the structure at the source"),
-        }
-        if fits(target, map) {
-            warn!(table = %table, "the rows do not fit the table as it is at the source now, the target's structure is taken");
-            return Ok(self.tracker.set_table(&table.schema, &table.table, Table::clone(target)));
+            [Table::clone(now), common, as_there]
+        });
+        for (n, candidate) in candidates.enumerate() {
+            if fits(&candidate, map) {
+                if n > 0 {
+                    warn!(table = %table, "the rows do not fit the table as it is at the source now, its earlier structure is inferred");
+                }
+                self.unproven.remove(table);
+                return Ok(self.tracker.set_table(&table.schema, &table.table, candidate));
+            }
         }
         Err(code::SYNCER_UNIT_DML_COLUMN_NOT_MATCH
             .error(format!(
                 "the rows of {table} have {} columns, and neither the table at the source nor its target has this structure now",
                 map.columns.len()
             ))
-            .with_workaround(
-                "Set the structure that the table had with `binlog-schema update`, or dump and load the table again.",
-            ))
+            .with_workaround("Dump and load the table again, and start from there."))
+    }
+
+    /// Notes the structures of tables of which the checkpoint says nothing, as they are now: if they are the right ones shows with the
+    /// first row.
+    pub(super) async fn look_at_structures(&mut self, tables: &[TableName]) -> Result<(), DmError> {
+        let wanted: Vec<&TableName> = tables
+            .iter()
+            .filter(|t| self.tracker.table(&t.schema, &t.table).is_none())
+            .take(MOST_LOOKS)
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let mut conn = session::connect_source(&self.config).await?;
+        let environment = self.tracker.environment().clone();
+        for table in wanted {
+            match show_create(&mut conn, table, &environment, Scope::Upstream).await {
+                Ok(Some(found)) => {
+                    self.tracker.set_table(&table.schema, &table.table, found);
+                    self.unproven.insert(table.clone());
+                    self.dirty.insert(table.clone(), self.committed.place.clone());
+                }
+                Ok(None) => {}
+                // It matters only if rows of it come.
+                Err(error) => info!(table = %table, error = %error, "the structure of a table can't be read"),
+            }
+        }
+        conn.close().await;
+        Ok(())
     }
 
     /// Forgets what hangs on the structure of target tables.
@@ -146,6 +184,15 @@ impl Unit {
             }
         }
     }
+}
+
+/// Tables above this number are looked at when rows of them come.
+const MOST_LOOKS: usize = 5000;
+
+fn without(table: &Table, left_out: impl Fn(&sql::schema::Column) -> bool) -> Table {
+    let mut table = table.clone();
+    table.columns.retain(|column| !left_out(column));
+    table
 }
 
 /// Whether rows with this table map can be of this structure: number of columns and kinds of types.

@@ -140,6 +140,8 @@ pub struct Unit {
     /// Tables with events since their row was written, with the end of the last one.
     pub(super) dirty: HashMap<TableName, Place>,
     pub(super) gone: HashSet<TableName>,
+    /// Tables whose tracked structure is a guess.
+    pub(super) unproven: HashSet<TableName>,
     /// Statements that members of open groups have met: applied to the tracker when the group goes on.
     pub(super) held: HashMap<TableName, (sql::ddl::Ddl, String)>,
     pub(super) safe: Safe,
@@ -288,6 +290,10 @@ impl Unit {
             self.pending_bytes = self.pending_bytes.saturating_sub(mark.bytes);
             self.low = mark.spot;
             self.low_clean = mark.clean;
+        }
+        // By what is applied and not by where the reader is: the next checkpoint still needs the points in between.
+        if !self.points.is_empty() {
+            self.points.trim(&self.low);
         }
         self.check_lanes()
     }

@@ -1,1 +1,230 @@
+//! What can be wrong with a source or target: one clear error each, and nothing lost or doubled when the cause is gone.
 
+use std::time::Duration;
+
+use testkit::{Account, Kind, Options, Server, wait_until_blocking};
+
+use super::rig::{LIMIT, Rig, dump, end_of, position, stop};
+
+/// One table `d.t` in both, without shards.
+fn small(options: Options) -> Option<Rig> {
+    let source = Server::start_or_skip(Kind::MySql8033, options)?;
+    let target = Server::start_or_skip(Kind::MySql8033, Options::default())?;
+    let rig = Rig {
+        sources: vec![source],
+        target,
+        dir: testkit::WorkDir::new("bad").unwrap(),
+        gtid: false,
+        task: "block-allow-list:\n  all: {do-dbs: [d]}\n".into(),
+        rows: 0,
+        meta: Vec::new(),
+    };
+    for server in [&rig.sources[0], &rig.target] {
+        server.sql(
+            "CREATE DATABASE d; CREATE TABLE d.t (id int PRIMARY KEY, v varchar(20)) DEFAULT CHARSET=utf8mb4",
+        );
+    }
+    Some(rig)
+}
+
+/// Runs until it ends by itself with an error; gives what it said.
+fn fails(rig: &Rig) -> String {
+    let finished = rig.start().finish(LIMIT).failure();
+    let last = finished.stderr.lines().last().unwrap_or_default().to_owned();
+    assert!(last.starts_with("Error: [code="), "{last}");
+    last
+}
+
+fn goes_on(rig: &Rig) {
+    let mut tool = rig.start();
+    rig.wait_synced(&mut tool);
+    stop(tool);
+    let mut there = dump(&rig.target, "d.t");
+    let mut wanted = dump(&rig.sources[0], "d.t");
+    there.sort();
+    wanted.sort();
+    assert_eq!(there, wanted);
+}
+
+fn says(error: &str, words: &[&str]) {
+    for word in words {
+        assert!(error.contains(word), "`{word}` is not in: {error}");
+    }
+}
+
+#[test]
+fn binlog_off() {
+    let Some(rig) = small(Options::default().no_binlog()) else { return };
+    says(&fails(&rig), &["code=11125", "log_bin"]);
+}
+
+#[test]
+fn statement_format() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.note_positions();
+    rig.sources[0].sql("SET binlog_format=STATEMENT; INSERT INTO d.t VALUES (1,'a')");
+    says(&fails(&rig), &["code=36014", "`d`.`t`", "INSERT INTO d.t", "binlog_format"]);
+}
+
+#[test]
+fn statements_on_other_tables_do_not_matter() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.note_positions();
+    rig.sources[0].sql(
+        "CREATE DATABASE other; CREATE TABLE other.x (a int); SET binlog_format=STATEMENT; INSERT INTO other.x VALUES (1); \
+         SET binlog_format=ROW; SET binlog_row_image=MINIMAL; INSERT INTO other.x VALUES (2); SET binlog_row_image=FULL; \
+         CREATE FUNCTION other.f() RETURNS int DETERMINISTIC RETURN 1; CREATE VIEW d.v AS SELECT 1; \
+         CREATE USER nobody2; GRANT SELECT ON d.* TO nobody2; FLUSH TABLES; ANALYZE TABLE d.t; \
+         /* c */ CREATE TRIGGER d.tr BEFORE INSERT ON d.t FOR EACH ROW SET @x=1; DROP TRIGGER d.tr; \
+         INSERT INTO d.t VALUES (1,'a'); DROP DATABASE other",
+    );
+    goes_on(&rig);
+}
+
+#[test]
+fn minimal_row_image() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.note_positions();
+    rig.sources[0].sql("INSERT INTO d.t VALUES (1,'a'); SET binlog_row_image=MINIMAL; UPDATE d.t SET v='b'");
+    says(&fails(&rig), &["code=11126", "binlog_row_image"]);
+}
+
+#[test]
+fn purged_binlog() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.note_positions();
+    rig.sources[0].sql("INSERT INTO d.t VALUES (1,'a'); FLUSH BINARY LOGS; FLUSH BINARY LOGS");
+    let (file, _) = end_of(&rig.sources[0]);
+    rig.sources[0].sql(format!("PURGE BINARY LOGS TO '{file}'"));
+    says(&fails(&rig), &["code=36069", "purged"]);
+    rig.gtid = true;
+    says(&fails(&rig), &["code=36069", "purged"]);
+}
+
+#[test]
+fn gtid_off() {
+    let Some(mut rig) = small(Options::default().no_gtid()) else { return };
+    rig.gtid = true;
+    says(&fails(&rig), &["code=26007", "GTID_MODE"]);
+}
+
+#[test]
+fn duplicate_key_in_the_target() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.task.push_str(
+        "syncers:\n  sync: {worker-count: 4, safe-mode-duration: 0s, checkpoint-flush-interval: 1}\n",
+    );
+    rig.note_positions();
+    rig.target.sql("INSERT INTO d.t VALUES (2,'in the way')");
+    rig.sources[0].sql(
+        "INSERT INTO d.t VALUES (1,'a'); INSERT INTO d.t VALUES (2,'b'); INSERT INTO d.t VALUES (3,'c')",
+    );
+    says(&fails(&rig), &["code=10006", "INSERT INTO `d`.`t`", "Error 1062 (23000)", "Duplicate entry '2'"]);
+    rig.target.sql("DELETE FROM d.t WHERE id=2");
+    goes_on(&rig);
+}
+
+#[test]
+fn target_table_missing_or_with_fewer_columns() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.note_positions();
+    rig.target.sql("DROP TABLE d.t");
+    rig.sources[0].sql("INSERT INTO d.t VALUES (1,'a')");
+    let mut tool = rig.start();
+    wait_until_blocking(LIMIT, "the error", || tool.stderr_so_far().contains("code=36070"));
+    tool.kill();
+    rig.target.sql("CREATE TABLE d.t (id int PRIMARY KEY)");
+    says(&fails(&rig), &["Error 1054", "Unknown column 'v'"]);
+    rig.target.sql("ALTER TABLE d.t ADD COLUMN v varchar(2)");
+    rig.sources[0].sql("INSERT INTO d.t VALUES (2,'too long')");
+    says(&fails(&rig), &["Error 1406"]);
+    rig.target.sql("ALTER TABLE d.t MODIFY COLUMN v varchar(20)");
+    goes_on(&rig);
+}
+
+#[test]
+fn ddl_that_the_target_refuses() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.note_positions();
+    // The target has a row that the new key does not take.
+    rig.target.sql("INSERT INTO d.t VALUES (100,'a'), (101,'a')");
+    rig.sources[0].sql("INSERT INTO d.t VALUES (1,'x'); ALTER TABLE d.t ADD UNIQUE KEY u (v); INSERT INTO d.t VALUES (2,'y')");
+    says(&fails(&rig), &["code=10006", "ADD UNIQUE KEY u (v)", "Error 1062", "resume-task"]);
+    rig.target.sql("DELETE FROM d.t WHERE id >= 100");
+    goes_on(&rig);
+    assert!(
+        rig.target.value(
+            "SELECT COUNT(*) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA='d' AND INDEX_NAME='u'"
+        ) == "1"
+    );
+}
+
+#[test]
+fn a_statement_nobody_knows() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.note_positions();
+    rig.sources[0]
+        .sql("XA START 'x'; INSERT INTO d.t VALUES (1,'a'); XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x'");
+    says(&fails(&rig), &["code=36068", "XA"]);
+}
+
+#[test]
+fn wrong_password_and_missing_privilege() {
+    let Some(rig) = small(Options::default()) else { return };
+    rig.write_files();
+    rig.sources[0].sql("ALTER USER replicate IDENTIFIED BY 'changed'");
+    says(&fails(&rig), &["Error 1045", "replicate"]);
+    rig.sources[0].sql(format!(
+        "ALTER USER replicate IDENTIFIED BY '{}'; REVOKE REPLICATION SLAVE ON *.* FROM replicate",
+        rig.sources[0].account(Account::Replicate).password
+    ));
+    says(&fails(&rig), &["GRANT REPLICATION SLAVE"]);
+    rig.sources[0].sql("REVOKE REPLICATION CLIENT ON *.* FROM replicate");
+    says(&fails(&rig), &["GRANT REPLICATION CLIENT"]);
+}
+
+/// The servers go away for a while, one after the other.
+#[test]
+fn servers_that_come_back() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.note_positions();
+    let mut tool = rig.start();
+    rig.sources[0].sql("INSERT INTO d.t VALUES (1,'a')");
+    wait_until_blocking(LIMIT, "the first row", || rig.target.value("SELECT COUNT(*) FROM d.t") == "1");
+    rig.target.kill9();
+    rig.sources[0].sql("INSERT INTO d.t VALUES (2,'b'); INSERT INTO d.t VALUES (3,'c')");
+    std::thread::sleep(Duration::from_millis(500));
+    rig.target.start_again().unwrap();
+    wait_until_blocking(LIMIT, "the rows", || rig.target.value("SELECT COUNT(*) FROM d.t") == "3");
+    rig.sources[0].kill9();
+    std::thread::sleep(Duration::from_millis(500));
+    rig.sources[0].start_again().unwrap();
+    rig.sources[0].sql("INSERT INTO d.t VALUES (4,'d')");
+    wait_until_blocking(LIMIT, "the last row", || rig.target.value("SELECT COUNT(*) FROM d.t") == "4");
+    rig.wait_synced(&mut tool);
+    stop(tool);
+    assert!(!position(&rig.sources[0]).is_empty());
+}
+
+/// A second process takes over; the first one must not write any more.
+#[test]
+fn two_processes_for_one_source() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.note_positions();
+    let mut first = rig.start();
+    rig.sources[0].sql("INSERT INTO d.t VALUES (1,'a')");
+    wait_until_blocking(LIMIT, "the first row", || rig.target.value("SELECT COUNT(*) FROM d.t") == "1");
+    let mut second = rig.start();
+    wait_until_blocking(LIMIT, "the second to run", || {
+        second.stderr_so_far().contains("replicate binlog from checkpoint")
+    });
+    for n in 2..60 {
+        rig.sources[0].sql(format!("INSERT INTO d.t VALUES ({n},'x')"));
+    }
+    wait_until_blocking(LIMIT, "the first to end", || !first.is_running());
+    let text = first.stderr_so_far();
+    assert!(text.contains("another process has taken over"), "{text}");
+    rig.wait_synced(&mut second);
+    stop(second);
+    assert_eq!(rig.target.value("SELECT COUNT(*) FROM d.t"), "59");
+}

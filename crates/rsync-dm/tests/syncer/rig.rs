@@ -152,7 +152,11 @@ impl Rig {
             let until = Instant::now() + LIMIT;
             while self.checkpoint(n).is_none_or(|at| at < end) {
                 assert!(tool.is_running(), "it ended: {}", tool.stderr_so_far());
-                assert!(Instant::now() < until, "source {n} is not synced to {end:?}: {}", tool.stderr_so_far());
+                assert!(
+                    Instant::now() < until,
+                    "source {n} is not synced to {end:?}: {}",
+                    tool.stderr_so_far()
+                );
                 std::thread::sleep(Duration::from_millis(50));
             }
         }
