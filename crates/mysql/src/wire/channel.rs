@@ -124,6 +124,15 @@ impl Channel {
         Channel { stream, receiver: Receiver::new() }
     }
 
+    /// The address of our end, for TCP.
+    pub(crate) fn local_address(&self) -> Option<std::net::SocketAddr> {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.local_addr().ok(),
+            Stream::Tls(stream) => stream.get_ref().0.local_addr().ok(),
+            _ => None,
+        }
+    }
+
     /// Reads once. Ranges of messages end here. The end of the stream is an error: it is never due while something is
     /// expected. Cancel-safe.
     pub(crate) async fn read_more(&mut self) -> io::Result<()> {

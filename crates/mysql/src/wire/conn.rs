@@ -71,6 +71,11 @@ impl WireConn {
         &self.server
     }
 
+    /// The address of our end of a TCP connection.
+    pub fn local_address(&self) -> Option<std::net::SocketAddr> {
+        self.channel.local_address()
+    }
+
     /// Whether the connection is under TLS.
     pub fn is_encrypted(&self) -> bool {
         self.capabilities & cap::SSL != 0

@@ -205,3 +205,32 @@ fn certificates_are_checked() {
         .expect_code(1)
         .says("/no/such/file");
 }
+
+/// Encryption that nobody asked for is left out only where no byte leaves the machine, and where the server lets us.
+#[test]
+fn tls_on_this_machine() {
+    let certificates = Certificates::new();
+    let Some(server) = Server::start_or_skip(Kind::MySql8033, certificates.serve(Options::default())) else {
+        return;
+    };
+    server.sql(
+        "CREATE DATABASE d; CREATE TABLE d.t (a INT); INSERT INTO d.t VALUES (1);
+         CREATE USER tls@'%' IDENTIFIED BY 'tls-Pw1' REQUIRE SSL; GRANT SELECT, RELOAD, REPLICATION CLIENT ON *.* TO tls@'%'",
+    );
+    let dir = work_dir();
+    let run = |name: &str, port: u16, user: &str, password: &str| {
+        Tool::at("rdump", &program())
+            .args(["-P", &port.to_string(), "-u", user, "-p", password, "-B", "d", "--status-addr=", "-o"])
+            .arg(dir.join(name))
+            .run()
+            .success()
+    };
+    let login = Account::Dump.credentials();
+    let says = "rows are read without TLS";
+    run("direct", server.port(), login.user, login.password).says(says);
+    let proxy = testkit::Proxy::to(&server);
+    let proxied = run("proxied", proxy.port(), login.user, login.password);
+    assert!(!proxied.stdout.contains(says), "{}", proxied.shown());
+    let required = run("required", server.port(), "tls", "tls-Pw1");
+    assert!(!required.stdout.contains(says), "{}", required.shown());
+}
