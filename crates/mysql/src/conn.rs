@@ -223,22 +223,29 @@ impl Conn {
             let mut result = driver.query_iter(sql).await?;
             loop {
                 let has_rows = !result.columns_ref().is_empty();
-                outcomes.push(Outcome {
+                let outcome = Outcome {
                     affected: result.affected_rows(),
                     warnings: result.warnings(),
                     last_insert_id: result.last_insert_id().unwrap_or(0),
                     info: result.info().into_owned(),
-                });
+                };
+                // The driver keeps an error of the server until the next call, and shows an empty answer in its place.
                 if result.is_empty() {
-                    break;
+                    result.drop_result().await?;
+                    outcomes.push(outcome);
+                    return Ok(());
                 }
-                // Reads this answer's rows, if it has any, and goes on to the next answer.
-                result.for_each(drop::<mysql_async::Row>).await?;
+                match result.for_each(drop::<mysql_async::Row>).await {
+                    Err(error @ mysql_async::Error::Server(_)) => return Err(error),
+                    done => {
+                        outcomes.push(outcome);
+                        done?;
+                    }
+                }
                 if has_rows && result.is_empty() {
-                    break;
+                    return result.drop_result().await;
                 }
             }
-            result.drop_result().await
         };
         let result = guard(run).await;
         self.state = after(&result);

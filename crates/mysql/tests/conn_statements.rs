@@ -320,3 +320,23 @@ async fn a_full_disk_is_named() {
     assert_eq!((error.class(), error.code()), (ErrorClass::DiskFull, Some(1114)), "{error}");
     assert!(error.to_string().contains("make room"), "{error}");
 }
+
+#[tokio::test]
+async fn the_number_of_outcomes_tells_which_statement_of_a_script_failed() {
+    let Some(server) = server(Kind::MySql8033) else { return };
+    let mut conn = server.conn(Account::Admin).await;
+    conn.exec("CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY)").await.unwrap();
+    let good = ["BEGIN", "INSERT INTO d.t VALUES (1)", "SELECT 1", "DELETE FROM d.t", "COMMIT"];
+    let mut outcomes = Vec::new();
+    conn.exec_script(good.join(";"), &mut outcomes).await.unwrap();
+    assert_eq!(outcomes.len(), good.len());
+    assert_eq!(outcomes[1].affected, 1);
+    for failing in 0..good.len() {
+        let mut script = good;
+        script[failing] = "INSERT INTO d.missing VALUES (1)";
+        outcomes.clear();
+        let error = conn.exec_script(script.join(";"), &mut outcomes).await.unwrap_err();
+        assert_eq!((error.code(), outcomes.len()), (Some(1146), failing), "statement {failing}");
+        conn.exec("ROLLBACK").await.unwrap();
+    }
+}
