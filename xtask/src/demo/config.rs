@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_yaml::Value;
-use testkit::{Account, Server};
+use testkit::Account;
 
 use super::world::World;
 use crate::shell;
@@ -32,12 +32,12 @@ pub fn write(world: &World) -> Result<Files> {
     fs::write(&lightning, lightning_text(world, &lightning_log)?)?;
     let task = world.dir.join("task.yaml");
     let mut yaml: Value = serde_yaml::from_str(&example("task.yaml")?)?;
-    set_login(&mut yaml, "target-database", &world.target, Account::Target)?;
+    set_login(&mut yaml, "target-database", world.target.port(), Account::Target)?;
     fs::write(&task, serde_yaml::to_string(&yaml)?)?;
     let mut sources = Vec::new();
-    for (name, server) in SOURCE_FILES.iter().zip(&world.sources) {
+    for (index, name) in SOURCE_FILES.iter().enumerate() {
         let mut yaml: Value = serde_yaml::from_str(&example(name)?)?;
-        set_login(&mut yaml, "from", server, Account::Replicate)?;
+        set_login(&mut yaml, "from", world.source_port(index), Account::Replicate)?;
         let path = world.dir.join(name);
         fs::write(&path, serde_yaml::to_string(&yaml)?)?;
         sources.push(path);
@@ -65,12 +65,12 @@ fn set(config: &mut toml::Table, section: &str, key: &str, value: impl Into<toml
     Ok(())
 }
 
-fn set_login(yaml: &mut Value, key: &str, server: &Server, account: Account) -> Result<()> {
+fn set_login(yaml: &mut Value, key: &str, port: u16, account: Account) -> Result<()> {
     let login = account.credentials();
     let block =
         yaml.get_mut(key).and_then(Value::as_mapping_mut).with_context(|| format!("no {key} there"))?;
-    block.insert("host".into(), server.host().into());
-    block.insert("port".into(), u64::from(server.port()).into());
+    block.insert("host".into(), "127.0.0.1".into());
+    block.insert("port".into(), u64::from(port).into());
     block.insert("user".into(), login.user.into());
     block.insert("password".into(), login.password.into());
     Ok(())

@@ -244,15 +244,15 @@ impl<'a> Job<'a> {
         cluster.workers[index] = self.worker(&cluster.master_address, index, &cluster.worker_addresses[index]);
     }
 
-    /// Kills a running program once it has moved that many bytes; how many it were.
+    /// Kills a running program once the sources have sent that many bytes since now; how many it were.
     pub async fn kill_after(&self, tool: &mut testkit::tool::Started, bytes: u64) -> Result<u64> {
-        let begin = Instant::now();
-        while tool.bytes_moved() < bytes {
+        let (begin, before) = (Instant::now(), self.world.bytes_from_sources());
+        while self.world.bytes_from_sources() - before < bytes {
             ensure!(tool.is_running(), "it ended by itself\n{}", tool.stderr_so_far());
-            ensure!(begin.elapsed() < Duration::from_secs(60), "it did not move {bytes} bytes in a minute");
+            ensure!(begin.elapsed() < Duration::from_secs(60), "{bytes} bytes did not come in a minute");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        let moved = tool.bytes_moved();
+        let moved = self.world.bytes_from_sources() - before;
         tool.kill();
         Ok(moved)
     }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use testkit::workload::{self, Writer};
-use testkit::{Account, Kind, Server, WorkDir};
+use testkit::proxy::Direction;
+use testkit::{Account, Kind, Proxy, Server, WorkDir};
 
 /// What a run is like.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ const WRITER_RATE: u32 = 40;
 pub struct World {
     pub sources: Vec<Server>,
     pub target: Server,
+    /// Between the tools and each source, where bytes are to be counted; else empty.
+    pub proxies: Vec<Proxy>,
     pub dir: WorkDir,
 }
 
@@ -49,7 +52,22 @@ impl World {
             anyhow::Ok(())
         });
         futures::future::try_join_all(loads).await.context("load the shards")?;
-        Ok(World { sources, target, dir })
+        Ok(World { sources, target, proxies: Vec::new(), dir })
+    }
+
+    /// Puts a proxy before each source; the files written from then on name it.
+    pub fn count_bytes(&mut self) {
+        self.proxies = self.sources.iter().map(Proxy::to).collect();
+    }
+
+    /// Bytes that the sources have sent to the tools so far.
+    pub fn bytes_from_sources(&self) -> u64 {
+        self.proxies.iter().map(|proxy| proxy.moved(Direction::ToClient)).sum()
+    }
+
+    /// The port under which the tools reach a source.
+    pub fn source_port(&self, index: usize) -> u16 {
+        self.proxies.get(index).map_or_else(|| self.sources[index].port(), Proxy::port)
     }
 
     /// Starts a writer on each source.

@@ -19,10 +19,25 @@ const DDL_EVERY: u32 = 3;
 
 pub async fn run(mut plan: Plan, victim: Victim) -> Result<Outcome> {
     let options = world::Options { kind: plan.kind, rows: plan.rows, keep: false, quiet: true };
-    let world = World::start(&options).await?;
-    let files = config::write(&world)?;
+    let mut world = World::start(&options).await?;
+    world.count_bytes();
+    let result = kill_again_and_again(&mut plan, victim, &options, &world).await;
+    if result.is_err() {
+        world.dir.keep();
+        println!("logs and files are kept in {}", world.dir.path().display());
+    }
+    result
+}
+
+async fn kill_again_and_again(
+    plan: &mut Plan,
+    victim: Victim,
+    options: &world::Options,
+    world: &World,
+) -> Result<Outcome> {
+    let files = config::write(world)?;
     let writers = world.writers(plan.rows).await?;
-    let job = Job::new(&options, &world, &files)?;
+    let job = Job::new(options, world, &files)?;
     job.dump().await?;
     job.check().await?;
     job.import_once().await?;
@@ -38,14 +53,12 @@ pub async fn run(mut plan: Plan, victim: Victim) -> Result<Outcome> {
             with_lock += 1;
         }
         let number = plan.random.between(0, 2) as usize;
-        let bytes = plan.random.between(20_000, 400_000);
+        let bytes = plan.random.between(5_000, 60_000);
         let tool = match victim {
             Victim::Worker => &mut cluster.workers[number],
             Victim::Master => &mut cluster.master,
         };
-        // The master moves little: its state is small.
-        let wanted = if victim == Victim::Master { bytes / 50 } else { bytes };
-        moved.push(job.kill_after(tool, wanted).await?);
+        moved.push(job.kill_after(tool, bytes).await?);
         match victim {
             Victim::Worker => job.restart_worker(&mut cluster, number),
             Victim::Master => job.restart_master(&mut cluster),
