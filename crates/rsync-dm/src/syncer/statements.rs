@@ -449,6 +449,13 @@ impl Unit {
 
     /// Applies a statement to the tracked structures. What cannot be followed is read anew with the next row.
     fn track(&mut self, piece: &Ddl, schema: &str) {
+        if let Statement::CreateTable(create) = &piece.statement {
+            // What was found there before was a later table of the name.
+            let name = TableName::new(create.table.schema.as_deref().unwrap_or(schema), create.table.table.as_str());
+            if self.unproven.remove(&name) {
+                self.tracker.forget_table(&name.schema, &name.table);
+            }
+        }
         if let Err(error) = self.tracker.apply(piece, schema) {
             for table in piece.tables() {
                 self.tracker.forget_table(table.schema.as_deref().unwrap_or(schema), &table.table);
