@@ -214,7 +214,7 @@ impl Master {
 fn is_its_own(scheduler: &super::scheduler::Scheduler, worker: &str, task: &str, source: &str) -> bool {
     let own = scheduler.worker_of(source) == Some(worker) && scheduler.expect(task, source).is_some();
     if !own {
-        warn!(worker = %worker, source = %source, "task-name" = %task, "shard DDL message about another's source or a stopped task");
+        info!(worker = %worker, source = %source, "task-name" = %task, "a late shard DDL message is not listened to");
     }
     own
 }

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Instant};
 use common::error::{DmError, dm_codes as code};
 use tracing::info;
 
-use super::{Master, scheduler::Expect};
+use super::{
+    Master,
+    scheduler::{Expect, go_list},
+};
 use crate::{check, config::TaskConfig, proto::pb};
 
 /// What a subtask is waited for to become.
@@ -120,7 +123,7 @@ impl Master {
             }
             scheduler.add_task(config, sources, generation)
         })?;
-        info!("task-name" = config.name(), sources = ?sources, "a task is started");
+        info!("task-name" = config.name(), sources = %go_list(sources), "a task is started");
         Ok(self.wait_all(config.name(), sources, Until::Running).await)
     }
 
@@ -158,7 +161,7 @@ impl Master {
         });
         match changed {
             Ok(sources) => {
-                info!("task-name" = %name, op = op.as_str_name(), sources = ?sources, "a task is operated");
+                info!("task-name" = %name, op = op.as_str_name(), sources = %go_list(&sources), "a task is operated");
                 response.sources = match until {
                     Until::Gone => self.wait_gone(places, &sources).await,
                     until => self.wait_all(name, &sources, until).await,

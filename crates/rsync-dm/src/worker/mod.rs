@@ -55,7 +55,7 @@ pub async fn run(
     ready: impl FnOnce(std::net::SocketAddr),
 ) -> Result<(), WorkerError> {
     let listener = http::bind(&config.listen).await?;
-    info!(name = %config.name, listen = %config.listen, join = ?config.join, "the worker starts");
+    info!(name = %config.name, listen = %config.listen, join = %config.join.join(","), "the worker starts");
     let remote = Arc::new(Remote::default());
     let manager = Arc::new(Manager::new(&config.name, starter, Arc::clone(&remote)));
     let resuming = tokio::spawn({

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn insert(servers: &Servers, from: i64, to: i64) {
+pub(super) fn insert(servers: &Servers, from: i64, to: i64) {
     for (i, source) in servers.sources.iter().enumerate() {
         for (j, table) in ["table1", "table2"].iter().enumerate() {
             let base = (i * 2 + j) as i64 * 1_000_000;
@@ -23,7 +23,7 @@ fn alter(servers: &Servers, i: usize) {
 }
 
 /// A killed process shows in the logs of the others, and nothing else does.
-fn after_kills() -> LogCheck {
+pub(super) fn after_kills() -> LogCheck {
     LogCheck::new()
         .allow("no connection to the master; replication goes on")
         .allow("the worker is gone, its source may move")
@@ -83,6 +83,11 @@ fn without_a_master_rows_still_arrive() {
     let Some(servers) = Servers::start() else { return };
     let mut dm = Dm::start(2);
     dm.run_task(&servers, &servers.task_yaml("t"));
+    // A terminal that is closed ends nothing.
+    for name in ["master", "worker1", "worker2"] {
+        dm.signal(name, 1);
+    }
+    dm.ctl(&["query-status", "t"]).success();
     dm.kill_master();
     insert(&servers, 1, 100);
     servers.wait_equal("sid, id, pid, comment");

@@ -3,6 +3,7 @@
 mod answers;
 mod bad_input;
 mod kills;
+mod partitions;
 
 use std::{
     path::{Path, PathBuf},
@@ -134,9 +135,15 @@ impl Dm {
     }
 
     pub fn start_worker(&mut self, name: &str) {
+        let master = self.address.clone();
+        self.start_worker_at(name, &master);
+    }
+
+    /// A worker that knows the master by another address.
+    pub fn start_worker_at(&mut self, name: &str, master: &str) {
         let own = format!("127.0.0.1:{}", testkit::port::free_port());
         let tool = Tool::new("rsync-dm")
-            .args(["worker", "--name", name, "--worker-addr", &own, "--join", &self.address])
+            .args(["worker", "--name", name, "--worker-addr", &own, "--join", master])
             .arg("--log-file")
             .arg(self.log(name));
         self.workers.push((name.into(), tool.start()));
@@ -155,6 +162,14 @@ impl Dm {
     pub fn kill_worker(&mut self, name: &str) {
         let at = self.workers.iter().position(|(n, _)| n == name).expect("the worker runs");
         self.workers.remove(at).1.kill();
+    }
+
+    pub fn signal(&mut self, name: &str, signal: i32) {
+        if name == "master" {
+            self.master.as_mut().expect("the master runs").signal(signal);
+        } else {
+            self.workers.iter_mut().find(|(n, _)| n == name).expect("the worker runs").1.signal(signal);
+        }
     }
 
     pub fn ctl(&self, args: &[&str]) -> Finished {
@@ -238,6 +253,24 @@ impl Dm {
             if path.extension().is_some_and(|e| e == "log") {
                 check.check_file(&path);
                 no_secrets(&path);
+            }
+        }
+    }
+}
+
+/// A test that failed shows what the processes said last.
+impl Drop for Dm {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for entry in std::fs::read_dir(self.dir.path()).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|e| e == "log") {
+                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                let lines: Vec<&str> = text.lines().collect();
+                let last = &lines[lines.len().saturating_sub(25)..];
+                println!("--- {}\n{}", path.display(), last.join("\n"));
             }
         }
     }
