@@ -401,6 +401,7 @@ async fn load(
         counters: Arc::clone(&counters),
         token: token.child_token(),
         limits: limits(config, target),
+        pool: Arc::default(),
         piece_bytes: ready.piece_bytes,
         on_duplicate: config.on_duplicate,
         conflict_threshold: config.conflict_threshold,

@@ -1,6 +1,6 @@
 //! Reads a piece of a file and packs its rows into batches: one batch is one transaction.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use common::error::lightning_codes as codes;
 use sql::SqlMode;
@@ -24,6 +24,37 @@ pub struct Limits {
     /// Longest statement that can be sent.
     pub packet_limit: usize,
 }
+
+/// Buffers of statements that are done with, for the next ones. Packers take them in their threads and workers give them back in
+/// others; without a pool an allocator keeps a stock for each thread.
+#[derive(Debug, Default)]
+pub struct Pool(Mutex<Vec<Vec<u8>>>);
+
+impl Pool {
+    /// An empty buffer with at least this capacity.
+    fn take(&self, capacity: usize) -> Vec<u8> {
+        let found = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match found {
+            Some(buffer) if buffer.capacity() >= capacity => buffer,
+            // One that is too small is from another file, with other limits.
+            _ => Vec::with_capacity(capacity),
+        }
+    }
+
+    /// Takes the buffers of a batch back. Those of unusual size are freed.
+    pub fn give_back(&self, batch: Batch, limits: &Limits) {
+        let mut pool = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for mut statement in batch.statements {
+            if statement.sql.capacity() <= 2 * limits.statement_bytes + MARGIN {
+                statement.sql.clear();
+                pool.push(statement.sql);
+            }
+        }
+    }
+}
+
+/// Room for the last row, which makes a statement full, and for its ends.
+const MARGIN: usize = 8 << 10;
 
 /// Rows of a statement that stand in a row in the file.
 #[derive(Debug, Clone, Copy)]
@@ -53,8 +84,7 @@ pub struct Statement {
 }
 
 impl Statement {
-    fn new(shape: Arc<Shape>, at: u64, capacity: usize) -> Self {
-        let mut sql = Vec::with_capacity(capacity);
+    fn new(shape: Arc<Shape>, at: u64, mut sql: Vec<u8>) -> Self {
         sql.extend_from_slice(&shape.prefix);
         Self { sql, rows: 0, at, end: at, runs: Vec::new(), shape }
     }
@@ -107,6 +137,7 @@ pub struct Packer {
     prologue: Prologue,
     mode: SqlMode,
     limits: Limits,
+    pool: Arc<Pool>,
     make_shape: Arc<ShapeMaker>,
     shape: Option<Arc<Shape>>,
     /// Where the next batch begins.
@@ -139,7 +170,7 @@ impl Packer {
         path: Arc<str>,
         prologue: Prologue,
         mode: SqlMode,
-        limits: Limits,
+        (limits, pool): (Limits, Arc<Pool>),
         make_shape: Arc<ShapeMaker>,
         start: &Start,
     ) -> Result<Self> {
@@ -150,6 +181,7 @@ impl Packer {
             prologue,
             mode,
             limits,
+            pool,
             make_shape,
             shape,
             begin: start.begin,
@@ -183,6 +215,7 @@ impl Packer {
                         &mut open.batch.statements,
                         shape,
                         &self.limits,
+                        &self.pool,
                         self.mode,
                         Rows { bytes, at, count },
                     )
@@ -270,6 +303,7 @@ fn add_rows(
     statements: &mut Vec<Statement>,
     shape: &Arc<Shape>,
     limits: &Limits,
+    pool: &Pool,
     mode: SqlMode,
     rows: Rows<'_>,
 ) -> std::result::Result<(), (u64, String)> {
@@ -292,14 +326,15 @@ fn add_rows(
                     statements,
                     shape,
                     limits,
+                    pool,
                     mode,
                     Rows { bytes: row, at: rows.at + at as u64, count: 1 },
                 )?;
             }
             return Ok(());
         }
-        let capacity = shape.prefix.len() + limits.statement_bytes.max(rows.bytes.len()) + 8192;
-        statements.push(Statement::new(Arc::clone(shape), rows.at, capacity));
+        let capacity = shape.prefix.len() + limits.statement_bytes.max(rows.bytes.len()) + MARGIN;
+        statements.push(Statement::new(Arc::clone(shape), rows.at, pool.take(capacity)));
     }
     let Some(statement) = statements.last_mut() else { return Ok(()) };
     if statement.rows > 0 {

@@ -41,6 +41,8 @@ pub struct Shared {
     pub token: CancellationToken,
     /// Sizes of statements and batches.
     pub limits: Limits,
+    /// Buffers for statements.
+    pub pool: Arc<batch::Pool>,
     /// About how many bytes of a file one worker loads in sequence.
     pub piece_bytes: u64,
     /// What a duplicate key does.

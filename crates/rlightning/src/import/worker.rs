@@ -191,6 +191,7 @@ impl Worker {
                 Ok(Fate::In) => {
                     let bytes = if file.task.is_plain() { batch.done.end - batch.done.begin } else { 0 };
                     self.shared.counters.add(bytes, batch.done.rows);
+                    self.shared.pool.give_back(batch, &self.shared.limits);
                 }
                 Ok(Fate::Elsewhere) => outcome = Ok(false),
                 Err(error) => outcome = Err(error),
@@ -501,7 +502,7 @@ fn pack(
         task.path().into(),
         file.prologue.clone(),
         file.mode,
-        shared.limits,
+        (shared.limits, Arc::clone(&shared.pool)),
         shape_maker(shared, file),
         &start,
     )?;

@@ -47,7 +47,8 @@ fn packer(text: &[u8], limits: Limits, start: Start, last: bool) -> Packer {
         last,
     };
     let file = FileReader::open(memory, Compression::None, mode, part, 1 << 20).unwrap();
-    Packer::new(file, "f".into(), Prologue::default(), mode, limits, shapes(), &start).unwrap()
+    Packer::new(file, "f".into(), Prologue::default(), mode, (limits, Arc::default()), shapes(), &start)
+        .unwrap()
 }
 
 fn all(mut packer: Packer) -> Vec<Batch> {
