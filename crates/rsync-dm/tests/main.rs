@@ -3,3 +3,5 @@
 mod cluster;
 mod control;
 mod proto_numbers;
+mod syncer;
+mod verify;
