@@ -156,10 +156,10 @@ impl EventFilters {
                     return decision;
                 }
             }
-            if let (Some(pattern), false) = (&rule.sql, sql.is_empty()) {
-                if let Some(decision) = verdict(rule.action, pattern.is_match(sql)) {
-                    return decision;
-                }
+            if let (Some(pattern), false) = (&rule.sql, sql.is_empty())
+                && let Some(decision) = verdict(rule.action, pattern.is_match(sql))
+            {
+                return decision;
             }
         }
         Decision::Do

@@ -289,7 +289,8 @@ impl TaskConfig {
 
     fn check_references(&self, instance: &InstanceYaml) -> Result<(), DmError> {
         let id = &instance.source_id;
-        let lists: [(&[Text], &'static DmCode, &str, &dyn Fn(&str) -> bool); 3] = [
+        type Known<'a> = &'a dyn Fn(&str) -> bool;
+        let lists: [(&[Text], &'static DmCode, &str, Known<'_>); 3] = [
             (&instance.route_rules, &code::CONFIG_ROUTE_RULE_NOT_FOUND, "route", &|n| {
                 self.yaml.routes.contains_key(n)
             }),
@@ -360,12 +361,11 @@ impl TaskConfig {
                 .error(format!("expression-filter `{}`: expression filters are not supported yet", name.0))
                 .with_workaround("Remove it from `expression-filters` of the source."));
         }
-        if let Some(validator) = self.yaml.validators.get(&instance.validator_config_name) {
-            if validator.mode != "none" {
-                return Err(code::CONFIG_VALIDATION_MODE
-                    .error(format!("validator mode `{}` is not supported yet", validator.mode))
-                    .with_workaround("Use mode none, and compare with `rsync-dm verify`."));
-            }
+        let validator = self.yaml.validators.get(&instance.validator_config_name);
+        if let Some(validator) = validator.filter(|v| v.mode != "none") {
+            return Err(code::CONFIG_VALIDATION_MODE
+                .error(format!("validator mode `{}` is not supported yet", validator.mode))
+                .with_workaround("Use mode none, and compare with `rsync-dm verify`."));
         }
         if self
             .target
@@ -547,11 +547,9 @@ fn check_instances(yaml: &TaskYaml) -> Result<Vec<InstanceYaml>, DmError> {
         if id.is_empty() {
             return Err(code::CONFIG_EMPTY_SOURCE_ID.error(format!("mysql-instances.{i} has no source-id")));
         }
-        if let Some(meta) = &instance.meta {
-            if meta.binlog_name.is_empty() && meta.binlog_gtid.is_empty() {
-                return Err(code::CONFIG_META_INVALID
-                    .error(format!("meta of source {id} has neither binlog-name nor binlog-gtid")));
-            }
+        if instance.meta.as_ref().is_some_and(|m| m.binlog_name.is_empty() && m.binlog_gtid.is_empty()) {
+            return Err(code::CONFIG_META_INVALID
+                .error(format!("meta of source {id} has neither binlog-name nor binlog-gtid")));
         }
         let conflicts: [(bool, &'static DmCode, &str); 3] = [
             (

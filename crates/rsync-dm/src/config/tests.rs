@@ -178,3 +178,24 @@ fn unknown_keys_have_their_path() {
     let e = with("batch: 100", "batches: 100").unwrap_err();
     assert!(e.raw_cause().contains("syncers.global.batches"), "{e}");
 }
+
+#[test]
+fn the_shipped_examples_are_valid() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config-examples/");
+    let task = TaskConfig::load(format!("{dir}task.yaml").as_ref(), None).unwrap();
+    for (i, id) in ["mysql-01", "mysql-02"].into_iter().enumerate() {
+        let source = SourceConfig::load(format!("{dir}source-{}.yaml", i + 1).as_ref(), None).unwrap();
+        assert_eq!(source.source_id, id);
+        let subtask = task.subtask(&source).unwrap();
+        assert_eq!(subtask.router.route("my_db2", "table1").unwrap().name().to_string(), "`my_db`.`table6`");
+        assert_eq!(subtask.router.route("my_db2", "table3").unwrap().name().to_string(), "`my_db2`.`table3`");
+        assert!(subtask.block_allow.matches_table("my_db2", "table4"));
+        assert!(!subtask.block_allow.matches_table("my_db1", "table4"));
+    }
+    let file = |name: &str| Some(format!("{dir}{name}").into());
+    MasterConfig::load(&MasterFlags { config: file("dm-master.toml"), ..Default::default() }).unwrap();
+    for i in 1..=2 {
+        let flags = WorkerFlags { config: file(&format!("dm-worker-{i}.toml")), ..Default::default() };
+        assert_eq!(WorkerConfig::load(&flags).unwrap().name, format!("worker-{i}"));
+    }
+}

@@ -216,7 +216,7 @@ impl Dm {
         wait_until(SOON, &format!("{pointer} is {value}"), || {
             let status = self.status(task);
             let found = status.pointer(pointer);
-            found.is_some_and(|f| f.as_str() == Some(value) || f.to_string() == value)
+            found.and_then(serde_json::Value::as_str) == Some(value)
         });
     }
 
