@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use common::duration::GoDuration;
@@ -390,10 +391,34 @@ async fn load(
     ready: &Ready,
     token: &CancellationToken,
 ) -> Result<u64> {
-    let dump = &prepared.dump;
-    warn_of_zones(dump, &prepared.sources, target);
-    let tasks = ready.tasks.clone();
-    let counters = Arc::new(Counters::new(table_count(&tasks), tasks.len() as u64, dump.size(), config.bars));
+    warn_of_zones(&prepared.dump, &prepared.sources, target);
+    info!("restore all tables data start");
+    let begun = Instant::now();
+    let mut tasks = ready.tasks.clone();
+    let rows = loop {
+        let (rows, lost) = pass(config, prepared, target, ready, tasks.clone(), token).await?;
+        if !lost {
+            break rows;
+        }
+        // What was committed to a server that failed over may be missing on the one that answers now.
+        info!("a connection was lost on the way, the ledger is read again to see that nothing is missing");
+        tasks = tasks.iter().map(|task| Arc::new(FileTask { resumed: true, ..(**task).clone() })).collect();
+    };
+    info!(takeTime = %GoDuration::from(begun.elapsed()), "restore all tables data completed");
+    Ok(rows)
+}
+
+/// Loads what the ledger does not have. The second value says whether a connection was lost.
+async fn pass(
+    config: &Config,
+    prepared: &Prepared,
+    target: &Target,
+    ready: &Ready,
+    tasks: Vec<Arc<FileTask>>,
+    token: &CancellationToken,
+) -> Result<(u64, bool)> {
+    let size = prepared.dump.size();
+    let counters = Arc::new(Counters::new(table_count(&tasks), tasks.len() as u64, size, config.bars));
     let shared = Arc::new(Shared {
         target: target.clone(),
         ledger: ready.ledger.clone(),
@@ -401,20 +426,20 @@ async fn load(
         counters: Arc::clone(&counters),
         token: token.child_token(),
         limits: limits(config, target),
+        lost: AtomicBool::new(false),
         pool: Arc::default(),
         piece_bytes: ready.piece_bytes,
         on_duplicate: config.on_duplicate,
         conflict_threshold: config.conflict_threshold,
         redact: config.redact,
     });
-    info!("restore all tables data start");
-    let begun = Instant::now();
     let ticker = CancellationToken::new();
     let ticking = tokio::spawn({
         let (counters, interval, ticker) = (Arc::clone(&counters), config.log_progress, ticker.clone());
         async move { counters.log_every(interval, ticker).await }
     });
-    let result = crate::import::run(shared, tasks, config.concurrency, config.table_concurrency, None).await;
+    let (workers, tables) = (config.concurrency, config.table_concurrency);
+    let result = crate::import::run(Arc::clone(&shared), tasks, workers, tables, None).await;
     ticker.cancel();
     // It only waits and prints.
     let _ = ticking.await;
@@ -427,8 +452,7 @@ async fn load(
     if counters.warnings() > 0 {
         warn!(count = counters.warnings(), "the target warned about rows");
     }
-    info!(takeTime = %GoDuration::from(begun.elapsed()), "restore all tables data completed");
-    Ok(counters.rows())
+    Ok((counters.rows(), shared.lost.load(Ordering::Acquire)))
 }
 
 fn table_count(tasks: &[Arc<FileTask>]) -> u64 {

@@ -24,7 +24,7 @@ use crate::target::tables::TargetInfo;
 const DIGEST_BYTES: usize = 64 << 10;
 
 /// A file that takes part, before it is opened.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FileTask {
     /// Where it is and what it holds.
     pub file: DataFile,

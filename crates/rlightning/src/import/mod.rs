@@ -6,7 +6,7 @@ pub mod shape;
 pub mod worker;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -41,6 +41,8 @@ pub struct Shared {
     pub token: CancellationToken,
     /// Sizes of statements and batches.
     pub limits: Limits,
+    /// Whether a connection was lost. Then the ledger has the last word about what is in the target.
+    pub lost: AtomicBool,
     /// Buffers for statements.
     pub pool: Arc<batch::Pool>,
     /// About how many bytes of a file one worker loads in sequence.
@@ -291,7 +293,10 @@ async fn begin_file(
     }
     let pieces = match (known.pieces.is_empty(), shared.is_cut(task)) {
         (false, _) => std::mem::take(&mut known.pieces),
+        (true, _) if !known.done.is_empty() => Vec::new(),
         (true, true) => cut_file(shared, worker, &file).await?,
+        // An earlier run wanted to cut it and did not come to it; this one, with other settings, does not.
+        (true, false) if task.resumed => worker.write_cuts(task.id, vec![single_piece(task)]).await?,
         // It was written down together with the file.
         (true, false) => vec![single_piece(task)],
     };

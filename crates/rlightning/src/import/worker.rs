@@ -29,13 +29,15 @@ pub struct Worker {
     conn: Option<Conn>,
     /// The session statements that are in force on `conn`.
     session: Vec<String>,
+    /// Since when no batch could be committed.
+    patience: Patience,
 }
 
 /// What became of a batch.
 enum Fate {
     /// Its rows are in.
     In,
-    /// Another process has committed other batches of this piece: begin again behind them.
+    /// Only the ledger knows where the piece goes on: another process has committed other batches, or a connection was lost.
     Elsewhere,
 }
 
@@ -60,7 +62,7 @@ impl From<mysql::Error> for Trouble {
 impl Worker {
     /// A worker that connects when it has something to do, or goes on with `conn`.
     pub fn new(shared: Arc<Shared>, conn: Option<Conn>) -> Self {
-        Self { shared, conn, session: Vec::new() }
+        Self { shared, conn, session: Vec::new(), patience: Patience::default() }
     }
 
     /// The connection; a new one after a loss, for as long as a restart of the server may take.
@@ -99,12 +101,13 @@ impl Worker {
         what: &'static str,
         mut action: impl for<'c> FnMut(&'c mut Conn) -> BoxFuture<'c, mysql::Result<T>> + Send,
     ) -> Result<T> {
-        let mut patience = Patience::new();
+        let mut patience = Patience::default();
         loop {
             match action(self.conn().await?).await {
                 Ok(value) => return Ok(value),
                 Err(error) if error.class().is_transient() => {
-                    patience.wait(&self.shared, what, &error).await?
+                    self.shared.lost.store(true, Ordering::Release);
+                    patience.wait(&self.shared, what, &error).await?;
                 }
                 Err(error) => return Err(Error::Failed(codes::READ_CHECKPOINT.wrap(what, error))),
             }
@@ -169,7 +172,7 @@ impl Worker {
         Ok(self.state(file.task.id).await?.done)
     }
 
-    /// `false`: other batches turned up in the piece.
+    /// `false`: the ledger has to be read to go on.
     async fn load_from(
         &mut self,
         file: &Arc<OpenFile>,
@@ -210,12 +213,15 @@ impl Worker {
         }
     }
 
-    /// Commits a batch, whatever it takes.
+    /// Commits a batch. After a lost connection the caller has to read the ledger again: what is known of the piece was learned from
+    /// a server that may not be the one that answers now.
     async fn bring_in(&mut self, file: &Arc<OpenFile>, batch: &Batch) -> Result<Fate> {
-        let mut patience = Patience::new();
         loop {
             let trouble = match self.transaction(file, batch).await {
-                Ok(()) => return Ok(Fate::In),
+                Ok(()) => {
+                    self.patience = Patience::default();
+                    return Ok(Fate::In);
+                }
                 Err(trouble) => trouble,
             };
             match trouble {
@@ -225,45 +231,39 @@ impl Worker {
                         begin = batch.done.begin,
                         "the batch is in the target already"
                     );
-                    return self.compare(file, batch).await?.ok_or_else(|| {
-                        fail(
-                            codes::READ_CHECKPOINT,
-                            format!(
-                                "the ledger refuses batch {} of file '{}' as a duplicate, but does not show it: read_only replica or a \
-                                 ledger changed by hand",
-                                batch.done.begin,
-                                file.task.path()
-                            ),
-                        )
-                    });
+                    return self.compare(file, batch).await?.ok_or_else(|| hidden(file, batch));
                 }
-                Trouble::Ended => {
-                    return Err(fail(
-                        codes::INVALID_CHECKPOINT,
-                        format!(
-                            "task {} has been ended or removed by another process; this one stops. All its committed rows are in the target",
-                            self.shared.ledger.task()
-                        ),
-                    ));
-                }
+                Trouble::Ended => return Err(self.ended()),
                 Trouble::Final(error) => return Err(error),
                 Trouble::Server { error, statement, at_commit } => {
-                    if !error.class().is_transient() && !at_commit {
+                    if !error.class().is_transient() {
+                        // Some errors at COMMIT leave open what was done (TiDB 8028 and the like).
+                        if at_commit && let Some(fate) = self.compare(file, batch).await? {
+                            return Ok(fate);
+                        }
                         return Err(self.explain(file, batch, statement, &error));
                     }
-                    patience.wait(&self.shared, "load a batch", &error).await?;
-                    // The answer to a COMMIT may have been lost, or the COMMIT itself: only the ledger knows.
-                    if (at_commit || error.is_connection_gone())
-                        && let Some(outcome) = self.compare(file, batch).await?
-                    {
-                        return Ok(outcome);
+                    self.patience.wait(&self.shared, "load a batch", &error).await?;
+                    if error.is_connection_gone() || self.conn.as_ref().is_none_or(Conn::is_broken) {
+                        self.shared.lost.store(true, Ordering::Release);
+                        return Ok(Fate::Elsewhere);
                     }
-                    if at_commit && !error.class().is_transient() {
-                        return Err(self.explain(file, batch, statement, &error));
+                    if at_commit && let Some(fate) = self.compare(file, batch).await? {
+                        return Ok(fate);
                     }
                 }
             }
         }
+    }
+
+    fn ended(&self) -> Error {
+        fail(
+            codes::INVALID_CHECKPOINT,
+            format!(
+                "task {} has been ended or removed by another process; this one stops. All its committed rows are in the target",
+                self.shared.ledger.task()
+            ),
+        )
     }
 
     /// Looks a batch up in the ledger.
@@ -353,6 +353,17 @@ impl Worker {
             ),
         )
     }
+}
+
+fn hidden(file: &OpenFile, batch: &Batch) -> Error {
+    fail(
+        codes::READ_CHECKPOINT,
+        format!(
+            "the ledger refuses batch {} of file '{}' as a duplicate, but does not show it: it was changed by hand",
+            batch.done.begin,
+            file.task.path()
+        ),
+    )
 }
 
 /// Sends a batch as one transaction. Conflicts counted on the way are added to `conflicts`.
@@ -539,27 +550,26 @@ fn shape_maker(shared: &Shared, file: &Arc<OpenFile>) -> Arc<ShapeMaker> {
     })
 }
 
-/// Waits between tries of one piece of work, and gives up at last.
+/// Waits between tries, and gives up when nothing has gone well for too long.
+#[derive(Default)]
 struct Patience {
-    begun: Instant,
+    /// The first failure since the last success.
+    since: Option<Instant>,
     tries: u32,
 }
 
 impl Patience {
-    fn new() -> Self {
-        Self { begun: Instant::now(), tries: 0 }
-    }
-
     async fn wait(&mut self, shared: &Shared, what: &str, error: &mysql::Error) -> Result<()> {
+        let since = *self.since.get_or_insert_with(Instant::now);
         self.tries += 1;
         let backoff = &Backoff::PATIENT;
-        if self.begun.elapsed() >= backoff.total {
+        if since.elapsed() >= backoff.total {
             return Err(fail(
                 codes::RESTORE_TABLE,
                 format!(
                     "{what}: gave up after {} tries in {} s: {error}. What is committed stays, run again to go on",
                     self.tries,
-                    self.begun.elapsed().as_secs()
+                    since.elapsed().as_secs()
                 ),
             ));
         }
