@@ -41,12 +41,13 @@ pub async fn serve(
         .into_axum_router()
         .route("/status", get(status))
         .route("/metrics", get(move || metrics(Arc::clone(&refresh))));
+    // No keep-alive of HTTP/2: how long a worker may be silent is its `keepalive-ttl`, not the transport's to decide.
+    let incoming =
+        TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_secs(60)));
     Server::builder()
         .accept_http1(true)
-        .http2_keepalive_interval(Some(Duration::from_secs(5)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .add_routes(Routes::from(router))
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown)
+        .serve_with_incoming_shutdown(incoming, shutdown)
         .await
 }
 
