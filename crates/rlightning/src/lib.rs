@@ -14,6 +14,7 @@ pub mod import;
 pub mod ledger;
 pub mod precheck;
 pub mod progress;
+mod register;
 pub mod run;
 pub mod schema;
 pub mod source;

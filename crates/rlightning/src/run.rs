@@ -15,16 +15,17 @@ use tracing::{info, warn};
 
 use crate::config::{Config, IgnoreScope};
 use crate::error::{Context, Error, Result, fail};
+use crate::import::Shared;
 use crate::import::batch::Limits;
-use crate::import::file::{self, FileTask};
-use crate::import::{Shared, single_piece, worth_cutting};
-use crate::ledger::{self, FileRecord, Found, Ledger, Settings, TableRecord, TaskName};
+use crate::import::file::FileTask;
+use crate::ledger::{self, Found, Ledger, Settings, TaskName};
 use crate::precheck::{self, Check};
 use crate::progress::Counters;
+use crate::register;
 use crate::schema::{self, Creator, SourceTables};
 use crate::source::{Dump, walk};
 use crate::target::tables::{self, TargetInfo};
-use crate::target::{Target, collation, columns};
+use crate::target::{Target, collation};
 
 /// Rows of one transaction: enough that commits do not count, little enough that a lost one costs no time.
 const TRANSACTION_BYTES: usize = 8 << 20;
@@ -34,9 +35,6 @@ const STATEMENTS_PER_BATCH: usize = 8;
 const MEMORY_BUDGET: usize = 48 << 20;
 /// Bounds of the size of a piece.
 const SMALLEST_PIECE: u64 = 8 << 20;
-/// Rows of a table that are counted when a task goes on, to see that what was committed is still there.
-const PROBED_ROWS: u64 = 1_000_000;
-
 /// What is known before the target is touched: shared with `rlightning check`.
 pub struct Prepared {
     /// The dump's storage.
@@ -218,9 +216,9 @@ async fn try_ready(
     let piece_bytes = piece_bytes(config, dump);
     let mut tasks = Vec::new();
     if found != Found::Ended {
-        check_identities(conn, &ledger, found, &targets, dump, config).await?;
+        register::check_identities(conn, &ledger, found, &targets, dump, config).await?;
         let known = if found == Found::Unfinished { ledger.files(conn).await? } else { HashMap::new() };
-        tasks = register(prepared, conn, &ledger, &known, &targets, sources, piece_bytes).await?;
+        tasks = register::files(prepared, conn, &ledger, &known, &targets, sources, piece_bytes).await?;
     }
     Ok(Ready { ledger, found, tasks, piece_bytes })
 }
@@ -478,138 +476,6 @@ fn limits(config: &Config, target: &Target) -> Limits {
 fn piece_bytes(config: &Config, dump: &Dump) -> u64 {
     let share = dump.size() / (4 * config.concurrency.max(1) as u64);
     share.max(SMALLEST_PIECE).min(config.largest_piece)
-}
-
-/// A ledger whose tables were dropped, emptied or created anew since tells of rows that are no longer there.
-async fn check_identities(
-    conn: &mut Conn,
-    ledger: &Ledger,
-    found: Found,
-    targets: &BTreeMap<TableName, TargetInfo>,
-    dump: &Dump,
-    config: &Config,
-) -> Result<()> {
-    if found == Found::Unfinished {
-        let identities: HashMap<TableName, String> =
-            ledger.tables(conn).await?.into_iter().map(|record| (record.table, record.identity)).collect();
-        for (table, rows) in ledger.rows_by_table(conn).await? {
-            if rows == 0 {
-                continue;
-            }
-            let gone = |what: String| {
-                Err(fail(
-                    codes::INVALID_CHECKPOINT,
-                    format!(
-                        "the task's ledger says that {rows} rows are in {table}, but {what}: run `rlightning ctl \
-                         -checkpoint-remove='{table}'` to import it anew (empty it first), or `-checkpoint-error-ignore='{table}'` if you \
-                         know that the rows are there"
-                    ),
-                ))
-            };
-            let Some(info) = targets.get(&table) else {
-                return gone("the table is not in the target any more".into());
-            };
-            let now = tables::identity(conn, info).await?;
-            if let Some(before) = identities.get(&table)
-                && kind_of(before) == kind_of(&now)
-                && *before != now
-            {
-                return gone(format!(
-                    "the table was dropped, truncated, altered or created anew since ({before}, now {now})"
-                ));
-            }
-            if !info.keeps_nothing() {
-                // Duplicates and rows of a replaced key are in the ledger but not in the table.
-                let expected = if config.on_duplicate == crate::config::OnDuplicate::Error {
-                    rows.min(PROBED_ROWS)
-                } else {
-                    1
-                };
-                let held = count_up_to(conn, &table, expected).await?;
-                if held < expected {
-                    return gone(format!("the table holds {held}: rows were deleted since"));
-                }
-            }
-        }
-    }
-    let mut records = Vec::new();
-    for (name, table) in &dump.tables {
-        if let (false, Some(info)) = (table.files.is_empty(), targets.get(name)) {
-            records.push(TableRecord { table: name.clone(), identity: tables::identity(conn, info).await? });
-        }
-    }
-    ledger.add_tables(conn, &records).await
-}
-
-fn kind_of(identity: &str) -> &str {
-    identity.split(':').next().unwrap_or(identity)
-}
-
-async fn count_up_to(conn: &mut Conn, table: &TableName, limit: u64) -> Result<u64> {
-    let query = format!("SELECT COUNT(*) AS held FROM (SELECT 1 FROM {table} LIMIT {limit}) q");
-    let row = conn.query_one(&query).await.context(codes::DB_CONNECT, || format!("count rows of {table}"))?;
-    Ok(row.and_then(|row| row.parse("held").ok().flatten()).unwrap_or(0))
-}
-
-/// Compares the files with what an earlier run wrote down, writes down new ones, and lists the work: small tables first, as the real
-/// tool does.
-async fn register(
-    prepared: &Prepared,
-    conn: &mut Conn,
-    ledger: &Ledger,
-    known: &HashMap<u64, FileRecord>,
-    targets: &BTreeMap<TableName, TargetInfo>,
-    sources: &SourceTables,
-    piece_bytes: u64,
-) -> Result<Vec<Arc<FileTask>>> {
-    let dump = &prepared.dump;
-    let mut order: Vec<(&TableName, u64)> =
-        dump.tables.iter().map(|(name, table)| (name, table.size())).collect();
-    order.sort_by_key(|(_, size)| *size);
-    let mut tasks = Vec::new();
-    let mut new = Vec::new();
-    for (name, _) in order {
-        let (Some(table), Some(info)) = (dump.tables.get(name), targets.get(name)) else { continue };
-        let info = Arc::new(info.clone());
-        for data in table.files.iter().filter(|data| data.size > 0) {
-            let now = tokio::task::block_in_place(|| file::record(&*prepared.storage, data, name))?;
-            let before = known.get(&now.id);
-            let touched = before.map(|before| file::compare(before, &now)).transpose()?.unwrap_or(false);
-            let manifest = dump.manifests.get(data.folder());
-            let columns = sources
-                .get(&(data.folder().to_owned(), data.source.clone()))
-                .map(|source| Arc::new(columns::of_source(source)));
-            let task = FileTask {
-                file: data.clone(),
-                id: now.id,
-                table: Arc::clone(&info),
-                columns,
-                zone: manifest
-                    .and_then(|manifest| manifest.dump.session.time_zone_to_set())
-                    .map(str::to_owned),
-                resumed: before.is_some(),
-                touched,
-            };
-            if before.is_none() {
-                let piece = (!worth_cutting(&task, piece_bytes)).then(|| single_piece(&task));
-                new.push((now, piece));
-            }
-            tasks.push(Arc::new(task));
-        }
-    }
-    let present: HashSet<u64> = tasks.iter().map(|task| task.id).collect();
-    if let Some(gone) = file::missing(known, &present) {
-        return Err(fail(
-            codes::INVALID_CHECKPOINT,
-            format!(
-                "file '{}' took part when the task began and is not there any more (or `mydumper.filter` leaves it out now): put it back, or \
-                 empty {}, run `rlightning ctl -checkpoint-remove=all` and import anew",
-                gone.path, gone.target
-            ),
-        ));
-    }
-    ledger.add_files(conn, &new).await?;
-    Ok(tasks)
 }
 
 /// TIMESTAMP texts mean nothing without a zone: what is not known is said.
