@@ -103,16 +103,10 @@ impl Unit {
 
     /// Rows of changed tables, as everything before `low` is applied.
     fn table_rows(&self, low: &Spot) -> Vec<(TableName, Spot, Option<String>)> {
-        // A point that the checkpoint read has in another form and that lies beyond: its row stays.
-        let ahead = |table: &TableName| match (self.gtid_points.get(table), &low.gtid) {
-            (Some(point), Some(here)) => !here.contains(point),
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
         self.dirty
             .keys()
-            .filter(|table| !self.gone.contains(table) && !ahead(table))
-            .map(|table| {
+            .filter(|table| !self.gone.contains(*table))
+            .filter_map(|table| {
                 let own = self.points.of(table).filter(|point| *point > low).unwrap_or(low);
                 // What a waiting table has before its statement may not be applied yet.
                 let spot = self
@@ -121,11 +115,17 @@ impl Unit {
                     .flat_map(|(_, group)| group.reached())
                     .find(|(member, _)| *member == table)
                     .map_or(own, |(_, at)| own.min(&at.start));
+                // A row read from the checkpoint may already say more, in the form of a GTID set: then it stays.
+                let stays = match (self.gtid_points.get(table), &spot.gtid) {
+                    (Some(point), Some(here)) => !here.contains(point),
+                    (Some(_), None) => true,
+                    (None, _) => false,
+                };
                 let info = self
                     .tracker
                     .table(&table.schema, &table.table)
                     .map(|structure| table_info::to_json(&structure));
-                (table.clone(), spot.clone(), info)
+                (!stays).then(|| (table.clone(), spot.clone(), info))
             })
             .collect()
     }

@@ -157,6 +157,12 @@ impl EventRows {
         }
     }
 
+    /// A row without cells, for tests of what does not look at them.
+    #[cfg(test)]
+    pub fn push_bare(&mut self, number: u32) {
+        self.numbers.push(number);
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.numbers.len()

@@ -366,3 +366,7 @@ impl Scheduler {
         self.barrier = None;
     }
 }
+
+#[cfg(test)]
+#[path = "scheduler_tests.rs"]
+mod tests;

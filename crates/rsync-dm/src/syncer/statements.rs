@@ -451,7 +451,8 @@ impl Unit {
     fn track(&mut self, piece: &Ddl, schema: &str) {
         if let Statement::CreateTable(create) = &piece.statement {
             // What was found there before was a later table of the name.
-            let name = TableName::new(create.table.schema.as_deref().unwrap_or(schema), create.table.table.as_str());
+            let name =
+                TableName::new(create.table.schema.as_deref().unwrap_or(schema), create.table.table.as_str());
             if self.unproven.remove(&name) {
                 self.tracker.forget_table(&name.schema, &name.table);
             }

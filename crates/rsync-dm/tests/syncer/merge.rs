@@ -68,3 +68,88 @@ fn by_gtid_mariadb() {
 fn compressed_transactions() {
     merge_with_ddl(Kind::MySql8033, true, |_| Options::default().compressed_binlog());
 }
+
+/// Tables dumped at different places: each has a point of its own, the global one is the earliest, and the exit point equals it. The replay is
+/// exact without safe mode, without keys too.
+#[test]
+fn tables_with_points_of_their_own() {
+    for gtid in [false, true] {
+        let Some(mut rig) = Rig::new(Kind::MySql8033, 1, 0, |_| Options::default()) else { return };
+        rig.gtid = gtid;
+        rig.target.sql("ALTER TABLE my_db.table5 DROP KEY sid; ALTER TABLE my_db.table6 DROP KEY sid");
+        let writers = rig.writers(100);
+        let mut points = Vec::new();
+        for (target, schema, table) in
+            [("table5", "my_db1", "table1"), ("table6", "my_db2", "table1"), ("table5", "my_db1", "table2")]
+        {
+            let before = writers[0].transactions();
+            wait_until_blocking(LIMIT, "transactions", || writers[0].transactions() > before + 40);
+            points.push((schema, table, copy_at_a_point(&rig, schema, table, target)));
+        }
+        // The others begin at the first point with what they have there: nothing was copied, so they are left out.
+        rig.task = rig.task.replace("tbl-name: \"table*\"", "tbl-name: \"table1\"");
+        write_points(&rig, &points);
+        let before = writers[0].transactions();
+        wait_until_blocking(LIMIT, "transactions", || writers[0].transactions() > before + 40);
+        runtime().block_on(async {
+            for writer in writers {
+                writer.stop().await.unwrap();
+            }
+        });
+        let mut tool = rig.start();
+        rig.wait_synced(&mut tool);
+        let log = stop(tool);
+        assert!(!log.contains("enable safe-mode") && !log.contains("ER_KEY_NOT_FOUND"), "{log}");
+        rig.verify_table("my_db.table5", &["my_db1.table1", "my_db1.table2"]);
+        rig.verify_table("my_db.table6", &["my_db2.table1"]);
+    }
+}
+
+/// Copies a table as a dump would, and gives the place of the copy.
+fn copy_at_a_point(rig: &Rig, schema: &str, table: &str, target: &str) -> mysql::Location {
+    runtime().block_on(async {
+        let source = &rig.sources[0];
+        let mut lock = source.conn(testkit::Account::Admin).await;
+        lock.exec("FLUSH TABLES WITH READ LOCK").await.unwrap();
+        let location = mysql::session::binlog_location(&mut lock).await.unwrap().unwrap();
+        let rows = lock
+            .query(format!("SELECT id, sid, pid, HEX(comment), UNIX_TIMESTAMP(at) FROM {schema}.{table}"))
+            .await
+            .unwrap();
+        lock.exec("UNLOCK TABLES").await.unwrap();
+        let mut conn = rig.target.conn(testkit::Account::Admin).await;
+        for row in rows.iter() {
+            let text = |n: usize| row.str(n).unwrap();
+            let comment =
+                text(3).map_or("NULL".into(), |hex| format!("CONVERT(_latin1 x'{hex}' USING utf8mb4)"));
+            let at = text(4).map_or("NULL".into(), |secs| format!("FROM_UNIXTIME({secs})"));
+            let (id, sid, pid) = (text(0).unwrap(), text(1).unwrap(), text(2).unwrap());
+            conn.exec(format!("INSERT INTO my_db.{target} VALUES ({id},{sid},{pid},{comment},{at})"))
+                .await
+                .unwrap();
+        }
+        location
+    })
+}
+
+fn write_points(rig: &Rig, points: &[(&str, &str, mysql::Location)]) {
+    use rsync_dm::checkpoint::{Store, TablePoint, Tables};
+    let tables = Tables::new("dm_meta", "test");
+    let store = Store::new(tables.clone(), "s0");
+    let rows: Vec<TablePoint> = points
+        .iter()
+        .map(|(schema, table, location)| TablePoint {
+            table: common::ident::TableName::new(*schema, *table),
+            location: location.clone(),
+            info: None,
+        })
+        .collect();
+    let first = &points[0].2;
+    runtime().block_on(async {
+        let mut conn = rig.target.conn(testkit::Account::Admin).await;
+        tables.create(&mut conn).await.unwrap();
+        for sql in store.start_statements(first, Some(first), &rows) {
+            conn.exec(sql).await.unwrap();
+        }
+    });
+}
