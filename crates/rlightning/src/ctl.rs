@@ -7,6 +7,7 @@ use crate::cli::CtlCommand;
 use crate::config::Config;
 use crate::error::{Context, Result, fail};
 use crate::ledger;
+use crate::run;
 use crate::target::Target;
 use crate::target::tables;
 
@@ -41,7 +42,8 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
             }
         }
         CtlCommand::Remove(table) if table == "all" => {
-            for task in ledger::list(&mut conn, schema).await? {
+            let own = |task: &ledger::TaskSummary| config.source.dir.is_empty() || is_of(config, task);
+            for task in ledger::list(&mut conn, schema).await?.into_iter().filter(own) {
                 ledger::remove(&mut conn, schema, task.task).await.context(codes::CLEAN_CHECKPOINT, doing)?;
                 common::out::println(&format!("removed task {}", task.task));
             }
@@ -83,6 +85,11 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a task is of the configuration's dump: another dump's rows are not forgotten with it.
+fn is_of(config: &Config, task: &ledger::TaskSummary) -> bool {
+    common::storage::open(&config.source.dir).is_ok_and(|storage| run::source_name(&*storage) == task.source)
 }
 
 fn unknown(table: &str, schema: &str) -> crate::error::Error {

@@ -144,8 +144,8 @@ pub async fn files(
             codes::INVALID_CHECKPOINT,
             format!(
                 "file '{}' took part when the task began and is not there any more (or `mydumper.filter` leaves it out now): put it back, or \
-                 empty {}, run `rlightning ctl -checkpoint-remove=all` and import anew",
-                gone.path, gone.target
+                 empty {} alone, run `rlightning ctl -checkpoint-remove='{}'` and import again",
+                gone.path, gone.target, gone.target
             ),
         ));
     }

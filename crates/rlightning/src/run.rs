@@ -249,11 +249,15 @@ async fn end(config: &Config, target: &Target, conn: &mut Conn, ledger: &Ledger)
 }
 
 /// The name of the task: the folder as the system knows it, and the routes.
-fn task_name(config: &Config, storage: &dyn Storage) -> Result<TaskName> {
+/// The dump's place as a part of the task's name: one folder, however it was written.
+pub fn source_name(storage: &dyn Storage) -> String {
     let path = storage.local_path(".").or_else(|| Some(storage.uri().into()));
-    let source = path
-        .and_then(|path| std::fs::canonicalize(path).ok())
-        .map_or_else(|| storage.uri().to_owned(), |path| path.display().to_string());
+    path.and_then(|path| std::fs::canonicalize(path).ok())
+        .map_or_else(|| storage.uri().to_owned(), |path| path.display().to_string())
+}
+
+fn task_name(config: &Config, storage: &dyn Storage) -> Result<TaskName> {
+    let source = source_name(storage);
     let routes = serde_json::to_string(&config.source.routes)
         .context(codes::INVALID_CONFIG, || "name the task".into())?;
     Ok(TaskName::new(&source, &routes))

@@ -209,7 +209,8 @@ impl<'a> Job<'a> {
         let master = self.master(&master_address);
         let worker_addresses: Vec<String> =
             (0..2).map(|_| format!("127.0.0.1:{}", testkit::port::free_port())).collect();
-        let workers = (0..2).map(|index| self.worker(&master_address, index, &worker_addresses[index])).collect();
+        let workers =
+            (0..2).map(|index| self.worker(&master_address, index, &worker_addresses[index])).collect();
         let mut cluster = Cluster { master_address, master, workers, worker_addresses };
         self.wait_for(&mut cluster, "both workers are there", &["list-member", "--worker"], |text| {
             text.matches("\"stage\": \"free\"").count() == 2
@@ -241,7 +242,8 @@ impl<'a> Job<'a> {
 
     /// Starts a worker again after a kill.
     pub fn restart_worker(&self, cluster: &mut Cluster, index: usize) {
-        cluster.workers[index] = self.worker(&cluster.master_address, index, &cluster.worker_addresses[index]);
+        cluster.workers[index] =
+            self.worker(&cluster.master_address, index, &cluster.worker_addresses[index]);
     }
 
     /// Kills a running program once the sources have sent that many bytes since now; how many it were.

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use testkit::workload::{self, Writer};
 use testkit::proxy::Direction;
+use testkit::workload::{self, Writer};
 use testkit::{Account, Kind, Proxy, Server, WorkDir};
 
 /// What a run is like.

@@ -24,7 +24,10 @@ fn old_and_new_forms_of_a_line() {
             "GRANT SELECT, RELOAD, REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `dm`@`10.%` IDENTIFIED BY PASSWORD \
              '*0D3CED9BEC10A777AEC23CCC353A8C08A633045E'",
         ),
-        ("8.0.11-TiDB-v7.5.0", "GRANT Select,Reload,Replication Slave,Replication Client ON *.* TO 'dm'@'10.%'"),
+        (
+            "8.0.11-TiDB-v7.5.0",
+            "GRANT Select,Reload,Replication Slave,Replication Client ON *.* TO 'dm'@'10.%'",
+        ),
     ] {
         let grants = read(version, &[line]);
         let needs = [
@@ -49,7 +52,10 @@ fn all_privileges_on_each_level() {
     let all = read("5.7.22", &["GRANT ALL PRIVILEGES ON *.* TO 'dm'@'10.%' WITH GRANT OPTION"]);
     assert!(all.allows(&Need::global(Privilege::Super)));
     assert!(all.allows(&Need::table(Privilege::Alter, "a", "b")));
-    let one = read("5.7.22", &["GRANT USAGE ON *.* TO 'dm'@'10.%'", "GRANT ALL PRIVILEGES ON `d`.* TO 'dm'@'10.%'"]);
+    let one = read(
+        "5.7.22",
+        &["GRANT USAGE ON *.* TO 'dm'@'10.%'", "GRANT ALL PRIVILEGES ON `d`.* TO 'dm'@'10.%'"],
+    );
     assert!(one.allows(&Need::schema(Privilege::LockTables, "d")));
     assert!(one.allows(&Need::table(Privilege::LockTables, "d", "t")));
     assert!(!one.allows(&Need::schema(Privilege::Select, "e")));
@@ -78,10 +84,7 @@ fn static_and_dynamic_lines_of_8_0() {
     );
     assert!(grants.allows(&Need::global(Privilege::BackupAdmin)));
     assert!(grants.allows(&Need::global(Privilege::SessionVariables)));
-    assert_eq!(
-        lacks(&grants, &[Need::global(Privilege::Super)]),
-        ["GRANT SUPER ON *.* TO 'dm'@'10.%';"]
-    );
+    assert_eq!(lacks(&grants, &[Need::global(Privilege::Super)]), ["GRANT SUPER ON *.* TO 'dm'@'10.%';"]);
 }
 
 #[test]
@@ -95,10 +98,7 @@ fn names_differ_between_servers() {
     ];
     for (version, names) in [
         ("5.6.24", ["REPLICATION CLIENT", "REPLICATION SLAVE", "RELOAD", "SUPER"].as_slice()),
-        (
-            "8.0.33",
-            &["REPLICATION CLIENT", "REPLICATION SLAVE", "BACKUP_ADMIN", "SESSION_VARIABLES_ADMIN"],
-        ),
+        ("8.0.33", &["REPLICATION CLIENT", "REPLICATION SLAVE", "BACKUP_ADMIN", "SESSION_VARIABLES_ADMIN"]),
         (
             "10.11.19-MariaDB",
             &["BINLOG MONITOR", "SLAVE MONITOR", "REPLICATION MASTER ADMIN", "RELOAD", "BINLOG ADMIN"],
@@ -171,7 +171,8 @@ fn columns_and_roles_alone_are_not_enough() {
         "missing privilege SELECT on `d`.`t`: GRANT SELECT ON `d`.`t` TO 'dm'@'10.%'; (if one of its roles should \
          give it, make that active by default: SET DEFAULT ROLE 'reader'@'%', 'writer'@'%' TO 'dm'@'10.%';)"
     );
-    let maria = read("10.11.19-MariaDB", &["GRANT `r` TO `dm`@`10.%`", "SET DEFAULT ROLE `r` FOR `dm`@`10.%`"]);
+    let maria =
+        read("10.11.19-MariaDB", &["GRANT `r` TO `dm`@`10.%`", "SET DEFAULT ROLE `r` FOR `dm`@`10.%`"]);
     assert_eq!(maria.roles, ["'r'"]);
 }
 

@@ -29,7 +29,7 @@ use crate::error::{Context, Result};
 use crate::precheck;
 use crate::run::{self, Prepared};
 use crate::schema::SourceTables;
-use crate::source::{DataFile, TargetTable};
+use crate::source::{DataFile, TargetTable, folder_of};
 use crate::target::tables::{self, TargetInfo};
 use crate::target::{Target, collation, columns};
 use keys::UniqueKey;
@@ -77,7 +77,7 @@ pub async fn run(config: &Config, options: &Options) -> Result<bool> {
     let progress = Progress::new(if config.bars { Show::Auto } else { Show::Nothing });
     let bar = progress.bar("check", dump.size(), Unit::Bytes);
     let known = collation::known(&mut conn).await?;
-    for (name, table) in dump.tables.iter().filter(|(_, table)| !table.files.is_empty()) {
+    for (name, table) in &dump.tables {
         let existing = existing(&mut conn, targets.get(name)).await?;
         let one = OneTable { name, table, sources: &sources, existing, config, sample: options.sample };
         let threads = config.concurrency.clamp(1, 16);
@@ -147,11 +147,16 @@ struct OneTable<'a> {
 }
 
 impl OneTable<'_> {
+    /// Folder and source name of every shard, those without rows too.
+    fn names(&self) -> BTreeSet<(&str, &TableName)> {
+        let with_rows = self.table.files.iter().map(|file| (file.folder(), &file.source));
+        let with_schema = self.table.schemas.iter().map(|file| (folder_of(&file.path), &file.source));
+        with_rows.chain(with_schema).collect()
+    }
+
     /// The shards with their structures, in order of folder and name.
     fn shards(&self) -> Vec<(String, Table)> {
-        let names: BTreeSet<(&str, &TableName)> =
-            self.table.files.iter().map(|file| (file.folder(), &file.source)).collect();
-        names
+        self.names()
             .into_iter()
             .filter_map(|(folder, source)| {
                 let table = self.sources.get(&(folder.to_owned(), source.clone()))?;
@@ -262,7 +267,9 @@ impl OneTable<'_> {
             })
             .context(codes::CHECK_LOCAL_RESOURCE, || "read keys from the temporary folder".to_owned())?;
         report.unknown = unknown;
-        report.finding = match (report.repeated, self.sample || unknown > 0) {
+        // No rows prove nothing of those to come.
+        let is_open = self.sample || unknown > 0 || self.table.files.is_empty();
+        report.finding = match (report.repeated, is_open) {
             (0, true) => Finding::Unknown,
             (0, false) => Finding::Unique,
             _ => Finding::Repeats,
@@ -292,8 +299,7 @@ impl OneTable<'_> {
         merged: Option<&merge::Merged>,
     ) -> TableReport {
         let mut problems = Vec::new();
-        let names: BTreeSet<(&str, &TableName)> =
-            self.table.files.iter().map(|file| (file.folder(), &file.source)).collect();
+        let names = self.names();
         for ((column, limit), (count, first)) in question.limits.iter().zip(&answer.cut) {
             if let Some(first) = first {
                 problems.push(format!(

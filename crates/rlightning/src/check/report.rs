@@ -77,7 +77,7 @@ impl KeyReport {
             Finding::Unknown if self.unknown > 0 => {
                 let _infallible = write!(out, "not proved, {} rows hold an expression", self.unknown);
             }
-            Finding::Unknown => out.push_str("no value repeats in the sample: not proved"),
+            Finding::Unknown => out.push_str("no value repeats in what was read: not proved"),
             Finding::Repeats => {
                 let _infallible = write!(
                     out,

@@ -123,8 +123,8 @@ pub fn compare(known: &FileRecord, now: &FileRecord) -> Result<bool> {
             codes::INVALID_CHECKPOINT,
             format!(
                 "file '{}' has changed since the task began ({what}), but rows of the old one may be in {}: put the old file back, or empty \
-                 the table, run `rlightning ctl -checkpoint-remove=all` and import anew",
-                now.path, now.target
+                 that table alone, run `rlightning ctl -checkpoint-remove='{}'` and import again",
+                now.path, now.target, now.target
             ),
         ))
     };
@@ -171,11 +171,12 @@ pub fn verify(task: &FileTask, reader: &Arc<dyn RangeReader>, done: &[Done]) -> 
             return Err(fail(
                 codes::INVALID_CHECKPOINT,
                 format!(
-                    "file '{}' has changed since the task began (bytes {} to {}, whose rows are in {}): put the old file back, or empty the \
-                     table, run `rlightning ctl -checkpoint-remove=all` and import anew",
+                    "file '{}' has changed since the task began (bytes {} to {}, whose rows are in {}): put the old file back, or empty that \
+                     table alone, run `rlightning ctl -checkpoint-remove='{}'` and import again",
                     task.path(),
                     batch.begin,
                     batch.end,
+                    task.table.name,
                     task.table.name
                 ),
             ));

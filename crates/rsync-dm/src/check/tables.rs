@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use common::{
-    error::{DmError, dm_codes as code},
+    error::DmError,
     ident::{TableName, quote, quote_string},
 };
 use mysql::Conn;
@@ -17,6 +17,7 @@ use super::{
     report::{Check, Severity},
 };
 use crate::config::{ShardMode, SubtaskConfig, TaskConfig};
+use crate::upstream::{self, ReplicatedTable};
 
 /// An upstream table that the task replicates.
 pub(super) struct SourceTable {
@@ -29,23 +30,10 @@ pub(super) struct SourceTable {
 
 /// The tables of a source that the task's filter keeps, as far as the account sees them.
 pub(super) async fn of_source(subtask: &SubtaskConfig, conn: &mut Conn) -> Result<Vec<SourceTable>, DmError> {
-    let sql = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' ORDER BY 1, 2";
-    let rows = conn.query(sql).await.map_err(|e| failed(&e))?;
     let mut out = Vec::new();
-    for row in rows.iter() {
-        let text = |i: usize| row.text(i).map_err(|e| failed(&e));
-        let (schema, table) = (text(0)?, text(1)?);
-        if !subtask.block_allow.matches_table(&schema, &table) {
-            continue;
-        }
-        let routed = subtask
-            .router
-            .route(&schema, &table)
-            .map_err(|e| code::WORKER_ROUTE_TABLE_DUP_MATCH.wrap("", &e))?;
-        let name = TableName::new(schema, table);
+    for ReplicatedTable { name, target } in upstream::tables(conn, subtask).await? {
         let table = definition(conn, &name).await?;
-        let source_id = subtask.source_id.clone();
-        out.push(SourceTable { source_id, target: routed.name(), name, table });
+        out.push(SourceTable { source_id: subtask.source_id.clone(), target, name, table });
     }
     Ok(out)
 }

@@ -71,9 +71,12 @@ async fn plans(dumps: &[String]) -> Result<Vec<SourcePlan>, DmError> {
     let mut order: Vec<&str> = Vec::new();
     let mut folders: BTreeMap<&str, Vec<DumpFolder>> = BTreeMap::new();
     for dump in dumps {
-        let Some((id, folder)) = dump.split_once('=').filter(|(id, folder)| !id.is_empty() && !folder.is_empty()) else {
-            return Err(code::METADATA_NO_BINLOG_LOC
-                .error(format!("`{dump}` is not of the form SOURCE-ID=DIR")));
+        let Some((id, folder)) =
+            dump.split_once('=').filter(|(id, folder)| !id.is_empty() && !folder.is_empty())
+        else {
+            return Err(
+                code::METADATA_NO_BINLOG_LOC.error(format!("`{dump}` is not of the form SOURCE-ID=DIR"))
+            );
         };
         if !order.contains(&id) {
             order.push(id);
@@ -101,10 +104,11 @@ fn subtasks(
     plans
         .iter()
         .map(|plan| {
-            let source = sources.iter().find(|source| source.source_id == plan.source_id).ok_or_else(|| {
-                code::CONFIG_SOURCE_ID_NOT_FOUND
-                    .error(format!("no --source file is of source {}", plan.source_id))
-            })?;
+            let source =
+                sources.iter().find(|source| source.source_id == plan.source_id).ok_or_else(|| {
+                    code::CONFIG_SOURCE_ID_NOT_FOUND
+                        .error(format!("no --source file is of source {}", plan.source_id))
+                })?;
             task.subtask(source)
         })
         .collect()
@@ -207,10 +211,9 @@ async fn points(subtask: &SubtaskConfig, plan: &SourcePlan) -> Result<Vec<TableP
 /// The table's structure as TableInfo; `None`: not understood, the syncer asks the servers.
 async fn structure(folder: &Path, file: &str) -> Result<Option<String>, DmError> {
     let storage = LocalStorage::new(folder);
-    let text = storage
-        .read(file)
-        .await
-        .map_err(|error| code::METADATA_NO_BINLOG_LOC.error(format!("dump folder {}: {error}", folder.display())))?;
+    let text = storage.read(file).await.map_err(|error| {
+        code::METADATA_NO_BINLOG_LOC.error(format!("dump folder {}: {error}", folder.display()))
+    })?;
     let mode = SqlMode::default();
     let spans = sql::split::statements(&text, mode).unwrap_or_default();
     let create = spans
