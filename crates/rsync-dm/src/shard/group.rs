@@ -132,7 +132,7 @@ impl<L: Clone + Ord> Groups<L> {
     ///
     /// # Errors
     /// The group is in the middle of a statement and the table is not a member.
-    pub fn add(&mut self, target: &TableName, table: &TableName) -> Result<(), GroupError> {
+    pub fn add(&mut self, target: &TableName, table: &TableName) -> Result<(), Box<GroupError>> {
         let group = self
             .groups
             .entry(target.clone())
@@ -141,11 +141,11 @@ impl<L: Clone + Ord> Groups<L> {
             return Ok(());
         }
         if group.is_open() {
-            return Err(GroupError::AddInside {
+            return Err(Box::new(GroupError::AddInside {
                 target: target.clone(),
                 table: table.clone(),
                 ddls: group.ddls.clone(),
-            });
+            }));
         }
         group.members.insert(table.clone(), None);
         Ok(())
@@ -155,17 +155,17 @@ impl<L: Clone + Ord> Groups<L> {
     ///
     /// # Errors
     /// The group is in the middle of a statement.
-    pub fn remove(&mut self, target: &TableName, table: &TableName) -> Result<(), GroupError> {
+    pub fn remove(&mut self, target: &TableName, table: &TableName) -> Result<(), Box<GroupError>> {
         let Some(group) = self.groups.get_mut(target) else { return Ok(()) };
         if !group.members.contains_key(table) {
             return Ok(());
         }
         if group.is_open() {
-            return Err(GroupError::DropInside {
+            return Err(Box::new(GroupError::DropInside {
                 target: target.clone(),
                 table: table.clone(),
                 ddls: group.ddls.clone(),
-            });
+            }));
         }
         group.members.remove(table);
         if group.members.is_empty() {
@@ -189,17 +189,17 @@ impl<L: Clone + Ord> Groups<L> {
         table: &TableName,
         ddls: &[String],
         at: Reached<L>,
-    ) -> Result<bool, GroupError> {
+    ) -> Result<bool, Box<GroupError>> {
         self.add(target, table)?;
         let Some(group) = self.groups.get_mut(target) else { return Ok(false) };
         if group.is_open() {
             if group.ddls != ddls {
-                return Err(GroupError::WrongSequence {
+                return Err(Box::new(GroupError::WrongSequence {
                     target: target.clone(),
                     table: table.clone(),
                     ddls: ddls.to_vec(),
                     expected: group.ddls.clone(),
-                });
+                }));
             }
         } else {
             group.ddls = ddls.to_vec();

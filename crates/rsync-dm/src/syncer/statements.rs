@@ -351,9 +351,9 @@ impl Unit {
         subject: &TableName,
         target: Option<TableName>,
     ) -> Result<bool, DmError> {
-        let group_error = |e: crate::shard::GroupError| {
+        let group_error = |e: Box<crate::shard::GroupError>| {
             use crate::shard::GroupError as G;
-            match e {
+            match *e {
                 G::AddInside { .. } => code::SYNC_UNIT_ADD_TABLE_IN_SHARDING.error(e.to_string()),
                 G::DropInside { .. } => code::SYNC_UNIT_DROP_SCHEMA_TABLE_IN_SHARDING.error(e.to_string()),
                 _ => code::SYNC_UNIT_DDL_WRONG_SEQUENCE.error(e.to_string()),
