@@ -346,7 +346,6 @@ impl Unit {
         };
         if !rows.is_empty() {
             let bytes = rows.size() / rows.len() + 64;
-            self.bytes_since_mark += bytes * rows.len();
             for (row, keys) in keys.iter().enumerate() {
                 self.scheduler.push(Change { rows: Arc::clone(&rows), row }, op, keys, bytes);
             }

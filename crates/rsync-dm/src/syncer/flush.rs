@@ -30,7 +30,6 @@ impl Unit {
         self.low = spot.clone();
         self.low_clean = mark.clone();
         self.marks.clear();
-        self.pending_bytes = 0;
         self.write(spot, mark, false, sharding).await
     }
 

@@ -10,7 +10,11 @@
 //!    in a unit that waits (through any number of steps) for the earlier one's.
 //! 2. A unit waits only for units that were closed before it: so there is always one that can be applied.
 
-use std::{collections::HashMap, hash::BuildHasherDefault, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::BuildHasherDefault,
+    sync::Arc,
+};
 
 use super::{coverage::Coverage, keys::RowKeys, plan::TablePlan, rows::EventRows};
 
@@ -152,6 +156,8 @@ struct Lane {
     closed: u64,
     /// Number of the last applied unit.
     done: u64,
+    /// Number and bytes of the closed units that are not applied.
+    sizes: VecDeque<(u64, usize)>,
 }
 
 /// Limits of a unit.
@@ -178,6 +184,8 @@ pub struct Scheduler {
     barrier: Option<Owner>,
     limits: Limits,
     closed: Vec<Unit>,
+    /// Bytes of all changes that are not applied.
+    bytes: usize,
 }
 
 const FIRST_PRUNE: usize = 200_000;
@@ -185,7 +193,9 @@ const FIRST_PRUNE: usize = 200_000;
 impl Scheduler {
     /// With a number of lanes, at least one.
     pub fn new(lanes: usize, limits: Limits) -> Self {
-        let lanes = (0..lanes.max(1)).map(|_| Lane { open: None, closed: 0, done: 0 }).collect();
+        let lanes = (0..lanes.max(1))
+            .map(|_| Lane { open: None, closed: 0, done: 0, sizes: VecDeque::new() })
+            .collect();
         Self {
             lanes,
             owners: HashMap::default(),
@@ -194,6 +204,7 @@ impl Scheduler {
             barrier: None,
             limits,
             closed: Vec::new(),
+            bytes: 0,
         }
     }
 
@@ -246,6 +257,7 @@ impl Scheduler {
         let owner = Owner { lane: lane as u32, segment, seq: unit.seq };
         unit.push(change, op, bytes);
         let (rows, size) = (unit.rows, unit.bytes);
+        self.bytes += bytes;
         for key in &keys.hashes {
             self.owners.insert(*key, owner);
         }
@@ -303,6 +315,7 @@ impl Scheduler {
             let done: Vec<u64> = self.lanes.iter().map(|l| l.done).collect();
             unit.after.retain(|(other, seq)| done[*other] < *seq);
             self.lanes[lane].closed = unit.seq;
+            self.lanes[lane].sizes.push_back((unit.seq, unit.bytes));
             self.closed.push(unit);
         }
     }
@@ -315,7 +328,11 @@ impl Scheduler {
 
     /// A lane has applied its units up to this number.
     pub fn complete(&mut self, lane: usize, seq: u64) {
-        self.lanes[lane].done = self.lanes[lane].done.max(seq);
+        let l = &mut self.lanes[lane];
+        l.done = l.done.max(seq);
+        while l.sizes.front().is_some_and(|(seq, _)| *seq <= l.done) {
+            self.bytes -= l.sizes.pop_front().map_or(0, |(_, bytes)| bytes);
+        }
         if self.barrier.is_some_and(|b| self.lanes[b.lane as usize].done >= b.seq) {
             self.barrier = None;
         }
@@ -353,6 +370,11 @@ impl Scheduler {
     /// Whether everything is applied.
     pub fn is_idle(&self) -> bool {
         self.lanes.iter().all(|l| l.open.is_none() && l.closed == l.done)
+    }
+
+    /// Bytes of all changes that are not applied.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Units closed and not applied.

@@ -121,6 +121,7 @@ proptest! {
         model.scheduler.flush(true);
         model.take();
         while (0..lanes).any(|lane| model.apply(lane)) {}
+        prop_assert_eq!(model.scheduler.bytes(), 0);
         prop_assert!(model.scheduler.is_idle() && model.scheduler.is_reached(&mark));
         prop_assert_eq!(model.applied.len(), model.sent.len(), "no unit waits for ever");
         for (i, (earlier, keys, barrier)) in model.sent.iter().enumerate() {

@@ -132,8 +132,6 @@ impl Unit {
             safe,
             marks: VecDeque::new(),
             last_mark: Instant::now(),
-            pending_bytes: 0,
-            bytes_since_mark: 0,
             low: start.clone(),
             low_clean,
             applied_end,

@@ -85,7 +85,6 @@ pub(super) struct Mark {
     /// Units that hold no row after it: their ledger entries can go when the checkpoint is here.
     pub clean: Vec<u64>,
     pub timestamp: u32,
-    pub bytes: usize,
 }
 
 /// The transaction that is being read.
@@ -147,9 +146,6 @@ pub struct Unit {
     pub(super) safe: Safe,
     pub(super) marks: VecDeque<Mark>,
     pub(super) last_mark: Instant,
-    /// Bytes of rows with the scheduler, by mark.
-    pub(super) pending_bytes: usize,
-    pub(super) bytes_since_mark: usize,
     /// The last place all of whose rows are applied.
     pub(super) low: Spot,
     /// Its [`Mark::clean`].
@@ -247,7 +243,7 @@ impl Unit {
     /// Whether another batch may be decoded.
     fn has_room(&self) -> bool {
         self.scheduler.in_flight() < QUEUE * self.config.syncer.worker_count.max(1) as u64
-            && self.pending_bytes + self.bytes_since_mark < APPLY_BUDGET
+            && self.scheduler.bytes() < APPLY_BUDGET
     }
 
     /// Waits until there is room again.
@@ -287,7 +283,6 @@ impl Unit {
             && self.scheduler.is_reached(&mark.lanes)
             && let Some(mark) = self.marks.pop_front()
         {
-            self.pending_bytes = self.pending_bytes.saturating_sub(mark.bytes);
             self.low = mark.spot;
             self.low_clean = mark.clean;
         }
@@ -324,14 +319,11 @@ impl Unit {
             return;
         }
         self.last_mark = Instant::now();
-        let bytes = std::mem::take(&mut self.bytes_since_mark);
-        self.pending_bytes += bytes;
         self.marks.push_back(Mark {
             spot: self.committed.clone(),
             lanes: self.scheduler.mark(),
             clean: self.scheduler.closed(),
             timestamp: self.binlog_timestamp,
-            bytes,
         });
     }
 

@@ -135,3 +135,22 @@ fn statements() {
     );
     same(&rig, &["d.b", "d.c", "d.g", "e.t"]);
 }
+
+/// One transaction above every budget of memory: it is applied in parts and the checkpoint waits for its end.
+#[test]
+fn one_large_transaction() {
+    let Some(rig) = rig(Kind::MySql8033) else { return };
+    rig.sources[0].sql(
+        "CREATE DATABASE d; CREATE TABLE d.big (id int PRIMARY KEY AUTO_INCREMENT, v varchar(9000)); INSERT INTO d.big (v) VALUES (REPEAT('x',8000)); \
+         BEGIN; INSERT INTO d.big (v) SELECT v FROM d.big; INSERT INTO d.big (v) SELECT v FROM d.big; INSERT INTO d.big (v) SELECT v FROM d.big; \
+         INSERT INTO d.big (v) SELECT v FROM d.big; INSERT INTO d.big (v) SELECT v FROM d.big; INSERT INTO d.big (v) SELECT v FROM d.big; \
+         INSERT INTO d.big (v) SELECT v FROM d.big; INSERT INTO d.big (v) SELECT v FROM d.big; INSERT INTO d.big (v) SELECT v FROM d.big; \
+         INSERT INTO d.big (v) SELECT v FROM d.big; INSERT INTO d.big (v) SELECT v FROM d.big; INSERT INTO d.big (v) SELECT v FROM d.big; \
+         INSERT INTO d.big (v) SELECT v FROM d.big; INSERT INTO d.big (v) SELECT v FROM d.big; COMMIT",
+    );
+    let mut tool = rig.start();
+    rig.wait_synced(&mut tool);
+    stop(tool);
+    let count = "SELECT CONCAT(COUNT(*),' ',SUM(CRC32(CONCAT(id,v)))) FROM d.big";
+    assert_eq!(rig.target.value(count), rig.sources[0].value(count));
+}
