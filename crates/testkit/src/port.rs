@@ -48,8 +48,10 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_not_given() {
+        // Another process may have been quicker with one of them.
         let listeners: Vec<_> =
-            (0..50).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).unwrap()).collect();
+            (0..50).filter_map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).ok()).collect();
+        assert!(listeners.len() > 25);
         let used: HashSet<u16> = listeners.iter().map(|l| l.local_addr().unwrap().port()).collect();
         assert!((0..200).all(|_| !used.contains(&free_port())));
     }
