@@ -65,6 +65,16 @@ fn by_gtid_mariadb() {
 }
 
 #[test]
+fn by_gtid_mysql_97() {
+    merge_with_ddl(Kind::MySql97, true, |_| Options::default());
+}
+
+#[test]
+fn by_gtid_mysql_56() {
+    merge_with_ddl(Kind::MySql56, true, |_| Options::default());
+}
+
+#[test]
 fn compressed_transactions() {
     merge_with_ddl(Kind::MySql8033, true, |_| Options::default().compressed_binlog());
 }
