@@ -31,6 +31,7 @@ use crate::{
     checkpoint::{Loaded, Points, Store, Tables, take_over},
     config::SubtaskConfig,
     shard::{Groups, ShardCoordinator, TargetTables},
+    upstream,
 };
 
 /// What a connection to the source says at the start.
@@ -266,7 +267,8 @@ async fn look_at_source(config: &SubtaskConfig) -> Result<Source, DmError> {
         let text = |at: usize| row.str(at).map(Option::unwrap_or_default).map_err(failed);
         tracker.set_database(&text(0)?, &text(1)?, &text(2)?);
     }
-    let tables = upstream_tables(&mut conn, config).await?;
+    let tables = upstream::tables(&mut conn, config).await?;
+    let tables = tables.into_iter().map(|table| (table.target, table.name)).collect();
     conn.close().await;
     Ok(Source { flavor, server_id, uuid, zone, now, tracker, tables })
 }
@@ -305,37 +307,6 @@ async fn free_server_id(conn: &mut Conn, wanted: u32) -> u32 {
         }
     }
     4_294_867_296
-}
-
-/// Target and upstream name of each replicated table that the source has now.
-async fn upstream_tables(
-    conn: &mut Conn,
-    config: &SubtaskConfig,
-) -> Result<Vec<(TableName, TableName)>, DmError> {
-    let rows = conn
-        .query(
-            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'",
-        )
-        .await
-        .map_err(|e| error::source("cannot list the source's tables", &e))?;
-    let mut tables = Vec::new();
-    for row in rows.iter() {
-        let text = |at: usize| {
-            row.str(at)
-                .map(Option::unwrap_or_default)
-                .map_err(|e| error::source("cannot list the source's tables", &e))
-        };
-        let table = TableName::new(text(0)?, text(1)?);
-        if !config.block_allow.matches_table(&table.schema, &table.table) {
-            continue;
-        }
-        let routed = config
-            .router
-            .route(&table.schema, &table.table)
-            .map_err(|e| code::GEN_TABLE_ROUTER.error(e.to_string()))?;
-        tables.push((routed.name(), table));
-    }
-    Ok(tables)
 }
 
 /// The checkpoint, else the task's `meta`, else where the source is now; with its GTID set where that is needed.
