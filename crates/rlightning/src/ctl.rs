@@ -5,11 +5,11 @@ use common::ident::TableName;
 
 use crate::cli::CtlCommand;
 use crate::config::Config;
+use crate::downstream::Target;
+use crate::downstream::tables;
 use crate::error::{Context, Result, fail};
 use crate::ledger;
 use crate::run;
-use crate::target::Target;
-use crate::target::tables;
 
 /// Runs one command and prints what it did.
 ///

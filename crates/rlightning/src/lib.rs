@@ -9,6 +9,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod ctl;
+pub mod downstream;
 pub mod error;
 pub mod import;
 pub mod ledger;
@@ -18,7 +19,6 @@ mod register;
 pub mod run;
 pub mod schema;
 pub mod source;
-pub mod target;
 
 use std::process::ExitCode;
 

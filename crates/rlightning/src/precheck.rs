@@ -9,11 +9,11 @@ use mysql::privileges::{Grants, Missing, Need, Privilege};
 use mysql::{Conn, Flavor};
 
 use crate::config::{Config, OnDuplicate};
+use crate::downstream::columns;
+use crate::downstream::tables::TargetInfo;
 use crate::error::{Context, Result, fail};
 use crate::schema::SourceTables;
 use crate::source::{Dump, TargetTable};
-use crate::target::columns;
-use crate::target::tables::TargetInfo;
 
 /// Above this a single file slows an import down in the real tool.
 const LARGE_FILE: u64 = 10 << 30;

@@ -8,6 +8,8 @@ use common::ident::TableName;
 use mysql::Conn;
 
 use crate::config::Config;
+use crate::downstream::columns;
+use crate::downstream::tables::{self, TargetInfo};
 use crate::error::{Context, Result, fail};
 use crate::import::file::{self, FileTask};
 use crate::import::{single_piece, worth_cutting};
@@ -15,8 +17,6 @@ use crate::ledger::{FileRecord, Found, Ledger, TableRecord};
 use crate::run::Prepared;
 use crate::schema::SourceTables;
 use crate::source::Dump;
-use crate::target::columns;
-use crate::target::tables::{self, TargetInfo};
 
 /// Rows of a table that are counted when a task goes on, to see that what was committed is still there.
 const PROBED_ROWS: u64 = 1_000_000;

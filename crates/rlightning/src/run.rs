@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{Config, IgnoreScope};
+use crate::downstream::tables::{self, TargetInfo};
+use crate::downstream::{Target, collation};
 use crate::error::{Context, Error, Result, fail};
 use crate::import::Shared;
 use crate::import::batch::Limits;
@@ -24,8 +26,6 @@ use crate::progress::Counters;
 use crate::register;
 use crate::schema::{self, Creator, SourceTables};
 use crate::source::{Dump, walk};
-use crate::target::tables::{self, TargetInfo};
-use crate::target::{Target, collation};
 
 /// Rows of one transaction: enough that commits do not count, little enough that a lost one costs no time.
 const TRANSACTION_BYTES: usize = 8 << 20;

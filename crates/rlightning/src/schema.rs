@@ -14,11 +14,11 @@ use sql::{Kind, SqlMode, classify};
 use tracing::{info, warn};
 
 use crate::config::Source;
+use crate::downstream::collation;
 use crate::error::{Context, Result, fail};
 use crate::import::file::open;
 use crate::source::input::Input;
 use crate::source::{Dump, SchemaFile, TargetTable, folder_of};
-use crate::target::collation;
 
 /// Longest schema file; a table has at most 4096 columns.
 const SCHEMA_FILE_LIMIT: u64 = 64 << 20;

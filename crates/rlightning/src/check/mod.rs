@@ -25,13 +25,13 @@ use sql::SqlMode;
 use sql::schema::Table;
 
 use crate::config::Config;
+use crate::downstream::tables::{self, TargetInfo};
+use crate::downstream::{Target, collation, columns};
 use crate::error::{Context, Result};
 use crate::precheck;
 use crate::run::{self, Prepared};
 use crate::schema::SourceTables;
 use crate::source::{DataFile, TargetTable, folder_of};
-use crate::target::tables::{self, TargetInfo};
-use crate::target::{Target, collation, columns};
 use keys::UniqueKey;
 use limits::Limit;
 use merge::{Finding, KeyFinding};

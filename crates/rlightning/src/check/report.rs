@@ -10,9 +10,9 @@ use mysql::{Conn, Endpoint};
 
 use super::keys::UniqueKey;
 use super::merge::{Finding, Merged};
+use crate::downstream::collation;
 use crate::error::{Context, Result};
 use crate::source::Dump;
-use crate::target::collation;
 
 /// Legal dates of older servers are legal defaults, too.
 const DDL_SQL_MODE: &str =

@@ -130,7 +130,7 @@ pub struct Tidb {
     pub status_port: u16,
     pub pd_addr: String,
     pub log_level: String,
-    /// Not set: strict and lenient about zero dates, see [`crate::target::session`].
+    /// Not set: strict and lenient about zero dates, see [`crate::downstream::session`].
     pub sql_mode: Option<String>,
     pub tls: String,
     pub security: Option<Security>,

@@ -12,13 +12,13 @@ use common::ident::TableName;
 use common::storage::{RangeReader, Storage};
 use sql::SqlMode;
 
+use crate::downstream::tables::TargetInfo;
 use crate::error::{Context, Result, fail};
 use crate::ledger::{Done, FileRecord, Piece, file_id};
 use crate::source::DataFile;
 use crate::source::input::Input;
 use crate::source::prologue::Prologue;
 use crate::source::rows::{FileReader, Item, Part, WINDOW};
-use crate::target::tables::TargetInfo;
 
 /// Bytes at each end of a file that go into its hash.
 const DIGEST_BYTES: usize = 64 << 10;

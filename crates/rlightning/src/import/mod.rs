@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::OnDuplicate;
+use crate::downstream::Target;
 use crate::error::{Error, Result, fail};
 use crate::ledger::{Ledger, Piece};
 use crate::progress::Counters;
-use crate::target::Target;
 use batch::Limits;
 use file::{FileTask, OpenFile};
 use worker::Worker;

@@ -6,9 +6,9 @@ use sql::SqlMode;
 use sql::values::{Item, ValuesReader, cells};
 
 use crate::config::OnDuplicate;
+use crate::downstream::tables::TargetInfo;
 use crate::error::{Result, fail};
 use crate::source::DataFile;
-use crate::target::tables::TargetInfo;
 
 /// How rows of one head become an INSERT. Where dump and target line up, `rewrite` is `None` and the rows' bytes go out as they
 /// are.
@@ -177,7 +177,7 @@ pub fn single_rows(run: &[u8], mode: SqlMode) -> impl Iterator<Item = (usize, &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::tables::TargetColumn;
+    use crate::downstream::tables::TargetColumn;
     use common::dumpfile::Compression;
     use common::ident::TableName;
 

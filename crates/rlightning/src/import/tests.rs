@@ -1,8 +1,8 @@
 use common::dumpfile::Compression;
 
 use super::*;
+use crate::downstream::tables::TargetInfo;
 use crate::source::DataFile;
-use crate::target::tables::TargetInfo;
 
 fn file(table: &str, number: u32) -> Arc<FileTask> {
     let name = TableName::new("d", table);

@@ -538,7 +538,7 @@ fn shape_maker(shared: &Shared, file: &Arc<OpenFile>) -> Arc<ShapeMaker> {
             task.columns.as_ref().map(|names| names.as_slice()),
         )?;
         if let Some(listed) = &head.columns {
-            let found = crate::target::columns::complaints(&task.table, listed, None, &task.file.ignored);
+            let found = crate::downstream::columns::complaints(&task.table, listed, None, &task.file.ignored);
             if let Some(first) = found.first() {
                 return Err(fail(
                     codes::UNKNOWN_COLUMNS,

@@ -89,7 +89,7 @@ pub struct FileState {
     pub done: Vec<Done>,
 }
 
-/// Identity of a target table, see [`crate::target::identity`].
+/// Identity of a target table, see [`crate::downstream::identity`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableRecord {
     /// The table.
