@@ -158,9 +158,9 @@ pub struct Unit {
     pub(super) rows_since_flush: bool,
     pub(super) proposals: JoinSet<Answer>,
     /// Statements of groups that wait for their operation.
-    pub(super) proposed: HashMap<TableName, super::statements::ShardDdl>,
+    pub(super) proposed: HashMap<TableName, super::shard_ddl::ShardDdl>,
     /// Statements of groups that not all tables have reached.
-    pub(super) proposed_parts: HashMap<TableName, super::statements::ShardDdl>,
+    pub(super) proposed_parts: HashMap<TableName, super::shard_ddl::ShardDdl>,
     /// A group whose last table has just reached its statement.
     pub(super) synced: Option<TableName>,
     /// What `SYSTEM` means as a time zone of the source.

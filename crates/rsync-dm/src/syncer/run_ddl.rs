@@ -1,0 +1,222 @@
+//! Runs a statement on the target once, whatever happens to connections and processes.
+
+use std::time::Duration;
+
+use common::{
+    error::{DmError, Scope, dm_codes as code},
+    failpoint,
+    ident::{TableName, quote, quote_string},
+};
+use mysql::Conn;
+use sql::ddl::Ddl;
+use tracing::{info, warn};
+
+use super::{error, place::Place, session, unit::Unit};
+use crate::checkpoint::DdlJournal;
+
+/// Errors of a server that mean that the statement's work is done already (DM's list).
+const DONE: [u16; 12] = [1007, 1008, 1050, 1051, 1054, 1060, 1061, 1091, 1068, 1176, 1507, 1517];
+
+/// Time between two looks whether a statement whose connection was lost still runs.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A statement as it will run on the target.
+#[derive(Debug, Clone)]
+pub(super) struct Prepared {
+    /// Renamed.
+    pub text: Vec<u8>,
+    /// The renamed statement, parsed; for running its changes one by one.
+    pub renamed: Ddl,
+    /// Target tables and databases that it changes.
+    pub objects: Vec<TableName>,
+    /// Session settings.
+    pub settings: Settings,
+    /// Where its event ends.
+    pub end: Place,
+    /// Which of the event's statements.
+    pub number: usize,
+}
+
+/// What a statement means hangs on these.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub sql_mode: String,
+    pub time_zone: Option<String>,
+    pub timestamp: String,
+}
+
+impl Unit {
+    /// Runs a statement once: everything before it is applied and noted, and a restart sees by the target's structure whether it was run.
+    pub(super) async fn run_statement(&mut self, prepared: &Prepared) -> Result<(), DmError> {
+        self.drain().await?;
+        let before = fingerprint(&mut self.ddl, &prepared.objects).await?;
+        let here = DdlJournal {
+            file: prepared.end.file.to_string(),
+            pos: prepared.end.pos,
+            number: prepared.number,
+            before: before.clone(),
+        };
+        if let Some(earlier) = &self.state.ddl
+            && (&earlier.file, earlier.pos, earlier.number) == (&here.file, here.pos, here.number)
+        {
+            if earlier.before != before {
+                info!(sql = %String::from_utf8_lossy(&prepared.text), "the statement was run before the restart");
+                self.forget_plans();
+                return Ok(());
+            }
+        } else {
+            self.journal(Some(here)).await?;
+        }
+        failpoint::hit("syncer-before-ddl");
+        self.execute(prepared, &before).await?;
+        failpoint::hit("syncer-after-ddl");
+        self.forget_plans();
+        Ok(())
+    }
+
+    async fn execute(&mut self, prepared: &Prepared, before: &str) -> Result<(), DmError> {
+        let shown = String::from_utf8_lossy(&prepared.text).into_owned();
+        info!(sql = %shown, "execute DDL");
+        let mut tries = 0;
+        loop {
+            set_session(&mut self.ddl, &prepared.settings, self.source_zone.as_deref()).await?;
+            let result = self.ddl.exec(&prepared.text).await;
+            let Err(e) = result else { break };
+            if e.is_connection_gone() && tries < 5 {
+                tries += 1;
+                warn!(sql = %shown, error = %e, "the connection was lost during a DDL");
+                let id = self.ddl.id();
+                self.ddl = session::connect_target(&self.config).await?;
+                wait_for_end(&mut self.ddl, id).await?;
+                if fingerprint(&mut self.ddl, &prepared.objects).await? != before {
+                    break;
+                }
+                continue;
+            }
+            if e.code().is_some_and(|number| DONE.contains(&number)) {
+                self.execute_changes(prepared, &e).await?;
+                break;
+            }
+            return Err(refused(&shown, &e));
+        }
+        reset_session(&mut self.ddl, &self.config).await
+    }
+
+    /// One change of a statement is there already: the others are made one by one.
+    async fn execute_changes(&mut self, prepared: &Prepared, first: &mysql::Error) -> Result<(), DmError> {
+        let pieces = prepared.renamed.split_changes().unwrap_or_default();
+        if pieces.len() < 2 {
+            info!(error = %first, "the work of the DDL is done already");
+            return Ok(());
+        }
+        for piece in pieces {
+            let shown = String::from_utf8_lossy(piece.text()).into_owned();
+            match self.ddl.exec(piece.text()).await {
+                Ok(_) => {}
+                Err(e) if e.code().is_some_and(|number| DONE.contains(&number)) => {
+                    info!(sql = %shown, error = %e, "the work of the DDL is done already");
+                }
+                Err(e) => return Err(refused(&shown, &e)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refused(sql: &str, e: &mysql::Error) -> DmError {
+    error::database(
+        &code::DB_EXECUTE_FAILED,
+        Scope::Downstream,
+        format!("execute statement failed: {sql}"),
+        e,
+    )
+    .with_workaround(
+        "Make the change on the target by hand in a form that it takes, or correct what it complains about, then use `resume-task`; \
+         a statement whose work is already done on the target is passed over.",
+    )
+}
+
+async fn set_session(conn: &mut Conn, settings: &Settings, system_zone: Option<&str>) -> Result<(), DmError> {
+    let zone = match settings.time_zone.as_deref() {
+        Some("SYSTEM") | None => system_zone,
+        zone => zone,
+    };
+    let mut sql = format!(
+        "SET SESSION sql_mode={}, TIMESTAMP={}",
+        quote_string(&settings.sql_mode),
+        settings.timestamp
+    );
+    if let Some(zone) = zone {
+        sql.push_str(&format!(", time_zone={}", quote_string(zone)));
+    }
+    conn.exec(&sql).await.map(drop).map_err(|e| {
+        error::target("cannot set up the session for a DDL", &e).with_workaround(
+            "If the target does not know the time zone, load its time zone tables (mysql_tzinfo_to_sql).",
+        )
+    })
+}
+
+async fn reset_session(conn: &mut Conn, config: &crate::config::SubtaskConfig) -> Result<(), DmError> {
+    conn.exec("SET SESSION TIMESTAMP=DEFAULT, time_zone='+00:00'")
+        .await
+        .map_err(|e| error::target("cannot reset the session", &e))?;
+    for sql in &session::target_endpoint(config).init {
+        conn.exec(sql).await.map_err(|e| error::target("cannot reset the session", &e))?;
+    }
+    Ok(())
+}
+
+/// A hash of the structure of what a statement changes.
+async fn fingerprint(conn: &mut Conn, objects: &[TableName]) -> Result<String, DmError> {
+    let mut hash = blake3::Hasher::new();
+    for object in objects {
+        let sql = if object.table.is_empty() {
+            format!("SHOW CREATE DATABASE {}", quote(&object.schema))
+        } else {
+            format!("SHOW CREATE TABLE {object}")
+        };
+        match conn.query_one(&sql).await {
+            Ok(row) => {
+                let text = row.as_ref().and_then(|row| row.at(1)).unwrap_or_default();
+                hash.update(&without_auto_increment(text));
+            }
+            Err(e) if matches!(e.code(), Some(1146 | 1049)) => {
+                hash.update(b"missing");
+            }
+            Err(e) => return Err(error::target(format!("cannot read the structure of {object}"), &e)),
+        }
+        hash.update(&[0]);
+    }
+    Ok(hash.finalize().to_hex()[..32].to_owned())
+}
+
+/// Rows move the counter, which is no part of the structure.
+fn without_auto_increment(text: &[u8]) -> Vec<u8> {
+    let mark = b" AUTO_INCREMENT=";
+    match memchr::memmem::rfind(text, mark) {
+        Some(at) => {
+            let digits = text[at + mark.len()..].iter().take_while(|b| b.is_ascii_digit()).count();
+            [&text[..at], &text[at + mark.len() + digits..]].concat()
+        }
+        None => text.to_vec(),
+    }
+}
+
+/// Waits while a statement of a lost connection still runs at the server.
+async fn wait_for_end(conn: &mut Conn, id: u32) -> Result<(), DmError> {
+    loop {
+        let rows = conn
+            .query("SHOW PROCESSLIST")
+            .await
+            .map_err(|e| error::target("cannot list the target's connections", &e))?;
+        let mut runs = false;
+        for row in rows.iter() {
+            runs |= row.parse::<u64>(0).ok().flatten() == Some(u64::from(id));
+        }
+        if !runs {
+            return Ok(());
+        }
+        info!(connection = id, "the DDL still runs at the target");
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
