@@ -58,13 +58,31 @@ pub enum MetadataError {
     /// The text is not UTF-8.
     #[error("metadata is not UTF-8 at byte {0}")]
     NotUtf8(usize),
-    /// A position block without file or position.
-    #[error("metadata line {line}: the block `{header}` has no usable `Log:` and `Pos:`")]
+    /// The file ends too early: it was not written, or not copied, to its end.
+    #[error("metadata is cut short: it ends in line {line} without {missing}")]
+    CutShort {
+        /// The last line, from 1.
+        line: usize,
+        /// What would have to follow first.
+        missing: String,
+    },
+    /// A position block without file or position, in a file that has its end.
+    #[error("metadata line {line}: the block `{header}` has no line `{missing}`")]
     IncompleteBlock {
         /// Line of the header, from 1.
         line: usize,
         /// The header.
         header: String,
+        /// The line that is not there, or is empty.
+        missing: &'static str,
+    },
+    /// A line of a position block without a block.
+    #[error("metadata line {line}: `{text}` stands in no block: `SHOW MASTER STATUS:` is missing above it")]
+    NoHeader {
+        /// Line, from 1.
+        line: usize,
+        /// Its text.
+        text: String,
     },
     /// A line inside a block that nothing explains.
     #[error("metadata line {line}: can't read `{text}`")]
@@ -74,6 +92,22 @@ pub enum MetadataError {
         /// Its text.
         text: String,
     },
+}
+
+impl MetadataError {
+    /// The same in a file without its end, where nothing else is wrong.
+    fn cut_short(self, last: usize) -> Self {
+        match self {
+            MetadataError::IncompleteBlock { header, missing, .. } => MetadataError::CutShort {
+                line: last,
+                missing: format!("the line `{missing}` of the block `{header}`"),
+            },
+            MetadataError::UnknownLine { line, text } if line == last => {
+                MetadataError::CutShort { line, missing: format!("the rest of `{text}`") }
+            }
+            other => other,
+        }
+    }
 }
 
 const STARTED: &str = "Started dump at: ";
@@ -91,7 +125,7 @@ impl Metadata {
     /// Reads the file's bytes.
     ///
     /// # Errors
-    /// See [`MetadataError`]. A missing position is no error (binlog off), a torn one is.
+    /// See [`MetadataError`]. A whole file without a position is no error (binlog off), a torn one is.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, MetadataError> {
         let text = std::str::from_utf8(bytes).map_err(|e| MetadataError::NotUtf8(e.valid_up_to()))?;
         Self::parse(text)
@@ -103,6 +137,9 @@ impl Metadata {
     /// # Errors
     /// See [`MetadataError`].
     pub fn parse(text: &str) -> Result<Self, MetadataError> {
+        // Written last, and only by a dump that ended well.
+        let is_whole = text.lines().any(|line| line.starts_with(FINISHED));
+        let last = text.lines().count();
         let mut out = Metadata::default();
         let mut seen = false;
         let mut lines = text.lines().enumerate().peekable();
@@ -116,21 +153,31 @@ impl Metadata {
                 seen = true;
             } else if let Some(target) = header(line) {
                 seen = true;
-                let mut block = Block::default();
-                while let Some((at, text)) = lines.next_if(|(_, l)| in_block(l)) {
-                    read_line(&mut block, text.trim(), at + 1, &mut lines)?;
-                }
-                if block.file.is_empty() || block.pos.is_empty() {
-                    return Err(MetadataError::IncompleteBlock { line: i + 1, header: line.into() });
-                }
+                let block = match (read_block(line, i + 1, &mut lines), is_whole) {
+                    (Err(e), false) => return Err(e.cut_short(last)),
+                    (read, _) => read?,
+                };
                 match target {
                     Target::Source => out.source = Some(block),
                     Target::AfterConnect => out.after_connect = Some(block),
                     Target::Replica => out.replicas.push(block),
                 }
+            } else if ["Log:", "Pos:", "GTID:"].iter().any(|key| line.trim_start().starts_with(key)) {
+                return Err(MetadataError::NoHeader { line: i + 1, text: line.trim().into() });
             }
         }
-        if seen { Ok(out) } else { Err(MetadataError::NotMetadata) }
+        match (seen, is_whole) {
+            (true, true) => Ok(out),
+            (true, false) => {
+                let missing = if out.source.is_some() {
+                    "the line `Finished dump at:`"
+                } else {
+                    "the block `SHOW MASTER STATUS:` and the line `Finished dump at:`"
+                };
+                Err(MetadataError::CutShort { line: last, missing: missing.into() })
+            }
+            (false, _) => Err(MetadataError::NotMetadata),
+        }
     }
 
     /// Prints the file. The source block is always headed `SHOW MASTER STATUS:`, the only form that every
@@ -171,6 +218,24 @@ fn header(line: &str) -> Option<Target> {
 fn in_block(line: &str) -> bool {
     let line = line.trim();
     !line.is_empty() && header(line).is_none() && !line.starts_with(FINISHED.trim_end())
+}
+
+/// The lines under a header.
+fn read_block<'a>(
+    header: &str,
+    line: usize,
+    lines: &mut std::iter::Peekable<impl Iterator<Item = (usize, &'a str)>>,
+) -> Result<Block, MetadataError> {
+    let mut block = Block::default();
+    while let Some((at, text)) = lines.next_if(|(_, l)| in_block(l)) {
+        read_line(&mut block, text.trim(), at + 1, lines)?;
+    }
+    let missing = match (block.file.is_empty(), block.pos.is_empty()) {
+        (true, _) => "Log:",
+        (_, true) => "Pos:",
+        _ => return Ok(block),
+    };
+    Err(MetadataError::IncompleteBlock { line, header: header.into(), missing })
 }
 
 fn read_line<'a>(
@@ -271,7 +336,7 @@ mod tests {
 
     #[test]
     fn newer_header_windows_line_ends_and_tidb() {
-        let text = "Started dump at: x\r\nSHOW BINARY LOG STATUS:\r\n\tLog: tidb-binlog\r\n\tPos: 2026-01-01 00:00:00\r\n\tGTID:\r\n\r\n";
+        let text = "Started dump at: x\r\nSHOW BINARY LOG STATUS:\r\n\tLog: tidb-binlog\r\n\tPos: 2026-01-01 00:00:00\r\n\tGTID:\r\n\r\nFinished dump at: y\r\n";
         let source = Metadata::parse(text).unwrap().source.unwrap();
         assert_eq!(source.pos, "2026-01-01 00:00:00");
         assert_eq!(source.binlog_position(), None);
@@ -282,9 +347,38 @@ mod tests {
         assert_eq!(Metadata::parse(""), Err(MetadataError::NotMetadata));
         assert_eq!(Metadata::parse("hello\n"), Err(MetadataError::NotMetadata));
         assert_eq!(Metadata::from_bytes(b"Started\xff"), Err(MetadataError::NotUtf8(7)));
-        let torn = "Started dump at: x\nSHOW MASTER STATUS:\n\tLog: b.1\n";
-        assert!(matches!(Metadata::parse(torn), Err(MetadataError::IncompleteBlock { line: 2, .. })));
-        let stray = "SHOW MASTER STATUS:\n\tLog: b.1\n\tgarbage\n";
+        let stray = "SHOW MASTER STATUS:\n\tLog: b.1\n\tgarbage\n\nFinished dump at: y\n";
         assert!(matches!(Metadata::parse(stray), Err(MetadataError::UnknownLine { line: 3, .. })));
+        let says = |text: &str| Metadata::parse(text).unwrap_err().to_string();
+        assert_eq!(
+            says("Started dump at: x\nSHOW MASTER STATUS:\n\tLog: b.1\n\tGTID:\n\nFinished dump at: y\n"),
+            "metadata line 2: the block `SHOW MASTER STATUS:` has no line `Pos:`"
+        );
+        assert_eq!(
+            says("Started dump at: x\n\tLog: b.1\n\tPos: 4\n\nFinished dump at: y\n"),
+            "metadata line 2: `Log: b.1` stands in no block: `SHOW MASTER STATUS:` is missing above it"
+        );
+    }
+
+    /// Wherever the file ends, before its last line there is no telling what is missing: also a digit of the position.
+    #[test]
+    fn every_cut_is_noticed() {
+        let end = GOLDEN.find("Finished").unwrap() + FINISHED.len();
+        for cut in 0..end {
+            let error = Metadata::parse(&GOLDEN[..cut]).unwrap_err();
+            let foreign = cut <= STARTED.len();
+            let named = matches!(error, MetadataError::CutShort { .. });
+            assert!(if foreign { error == MetadataError::NotMetadata } else { named }, "{cut}: {error}");
+        }
+        let says = |text: &str| Metadata::parse(text).unwrap_err().to_string();
+        let torn = "Started dump at: x\nSHOW MASTER STATUS:\n\tLog: b.1\n";
+        assert_eq!(
+            says(torn),
+            "metadata is cut short: it ends in line 3 without the line `Pos:` of the block `SHOW MASTER STATUS:`"
+        );
+        assert_eq!(
+            says("Started dump at: x\nSHOW MASTER STATUS:\n\tLog: b.1\n\tPos: 53"),
+            "metadata is cut short: it ends in line 4 without the line `Finished dump at:`"
+        );
     }
 }

@@ -42,6 +42,8 @@ impl Check {
     /// A check that matters: passed without complaints.
     pub fn critical(good: &str, complaints: Vec<String>) -> Self {
         let passed = complaints.is_empty();
+        // A statement may end a complaint.
+        let complaints: Vec<&str> = complaints.iter().map(|c| c.trim_end_matches(';')).collect();
         let text = if passed { good.to_owned() } else { complaints.join("; ") };
         Self { text, severity: Severity::Critical, passed }
     }
@@ -233,6 +235,14 @@ fn render(checks: &[Check]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statements_among_complaints_end_once() {
+        let complaints =
+            ["missing: GRANT INSERT ON `a`.* TO b;".into(), "missing: GRANT DROP ON `a`.* TO b;".into()];
+        let text = Check::critical("good", complaints.into()).text;
+        assert_eq!(text, "missing: GRANT INSERT ON `a`.* TO b; missing: GRANT DROP ON `a`.* TO b");
+    }
 
     #[test]
     fn the_table_looks_like_the_real_one() {

@@ -33,7 +33,7 @@ table! {
     CONN_REGISTRY_TLS_CONFIG = 11113, "ErrConnRegistryTLSConfig", Functional, Internal, Medium, "conn registry tls config", "";
     BINLOG_STATUS_VARS_PARSE = 11117, "ErrBinlogStatusVarsParse", Functional, Internal, Medium, "binlog status vars parse", "";
     REWRITE_SQL = 11119, "ErrRewriteSQL", Functional, Internal, High, "rewrite sql", "";
-    METADATA_NO_BINLOG_LOC = 11123, "ErrMetadataNoBinlogLoc", Functional, Upstream, Low, "the metadata file has no binlog position", "Switch the upstream's binlog on and dump again, or state `meta` in the task configuration.";
+    METADATA_NO_BINLOG_LOC = 11123, "ErrMetadataNoBinlogLoc", Functional, Upstream, Low, "the metadata file has no binlog position", "Dump again, or state `meta` in the task configuration.";
     NO_MASTER_STATUS = 11125, "ErrNoMasterStatus", Functional, Upstream, Medium, "the upstream has no binlog position", "Switch the upstream's binlog on (`log_bin`).";
     BINLOG_NOT_LOG_COLUMN = 11126, "ErrBinlogNotLogColumn", BinlogOp, Upstream, High, "the binlog event does not hold all columns", "Set `binlog_row_image = FULL` upstream and start from a position after that.";
     SHARD_DDL_OPTIMISM_NEED_SKIP_AND_REDIRECT = 11127, "ErrShardDDLOptimismNeedSkipAndRedirect", Functional, Internal, High, "shard ddl optimism need skip and redirect", "";
@@ -70,7 +70,7 @@ table! {
     CONFIG_MYDUMPER_PATH_NOT_VALID = 20028, "ErrConfigMydumperPathNotValid", Config, Internal, Medium, "config mydumper path not valid", "";
     CONFIG_LOADER_CFG_NOT_FOUND = 20029, "ErrConfigLoaderCfgNotFound", Config, Internal, Medium, "a loaders configuration is not defined", "Define it under `loaders`.";
     CONFIG_SYNCER_CFG_NOT_FOUND = 20030, "ErrConfigSyncerCfgNotFound", Config, Internal, Medium, "a syncers configuration is not defined", "Define it under `syncers`.";
-    CONFIG_SOURCE_ID_NOT_FOUND = 20031, "ErrConfigSourceIDNotFound", Config, Internal, Medium, "the source is not known", "Create it with `operate-source create`.";
+    CONFIG_SOURCE_ID_NOT_FOUND = 20031, "ErrConfigSourceIDNotFound", Config, Internal, Medium, "the source is not known", "Check `source-id` in `mysql-instances`.";
     CONFIG_DUPLICATE_CFG_ITEM = 20032, "ErrConfigDuplicateCfgItem", Config, Internal, Medium, "config duplicate cfg item", "";
     CONFIG_SHARD_MODE_NOT_SUPPORT = 20033, "ErrConfigShardModeNotSupport", Config, Internal, Medium, "the shard mode is not valid", "Use pessimistic, optimistic or leave it empty.";
     CONFIG_MORE_THAN_ONE = 20034, "ErrConfigMoreThanOne", Config, Internal, High, "config more than one", "";

@@ -1,11 +1,19 @@
 //! One source's part of a task: all that replication needs to know.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use common::{block_allow::BlockAllowList, route::Router};
+use common::{
+    block_allow::BlockAllowList,
+    cipher::Key,
+    error::{DmError, dm_codes as code},
+    route::Router,
+};
 use mysql::Flavor;
 
-use super::{database::Database, event_filter::EventFilters, online_ddl::OnlineDdl, yaml::CheckerYaml};
+use super::{
+    database::Database, event_filter::EventFilters, online_ddl::OnlineDdl, source::SourceConfig,
+    task::TaskConfig, yaml::CheckerYaml,
+};
 
 /// How DDL of shards is merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,4 +109,34 @@ pub struct SubtaskConfig {
     pub syncer: SyncerConfig,
     /// How the subtask is resumed unasked after an error.
     pub checker: CheckerYaml,
+}
+
+impl SubtaskConfig {
+    /// The parts of a task's sources, from the files given with `--source`: one for each source of the task.
+    ///
+    /// # Errors
+    /// A file that can't be read or used; a source of the task without a file, or with two; a foreign source.
+    pub fn of_files(task: &TaskConfig, files: &[PathBuf], key: Option<&Key>) -> Result<Vec<Self>, DmError> {
+        let mut subtasks: Vec<Self> = Vec::with_capacity(files.len());
+        for file in files {
+            let source = SourceConfig::load(file, key)?;
+            if subtasks.iter().any(|s| s.source_id == source.source_id) {
+                return Err(code::CONFIG_MYSQL_INST_SAME_SOURCE_ID
+                    .error(format!("{}: source {} is given twice", file.display(), source.source_id))
+                    .with_workaround(
+                        "Give one file for each source with --source, and each source an id of its own.",
+                    ));
+            }
+            subtasks.push(task.subtask(&source)?);
+        }
+        match task.source_ids().find(|id| !subtasks.iter().any(|s| s.source_id == *id)) {
+            None => Ok(subtasks),
+            Some(id) => Err(code::CONFIG_SOURCE_ID_NOT_FOUND
+                .error(format!(
+                    "task {} has source {id}, but no file given with --source is its",
+                    task.name()
+                ))
+                .with_workaround("Give the file of each source of the task with --source.")),
+        }
+    }
 }

@@ -175,11 +175,13 @@ impl TaskConfig {
     /// 20031 if the task does not name the source; 20037 if the source's own filters are not valid here.
     pub fn subtask(&self, source: &SourceConfig) -> Result<SubtaskConfig, DmError> {
         let Some(instance) = self.instances.iter().find(|i| i.source_id == source.source_id) else {
-            return Err(code::CONFIG_SOURCE_ID_NOT_FOUND.error(format!(
-                "source {} is not in mysql-instances of task {}",
-                source.source_id,
-                self.name()
-            )));
+            return Err(code::CONFIG_SOURCE_ID_NOT_FOUND
+                .error(format!(
+                    "source {} is not in mysql-instances of task {}",
+                    source.source_id,
+                    self.name()
+                ))
+                .with_workaround("Add it to `mysql-instances` of the task, or leave its file out."));
         };
         let mut parts = self.parts(instance)?;
         // The source's own rules come after, except where the task has one of the same patterns.

@@ -1,6 +1,9 @@
-use super::*;
-use common::cipher::Key;
+use std::path::PathBuf;
+
+use common::{cipher::Key, error::DmError};
 use mysql::Flavor;
+
+use super::*;
 
 const SOURCE: &str = include_str!("../../tests/fixtures/source.yaml");
 const TASK: &str = include_str!("../../tests/fixtures/task.yaml");
@@ -197,5 +200,68 @@ fn the_shipped_examples_are_valid() {
     for i in 1..=2 {
         let flags = WorkerFlags { config: file(&format!("dm-worker-{i}.toml")), ..Default::default() };
         assert_eq!(WorkerConfig::load(&flags).unwrap().name, format!("worker-{i}"));
+    }
+}
+
+/// Every way in which a file can be no file of settings, for every kind of file: the code, and what the text names.
+#[test]
+fn files_that_cannot_be_used() {
+    type Load = fn(PathBuf) -> Result<(), DmError>;
+    let kinds: [(&str, Load, [u32; 5], &str, &str); 4] = [
+        // File, loader, codes (cannot be read, empty, cut, not UTF-8, unknown key), a text with an unknown key, its path.
+        (
+            "source.yaml",
+            |path| SourceConfig::load(&path, None).map(drop),
+            [20018, 20018, 20003, 20018, 20003],
+            "source-id: a\nfrom: {host: h, security: {ssl-cb: x}}\n",
+            "from.security.ssl-cb",
+        ),
+        (
+            "task.yaml",
+            |path| TaskConfig::load(&path, None).map(drop),
+            [20018, 20018, 20003, 20018, 20003],
+            "name: t\nsyncers: {g: {worker-count: 1, batches: 5}}\n",
+            "syncers.g.batches",
+        ),
+        (
+            "dm-master.toml",
+            |path| MasterConfig::load(&MasterFlags { config: Some(path), ..Default::default() }).map(drop),
+            [20002, 20002, 20002, 20002, 38011],
+            "name = 'a'\n[experimental]\nopenapy = true\n",
+            "experimental.openapy",
+        ),
+        (
+            "dm-worker.toml",
+            |path| WorkerConfig::load(&WorkerFlags { config: Some(path), ..Default::default() }).map(drop),
+            [20002, 20002, 20002, 20002, 40004],
+            "name = 'a'\n[log]\nlevel = 'x'\n",
+            "log",
+        ),
+    ];
+    for (name, load, codes, unknown, path_of_key) in kinds {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        let check = |code: u32, words: &[&str]| {
+            let e = load(path.clone()).expect_err(name);
+            assert_eq!(e.code().code, code, "{name}: {e}");
+            let text = e.to_string();
+            assert!(words.iter().all(|word| text.contains(word)), "{name}: {words:?} are not in {text}");
+        };
+        let write = |bytes: &[u8]| std::fs::write(&path, bytes).unwrap();
+        check(codes[0], &[name, "does not exist"]);
+        // Root may read every file, but no folder is one.
+        std::fs::create_dir(&path).unwrap();
+        check(codes[0], &[name, "cannot read config file"]);
+        std::fs::remove_dir(&path).unwrap();
+        for empty in [&b""[..], b"\n \n"] {
+            write(empty);
+            check(codes[1], &[name, "is empty"]);
+        }
+        write(if name.ends_with("toml") { b"name = 'a'\nlog-lev" } else { b"name: 'a\nfrom" });
+        check(codes[2], &[name, "line "]);
+        write(b"# fine\nname: \xff\n");
+        check(codes[3], &[name, "not UTF-8", "line 2"]);
+        write(unknown.as_bytes());
+        check(codes[4], &[path_of_key]);
     }
 }

@@ -51,7 +51,9 @@ async fn execute(args: &CtlArgs) -> Result<bool, DmError> {
             let Some(key) = key()? else {
                 return Err(code::CONFIG_SECRET_KEY_PATH
                     .error("the key of the cluster is needed")
-                    .with_workaround("Name its file with --secret-key-path."));
+                    .with_workaround(
+                        "Name the file of the master's `secret-key-path` with --secret-key-path.",
+                    ));
             };
             let plain =
                 key.decrypt(&decrypt.text).map_err(|e| code::CIPHERTEXT_CONTEXT_NOT_VALID.wrap("", &e))?;
@@ -165,6 +167,10 @@ impl Ctl<'_> {
                     out::println(&answer.ciphertext);
                 } else {
                     out::eprintln(&format!("Error: {}", answer.msg));
+                    out::eprintln(
+                        "Set `secret-key-path` of the master to a file of 64 hexadecimal digits (openssl rand -hex 32), \
+                         or name such a file with --secret-key-path.",
+                    );
                 }
                 Ok(answer.result)
             }

@@ -432,7 +432,7 @@ impl Scheduler {
             )));
         }
         if let Some(unknown) = sources.iter().find(|s| !self.has_source(s)) {
-            return Err(code::CONFIG_SOURCE_ID_NOT_FOUND.error(format!("source {unknown} is not known")));
+            return Err(unknown_source(unknown));
         }
         let unbound: Vec<&String> =
             sources.iter().filter(|s| !self.route_to(s).is_some_and(|(_, _, alive)| alive)).collect();
@@ -546,6 +546,13 @@ impl Scheduler {
 
 fn json(record: &impl Serialize) -> String {
     serde_json::to_string(record).expect("records are plain texts and numbers")
+}
+
+/// 20031 for a source that was never created.
+pub fn unknown_source(id: &str) -> DmError {
+    code::CONFIG_SOURCE_ID_NOT_FOUND
+        .error(format!("source {id} is not known"))
+        .with_workaround("Create it with `operate-source create`.")
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ impl Master {
         let sources: Vec<String> =
             all.into_iter().filter(|s| asked.is_empty() || asked.contains(s)).collect();
         if let Some(unknown) = sources.iter().find(|s| !self.lock().scheduler.has_source(s)) {
-            return Err(code::CONFIG_SOURCE_ID_NOT_FOUND.error(format!("source {unknown} is not known")));
+            return Err(super::scheduler::unknown_source(unknown));
         }
         Ok((Arc::new(config), sources))
     }

@@ -39,6 +39,11 @@ impl DumpFolder {
     /// # Errors
     /// A folder without `metadata`, an unfinished dump, a file that can't be read, a dump without a position (11123).
     pub async fn read(path: &Path) -> Result<Self, DmError> {
+        if !path.is_dir() {
+            return Err(wrong(path, "there is no such folder").with_workaround(
+                "Check the path: it is the folder that the dump was written to (`rdump -o`).",
+            ));
+        }
         let storage = LocalStorage::new(path);
         let bytes = storage.read(dumpfile::METADATA).await.map_err(|error| {
             let hint = "Name the folder of a finished dump; `metadata` is written last.";
@@ -47,7 +52,7 @@ impl DumpFolder {
         let metadata = Metadata::from_bytes(&bytes).map_err(|error| wrong(path, &error.to_string()))?;
         let start = match &metadata.source {
             Some(block) => location_of_block(path, block)?,
-            None => return Err(wrong(path, "its metadata has no position: the source's binlog is off")),
+            None => return Err(no_position(path)),
         };
         let safe_end = match &metadata.after_connect {
             Some(block) => location_of_block(path, block)?,
@@ -58,8 +63,19 @@ impl DumpFolder {
     }
 }
 
-fn wrong(path: &Path, what: &str) -> DmError {
-    code::METADATA_NO_BINLOG_LOC.error(format!("dump folder {}: {what}", path.display()))
+/// Something in the folder can't be used.
+pub(super) fn wrong(path: &Path, what: &str) -> DmError {
+    code::METADATA_NO_BINLOG_LOC
+        .error(format!("dump folder {}: {what}", path.display()))
+        .with_workaround("Copy the folder again from where the dump was made, or dump again.")
+}
+
+/// A whole `metadata` that names no position.
+fn no_position(path: &Path) -> DmError {
+    wrong(path, "its metadata is whole and has no position: the source's binlog is off").with_workaround(
+        "Switch the source's binlog on (`log_bin`) and dump again. If it is on (a Dumpling that does not know MySQL 8.4 \
+         writes no position either), dump with rdump.",
+    )
 }
 
 fn location_of_block(path: &Path, block: &Block) -> Result<Location, DmError> {
@@ -194,14 +210,25 @@ mod tests {
     fn bad_folders_are_named() {
         let no_position = "Started dump at: x\nFinished dump at: y\n";
         let torn = "Started dump at: x\nSHOW MASTER STATUS:\n\tLog: mysql-bin.000002\n";
+        let half = "Started dump at: x\nSHOW MASTER STATUS:\n\tLog: mysql-bin.000002\n\tPos: 5";
         for (files, says) in [
             (&[][..], "there is no such file"),
-            (&[("metadata", no_position)][..], "binlog is off"),
-            (&[("metadata", torn)][..], "no usable `Log:` and `Pos:`"),
+            (
+                &[("metadata", "Started dump at: x\n")][..],
+                "ends in line 1 without the block `SHOW MASTER STATUS:`",
+            ),
+            (&[("metadata", torn)][..], "ends in line 3 without the line `Pos:`"),
+            (&[("metadata", half)][..], "ends in line 4 without the line `Finished dump at:`"),
             (&[("metadata", "hello")][..], "no metadata of a dump"),
         ] {
             let error = read(files).expect_err("a bad folder").to_string();
             assert!(error.contains(says) && error.contains("code=11123"), "{error}");
+            assert!(!error.contains("binlog is off") && !error.contains("binlog on"), "{error}");
         }
+        let error = read(&[("metadata", no_position)]).expect_err("no position").to_string();
+        assert!(
+            error.contains("binlog is off") && error.contains("Switch the source's binlog on"),
+            "{error}"
+        );
     }
 }

@@ -21,7 +21,7 @@ use sql::SqlMode;
 use sql::schema::Table;
 
 use crate::checkpoint::{Store, TablePoint, Tables};
-use crate::config::{SourceConfig, SubtaskConfig, TaskConfig};
+use crate::config::{SubtaskConfig, TaskConfig};
 use crate::upstream;
 
 pub use folder::{DumpFolder, DumpedTable};
@@ -54,7 +54,8 @@ pub async fn run(args: &MetaFromArgs, sources: &[PathBuf], key: Option<&Key>) ->
     plans.iter().for_each(|plan| out::print(&plan.render()));
     let Some(task) = &args.task else { return Ok(()) };
     let task = TaskConfig::load(task, key)?;
-    let subtasks = subtasks(&task, sources, &plans, key)?;
+    let mut subtasks = SubtaskConfig::of_files(&task, sources, key)?;
+    fit(&task, &mut subtasks, &plans)?;
     for (subtask, plan) in subtasks.iter().zip(&plans) {
         say_what_is_missing(subtask, plan).await?;
     }
@@ -74,9 +75,9 @@ async fn plans(dumps: &[String]) -> Result<Vec<SourcePlan>, DmError> {
         let Some((id, folder)) =
             dump.split_once('=').filter(|(id, folder)| !id.is_empty() && !folder.is_empty())
         else {
-            return Err(
-                code::METADATA_NO_BINLOG_LOC.error(format!("`{dump}` is not of the form SOURCE-ID=DIR"))
-            );
+            return Err(code::CONFIG_PARSE_FLAG_SET
+                .error(format!("`{dump}` is not of the form SOURCE-ID=DIR"))
+                .with_workaround("Name each dump with its source, for example mysql-01=/data/dump-01."));
         };
         if !order.contains(&id) {
             order.push(id);
@@ -86,32 +87,25 @@ async fn plans(dumps: &[String]) -> Result<Vec<SourcePlan>, DmError> {
     order.into_iter().map(|id| SourcePlan::new(id, folders.remove(id).unwrap_or_default())).collect()
 }
 
-/// The subtask of each plan.
-fn subtasks(
-    task: &TaskConfig,
-    sources: &[PathBuf],
-    plans: &[SourcePlan],
-    key: Option<&Key>,
-) -> Result<Vec<SubtaskConfig>, DmError> {
-    let sources = sources.iter().map(|path| SourceConfig::load(path, key)).collect::<Result<Vec<_>, _>>()?;
-    for id in task.source_ids() {
-        if !plans.iter().any(|plan| plan.source_id == id) {
-            return Err(code::CONFIG_SOURCE_ID_NOT_FOUND
-                .error(format!("task {} has source {id}, but no dump of it is named", task.name()))
-                .with_workaround("Name every source of the task with its dumps."));
-        }
+/// Puts the subtasks into the order of the plans.
+fn fit(task: &TaskConfig, subtasks: &mut [SubtaskConfig], plans: &[SourcePlan]) -> Result<(), DmError> {
+    let of_task: Vec<&str> = task.source_ids().collect();
+    let of_dumps: Vec<&str> = plans.iter().map(|plan| plan.source_id.as_str()).collect();
+    if let Some(id) = of_task.iter().find(|id| !of_dumps.contains(id)) {
+        return Err(code::CONFIG_SOURCE_ID_NOT_FOUND
+            .error(format!("task {} has source {id}, but no dump of it is named", task.name()))
+            .with_workaround("Name every source of the task with its dumps, as SOURCE-ID=DIR."));
     }
-    plans
-        .iter()
-        .map(|plan| {
-            let source =
-                sources.iter().find(|source| source.source_id == plan.source_id).ok_or_else(|| {
-                    code::CONFIG_SOURCE_ID_NOT_FOUND
-                        .error(format!("no --source file is of source {}", plan.source_id))
-                })?;
-            task.subtask(source)
-        })
-        .collect()
+    if let Some(id) = of_dumps.iter().find(|id| !of_task.contains(id)) {
+        return Err(code::CONFIG_SOURCE_ID_NOT_FOUND
+            .error(format!("a dump is said to be of source {id}, which task {} does not have", task.name()))
+            .with_workaround(format!(
+                "Write the SOURCE-ID as in `mysql-instances`: {}.",
+                of_task.join(", ")
+            )));
+    }
+    subtasks.sort_by_key(|subtask| of_dumps.iter().position(|id| *id == subtask.source_id));
+    Ok(())
 }
 
 /// Names tables that the task would replicate although no dump has their rows.
@@ -209,11 +203,9 @@ async fn points(subtask: &SubtaskConfig, plan: &SourcePlan) -> Result<Vec<TableP
 }
 
 /// The table's structure as TableInfo; `None`: not understood, the syncer asks the servers.
-async fn structure(folder: &Path, file: &str) -> Result<Option<String>, DmError> {
-    let storage = LocalStorage::new(folder);
-    let text = storage.read(file).await.map_err(|error| {
-        code::METADATA_NO_BINLOG_LOC.error(format!("dump folder {}: {error}", folder.display()))
-    })?;
+async fn structure(path: &Path, file: &str) -> Result<Option<String>, DmError> {
+    let storage = LocalStorage::new(path);
+    let text = storage.read(file).await.map_err(|error| folder::wrong(path, &error.to_string()))?;
     let mode = SqlMode::default();
     let spans = sql::split::statements(&text, mode).unwrap_or_default();
     let create = spans

@@ -44,18 +44,22 @@ impl SourcePlan {
             in_one_binlog(source_id, pair[0], pair[1])?;
         }
         let (Some(earliest), Some(latest)) = (points.first(), points.last()) else {
-            return Err(code::METADATA_NO_BINLOG_LOC.error(format!("no dump of source {source_id}")));
+            return Err(code::METADATA_NO_BINLOG_LOC
+                .error(format!("no dump of source {source_id}"))
+                .with_workaround("Name every source with a dump of it, as SOURCE-ID=DIR."));
         };
         let (earliest, latest) = ((*earliest).clone(), (*latest).clone());
         let mut seen = BTreeMap::new();
         for folder in &folders {
             for table in folder.tables.keys() {
                 if let Some(other) = seen.insert(table, &folder.path) {
-                    return Err(code::METADATA_NO_BINLOG_LOC.error(format!(
-                        "table {table} of source {source_id} is in two dumps, {} and {}: name one of them only",
-                        other.display(),
-                        folder.path.display()
-                    )));
+                    return Err(code::METADATA_NO_BINLOG_LOC
+                        .error(format!(
+                            "table {table} of source {source_id} is in two dumps, {} and {}",
+                            other.display(),
+                            folder.path.display()
+                        ))
+                        .with_workaround("Name only the dump whose rows of it were loaded."));
                 }
             }
         }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    config::{SourceConfig, SubtaskConfig, TaskConfig, yaml::CheckerYaml},
+    config::{SubtaskConfig, TaskConfig, yaml::CheckerYaml},
     proto::pb,
     shard::{Local, ShardCoordinator},
     syncer::{SubtaskHandle, Syncer, error as errors},
@@ -50,26 +50,16 @@ const STATUS_EVERY: Duration = Duration::from_secs(30);
 /// Configurations that do not fit; that error.
 pub async fn run(args: &RunArgs, key: Option<&Key>, stop: CancellationToken) -> Result<(), DmError> {
     let task = TaskConfig::load(&args.task, key)?;
-    let mut subtasks = Vec::new();
-    for file in &args.sources {
-        let source = SourceConfig::load(file, key)?;
-        if subtasks.iter().any(|s: &SubtaskConfig| s.source_id == source.source_id) {
-            return Err(code::CONFIG_MYSQL_INST_SAME_SOURCE_ID
-                .error(format!("source {} is given twice", source.source_id)));
-        }
-        subtasks.push(task.subtask(&source)?);
-    }
-    for id in task.source_ids() {
-        if !subtasks.iter().any(|s| s.source_id == id) {
-            return Err(code::CONFIG_SOURCE_ID_NOT_FOUND.error(format!(
-                "the task names source {id}, but none of the files given with --source is its"
-            )));
-        }
-    }
-    let store = locks::LockTable::open(&subtasks[0], args.remove_meta).await?;
-    let coordinator = Local::open(Arc::new(store))
-        .await
-        .map_err(|e| code::SYNCER_UNIT_HANDLE_DDL_FAILED.error(common::error::chain(&e)))?;
+    let subtasks = SubtaskConfig::of_files(&task, &args.sources, key)?;
+    let prepare = async {
+        let store = locks::LockTable::open(&subtasks[0], args.remove_meta).await?;
+        let local = Local::open(Arc::new(store)).await;
+        local.map_err(|e| code::SYNCER_UNIT_HANDLE_DDL_FAILED.error(common::error::chain(&e)))
+    };
+    let coordinator = tokio::select! {
+        coordinator = prepare => coordinator?,
+        () = stop.cancelled() => return Ok(()),
+    };
     replicate(subtasks, Arc::new(coordinator), stop).await
 }
 
@@ -102,7 +92,10 @@ async fn replicate(
             () = tokio::time::sleep(LOOK) => {}
         }
         for subtask in &mut running {
-            failed = failed.or(subtask.look().await);
+            tokio::select! {
+                error = subtask.look() => failed = failed.or(error),
+                () = stop.cancelled() => break,
+            }
         }
         if said.elapsed() >= STATUS_EVERY {
             said = Instant::now();

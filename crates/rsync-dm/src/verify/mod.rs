@@ -19,12 +19,12 @@ use std::time::Duration;
 
 use common::cipher::Key;
 use common::duration::GoDuration;
-use common::error::{DmError, dm_codes as code};
+use common::error::DmError;
 use common::out;
 use common::progress::{Progress, Show, Unit};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::config::{SourceConfig, SubtaskConfig, TaskConfig};
+use crate::config::{SubtaskConfig, TaskConfig};
 use compare::{Difference, Outcome};
 use tables::TargetTable;
 
@@ -73,7 +73,8 @@ pub struct Verdict {
 /// # Errors
 /// A configuration, a server, a table that can't be compared, a checkpoint that does not get there.
 pub async fn run(args: &VerifyArgs, key: Option<&Key>) -> Result<bool, DmError> {
-    let subtasks = load(args, key)?;
+    let task = TaskConfig::load(&args.task, key)?;
+    let subtasks = SubtaskConfig::of_files(&task, &args.source, key)?;
     let verdict = verify(args, &subtasks).await?;
     for remark in &verdict.remarks {
         out::eprintln(&format!("note: {remark}"));
@@ -95,19 +96,6 @@ pub async fn run(args: &VerifyArgs, key: Option<&Key>) -> Result<bool, DmError> 
         verdict.equal
     ));
     Ok(false)
-}
-
-fn load(args: &VerifyArgs, key: Option<&Key>) -> Result<Vec<SubtaskConfig>, DmError> {
-    let task = TaskConfig::load(&args.task, key)?;
-    let sources =
-        args.source.iter().map(|path| SourceConfig::load(path, key)).collect::<Result<Vec<_>, _>>()?;
-    for id in task.source_ids() {
-        if !sources.iter().any(|source| source.source_id == id) {
-            return Err(code::CONFIG_SOURCE_ID_NOT_FOUND
-                .error(format!("task {} has source {id}, but no --source file is of it", task.name())));
-        }
-    }
-    sources.iter().map(|source| task.subtask(source)).collect()
 }
 
 /// Compares all tables of the task.

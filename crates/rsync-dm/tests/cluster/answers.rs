@@ -131,7 +131,9 @@ fn the_life_of_a_task_reads_as_in_the_real_tool() {
     dm.ctl(&["config", "task", "task-test"]).success().says("task-mode: incremental");
     dm.ctl(&["config", "source", "mysql-01"]).success().says("password: '******'");
     let encrypt = dm.ctl(&["encrypt", "x"]).failure();
-    assert_eq!(encrypt.stderr.trim(), golden("encrypt").trim());
+    let (answer, hint) = encrypt.stderr.trim().split_once('\n').expect("a hint after the answer");
+    assert_eq!(answer, golden("encrypt").trim());
+    assert!(hint.contains("`secret-key-path`") && hint.contains("openssl rand -hex 32"), "{hint}");
     assert_as_golden(&dm.ctl(&["transfer-source", "mysql-01", "worker9"]).failure().stdout, "transfer");
     assert_as_golden(&dm.ctl(&["stop-task", "task-test"]).success().stdout, "stop-task");
     assert_as_golden(&dm.ctl(&["query-status"]).success().stdout, "after-stop");

@@ -48,6 +48,81 @@ fn files_that_cannot_be_used() {
     dm.end(&LogCheck::new());
 }
 
+/// Each error has the advice for its own cause, and not that of another one with the same code.
+#[test]
+fn advice_fits_the_mistake() {
+    let dir = WorkDir::new("advice").unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let dump = |name: &str, metadata: &str| {
+        std::fs::create_dir(dir.join(name)).unwrap();
+        file(&format!("{name}/metadata"), metadata);
+        format!("{name}={}", dir.join(name).display())
+    };
+    let position = "SHOW MASTER STATUS:\n\tLog: b.000001\n\tPos: 53";
+    let a = dump("a", &format!("Started dump at: x\n{position}\n\tGTID:\n\nFinished dump at: y\n"));
+    let cut = dump("cut", &format!("Started dump at: x\n{position}"));
+    let off = dump("off", "Started dump at: x\nFinished dump at: y\n");
+    let source = file("source.yaml", "source-id: a\nfrom: {host: h}\n");
+    let task = |name: &str, ids: &str| {
+        let instances: String = ids.split(',').map(|id| format!("- source-id: {id}\n")).collect();
+        let target = "target-database: {host: h}";
+        file(name, &format!("name: t\ntask-mode: incremental\n{target}\nmysql-instances:\n{instances}"))
+    };
+    let (one, two) = (task("one.yaml", "a"), task("two.yaml", "a,b"));
+    let other = task("other.yaml", "z");
+    let nowhere = format!("a={}", dir.join("nowhere").display());
+    let strings = |args: &[&str]| args.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>();
+    let meta_from = |args: &[&str]| [strings(&["ctl", "meta-from"]), strings(args)].concat();
+    let cases = [
+        (meta_from(&["a"]), "[code=20009:", "for example mysql-01=/data/dump-01"),
+        (meta_from(&["a="]), "`a=` is not of the form SOURCE-ID=DIR", "for example mysql-01=/data/dump-01"),
+        (meta_from(&[&nowhere]), "nowhere: there is no such folder", "Workaround: Check the path"),
+        (meta_from(&[&cut]), "it ends in line 4 without the line `Finished dump at:`", "or dump again"),
+        (meta_from(&[&off]), "the source's binlog is off", "Switch the source's binlog on"),
+        (meta_from(&[&a, "--task", &one]), "no file given with --source is its", "with --source"),
+        (meta_from(&[&a, "--task", &two, "-s", &source]), "has source b, but no file", "with --source"),
+        (
+            meta_from(&[&a, "--task", &other, "-s", &source]),
+            "source a is not in mysql-instances",
+            "leave its file out",
+        ),
+        (
+            strings(&["run", "--task", &two, "--source", &source]),
+            "has source b, but no file",
+            "with --source",
+        ),
+        (
+            strings(&["run", "--task", &one, "--source", &source, "--source", &source]),
+            "given twice",
+            "one file for each",
+        ),
+        (
+            strings(&["verify", "--task", &two, "--source", &source]),
+            "has source b, but no file",
+            "with --source",
+        ),
+        (
+            strings(&["run", "--task", &one, "--source", "/no/such.yaml"]),
+            "/no/such.yaml: it does not exist",
+            "Check that the file",
+        ),
+    ];
+    for (args, what, advice) in cases {
+        let finished = Tool::new("rsync-dm").args(&args).run().failure();
+        let text = &finished.stderr;
+        let error = text.lines().find(|line| line.starts_with("Error: ")).unwrap_or_default();
+        let (message, workaround) =
+            error.split_once("Workaround: ").unwrap_or_else(|| panic!("{args:?}: {text}"));
+        assert!(error.contains(what) && error.contains(advice), "{args:?}: {error}");
+        assert!(!workaround.contains("operate-source create"), "{args:?}: {error}");
+        assert_eq!(workaround.contains("binlog on"), message.contains("binlog is off"), "{args:?}: {error}");
+    }
+}
+
 #[test]
 fn keys_encrypt_and_decrypt() {
     let dm = Dm::start(0);
