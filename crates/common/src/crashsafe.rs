@@ -26,6 +26,10 @@ pub fn create_dir_all(path: &Path) -> io::Result<()> {
     }
     match fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        // A file is in the way; `File exists` would not tell that.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is not a folder", path.display())))
+        }
         Err(error) => Err(error),
         Ok(()) => sync_dir(parent.unwrap_or(Path::new("."))),
     }

@@ -30,6 +30,7 @@ use crate::file::write_small;
 use crate::folder::{Folder, QUERY_RESULT};
 use crate::listing::{Listing, Object, ObjectKind};
 use crate::metrics::Metrics;
+use crate::preflight;
 use crate::render::{Form, csv_header};
 use crate::schema;
 use crate::source::{Source, ask};
@@ -57,14 +58,20 @@ pub struct Dumper {
 }
 
 impl Dumper {
-    /// Opens folder and server; writes nothing.
+    /// Opens server and folder; writes nothing. A folder that is not there is only made when the server is known to be
+    /// of use.
     ///
     /// # Errors
     /// A folder or server that can't be used.
     pub async fn create(config: Arc<Config>, metrics: Metrics) -> Result<Dumper> {
-        let folder = Folder::open(&config.output_url).await?;
-        let (source, first) = Source::open(&config).await?;
-        consistency::resolve(&config, source.server.flavor)?;
+        let existing = Folder::open_existing(&config.output_url).await?;
+        let (source, mut first) = Source::open(&config).await?;
+        let consistency = consistency::resolve(&config, source.server.flavor)?;
+        preflight::check(&mut first, &source, &config, consistency).await?;
+        let folder = match existing {
+            Some(folder) => folder,
+            None => Folder::open(&config.output_url).await?,
+        };
         Ok(Dumper { config, source, first, folder, metrics })
     }
 

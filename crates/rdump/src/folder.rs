@@ -5,16 +5,18 @@
 //! 1. The manifest is the first file of a dump and `metadata` the last, so a dump killed at any moment is unfinished.
 //! 2. What an unfinished dump left is removed before anything new is written, its manifest last.
 //! 3. Only one rdump at a time writes to a local folder: it holds a lock that ends with the process.
+//! 4. A folder that this run made and wrote nothing to is removed again.
+//! 5. Files that are not part of a dump are named in a warning and never touched.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::dumpfile::{self, FileKind, MANIFEST, METADATA};
 use common::manifest::{Manifest, TableLine};
 use common::storage::Storage;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::error::{DumpError, Result};
 
@@ -31,19 +33,34 @@ pub struct Folder {
     /// Unfinished files of a killed process, which the storage does not list.
     parts: Vec<PathBuf>,
     has_manifest: bool,
+    /// Folders that this run made, the outermost first; forgotten when something is written.
+    made: Made,
     /// Held until the process ends.
     _lock: Option<File>,
 }
 
 impl Folder {
-    /// Opens the folder and looks at what lies there; writes nothing but the folder itself.
+    /// The folder if it is there already, looked at like [`Folder::open`]; makes nothing.
     ///
     /// # Errors
     /// A folder that is taken or being written to.
+    pub async fn open_existing(url: &str) -> Result<Option<Folder>> {
+        let storage = common::storage::open(url)?;
+        match root_of(storage.as_ref()) {
+            Some(root) if !root.is_dir() => Ok(None),
+            _ => Folder::open(url).await.map(Some),
+        }
+    }
+
+    /// Opens the folder and looks at what lies there; writes nothing but the folder itself.
+    ///
+    /// # Errors
+    /// A folder that is taken, being written to, or that can't be made or written to.
     pub async fn open(url: &str) -> Result<Folder> {
         let storage = common::storage::open(url)?;
-        let root = storage.local_path(MANIFEST).and_then(|path| path.parent().map(PathBuf::from));
-        let lock = root.as_ref().map(lock_folder).transpose()?;
+        let root = root_of(storage.as_ref());
+        let made = root.as_deref().map_or_else(|| Ok(Made::default()), Made::make)?;
+        let lock = root.as_deref().map(lock_folder).transpose()?;
         let names: Vec<String> = storage.walk().await?.into_iter().map(|entry| entry.name).collect();
         let uri = storage.uri().to_owned();
         if names.iter().any(|name| name == METADATA) {
@@ -54,10 +71,13 @@ impl Folder {
         let dump_files: Vec<String> = names.iter().filter(|name| is_dump_file(name)).cloned().collect();
         let has_manifest = names.iter().any(|name| name == MANIFEST);
         let mut folder =
-            Folder { storage, leftovers: Vec::new(), parts: Vec::new(), has_manifest, _lock: lock };
+            Folder { storage, leftovers: Vec::new(), parts: Vec::new(), has_manifest, made, _lock: lock };
         if !has_manifest {
             return match dump_files.first() {
-                None => Ok(folder),
+                None => {
+                    folder.say_what_else_is_there(&names);
+                    Ok(folder)
+                }
                 Some(first) => Err(DumpError::Folder(format!(
                     "{uri} already holds dump files ({first} and {} more) that are not of an unfinished rdump dump: \
                      choose another folder, or empty this one",
@@ -77,15 +97,31 @@ impl Folder {
         if let Some(root) = &root {
             folder.parts = part_files(root, &planned);
         }
+        let foreign: Vec<String> =
+            names.into_iter().filter(|name| name != MANIFEST && !is_dump_file(name)).collect();
         folder.leftovers = dump_files;
+        folder.say_what_else_is_there(&foreign);
         Ok(folder)
     }
 
-    /// Removes what an unfinished dump left.
+    /// Names what else lies there.
+    fn say_what_else_is_there(&self, foreign: &[String]) {
+        if let Some(first) = foreign.first() {
+            warn!(
+                folder = self.storage.uri(),
+                files = foreign.len(),
+                first = %first,
+                "the output folder holds files that are not of a dump, they are left as they are"
+            );
+        }
+    }
+
+    /// Removes what an unfinished dump left; from here on the folder stays.
     ///
     /// # Errors
     /// The storage's.
     pub async fn clear(&mut self) -> Result<()> {
+        self.made.keep();
         if !self.has_manifest {
             return Ok(());
         }
@@ -103,14 +139,49 @@ impl Folder {
     }
 }
 
-fn lock_folder(root: &PathBuf) -> Result<File> {
-    let io = |action: &'static str| {
-        move |cause| {
-            DumpError::from(common::storage::StorageError::from_io(root.display().to_string(), action, cause))
+/// The folder on a local disk.
+fn root_of(storage: &dyn Storage) -> Option<PathBuf> {
+    storage.local_path(MANIFEST).and_then(|path| path.parent().map(PathBuf::from))
+}
+
+fn unusable(folder: &str, what: &str, cause: &std::io::Error) -> DumpError {
+    DumpError::Folder(format!("the output folder {folder} {what}: {cause}; choose another one with -o"))
+}
+
+/// The folders that a run made. Dropped before [`Made::keep`], it removes those that are still empty.
+#[derive(Debug, Default)]
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    fn make(root: &Path) -> Result<Made> {
+        let missing = root.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+        let mut made = Made(missing.map(PathBuf::from).collect());
+        made.0.reverse();
+        common::crashsafe::create_dir_all(root)
+            .map_err(|cause| unusable(&root.display().to_string(), "can't be made", &cause))?;
+        Ok(made)
+    }
+
+    fn keep(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for path in self.0.iter().rev() {
+            // One that somebody has put a file into stays.
+            let _ = fs::remove_dir(path);
         }
-    };
-    common::crashsafe::create_dir_all(root).map_err(io("create the folder"))?;
-    let folder = File::open(root).map_err(io("open the folder"))?;
+    }
+}
+
+fn lock_folder(root: &Path) -> Result<File> {
+    let folder =
+        File::open(root).map_err(|cause| unusable(&root.display().to_string(), "can't be opened", &cause))?;
+    // Listing a folder such as `/proc`, only to fail at the first file, would take long and tell less.
+    common::crashsafe::AtomicFile::create(&root.join(".rdump"))
+        .map_err(|cause| unusable(&root.display().to_string(), "can't be written to", &cause))?;
     match folder.try_lock() {
         Ok(()) => Ok(folder),
         Err(fs::TryLockError::WouldBlock) => {
@@ -127,7 +198,7 @@ fn is_dump_file(name: &str) -> bool {
 }
 
 /// Files of a killed process under their temporary names, in the folder itself (rdump makes no others).
-fn part_files(root: &PathBuf, planned: &Planned) -> Vec<PathBuf> {
+fn part_files(root: &Path, planned: &Planned) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(root) else { return Vec::new() };
     entries
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
@@ -204,6 +275,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("new/deep");
         drop(open(&root).unwrap());
+        assert!(!dir.path().join("new").exists(), "nothing was written, the folders are gone");
+        clear(&mut open(&root).unwrap());
+        assert!(root.is_dir());
         fs::write(root.join("notes.txt"), "x").unwrap();
         drop(open(&root).unwrap());
         fs::write(root.join("d.t.000000000.sql"), "x").unwrap();
@@ -211,6 +285,22 @@ mod tests {
         fs::remove_file(root.join("d.t.000000000.sql")).unwrap();
         fs::write(root.join("metadata"), "").unwrap();
         assert!(open(&root).unwrap_err().to_string().contains("already holds a dump"));
+    }
+
+    #[test]
+    fn folders_that_cannot_be_had() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("file"), "x").unwrap();
+        for (root, text) in [
+            (dir.path().join("file"), "can't be made"),
+            (dir.path().join("file/deep"), "can't be made"),
+            (PathBuf::from("/proc/rdump-test"), "can't be made"),
+            (PathBuf::from("/proc"), "can't be written to"),
+        ] {
+            let error = open(&root).unwrap_err().to_string();
+            assert!(error.contains(&root.display().to_string()) && error.contains(text), "{error}");
+            assert!(error.contains("os error") || error.contains("file is not a folder"), "{error}");
+        }
     }
 
     #[test]

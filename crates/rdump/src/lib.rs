@@ -25,6 +25,7 @@ pub mod folder;
 pub mod listing;
 pub mod metrics;
 pub mod position;
+pub mod preflight;
 pub mod render;
 pub mod schema;
 pub mod source;

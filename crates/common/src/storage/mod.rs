@@ -44,7 +44,10 @@ impl StorageError {
     pub fn from_io(uri: impl Into<String>, action: &'static str, cause: io::Error) -> Self {
         let uri = uri.into();
         match cause.kind() {
-            io::ErrorKind::NotFound => Self::NotFound { uri },
+            // When something is made it is the folder above that is not there, or that can't hold files (such as `/proc`).
+            io::ErrorKind::NotFound if !matches!(action, "create" | "create the folder") => {
+                Self::NotFound { uri }
+            }
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { uri, action },
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 Self::Denied { uri, action }

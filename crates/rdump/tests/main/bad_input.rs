@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use mysql::TlsMode;
-use testkit::{Account, Certificates, Kind, Options, Server, Tool};
+use testkit::{Account, Certificates, Kind, LogCheck, Options, Server, Tool};
 
 use crate::support::{dump, files, program, rdump, work_dir};
 
@@ -46,6 +46,27 @@ fn flags_that_cannot_be_used_end_with_1() {
 }
 
 #[test]
+fn an_argument_that_is_no_utf_8_ends_with_2() {
+    use std::os::unix::ffi::OsStrExt;
+    let mut tool = Tool::at("rdump", &program());
+    tool.command_mut().arg(std::ffi::OsStr::from_bytes(b"-B\xff"));
+    tool.run().expect_code(2).says("is not UTF-8");
+}
+
+/// `-f @file`: a file with rules that is not there, and one with a rule that can't be read.
+#[test]
+fn filter_files_that_cannot_be_used() {
+    let dir = work_dir();
+    let file = dir.join("rules");
+    alone(&["-f", &format!("@{}", file.display())])
+        .expect_code(1)
+        .says("failed to parse filter: ")
+        .says("cannot open filter file");
+    std::fs::write(&file, "a.*\nb\n").unwrap();
+    alone(&["-f", &format!("@{}", file.display())]).expect_code(1).says(&format!("{}:2: ", file.display()));
+}
+
+#[test]
 fn help_and_version() {
     let help = alone(&["--help"]).expect_code(0);
     assert!(help.stderr.contains("Examples:") && help.stdout.is_empty());
@@ -68,7 +89,7 @@ fn nobody_listens() {
     alone(&["-h", "no.such.host.invalid", "-o", out, "--status-addr="])
         .expect_code(1)
         .says("create dumper failed:");
-    assert!(files(Path::new(out)).is_empty());
+    assert!(!Path::new(out).exists(), "nothing was written, so there is no folder either");
 }
 
 #[test]
@@ -114,7 +135,13 @@ fn logins_and_privileges() {
     run("half", "half-Pw1", &["-T", "p.u"])
         .expect_code(1)
         .says("table `p`.`u` doesn't exist, or the account may not see it");
-    assert!(!files(&out).contains_key("metadata"));
+    assert!(!out.exists(), "a dump that may not begin leaves no folder");
+    // RELOAD is only known to be missing when the lock is asked for: the folder is removed again.
+    server.sql("CREATE USER nolock@'%' IDENTIFIED BY 'half-Pw1'; GRANT SELECT, REPLICATION CLIENT ON *.* TO nolock@'%'");
+    run("nolock", "half-Pw1", &["-B", "p", "--consistency", "flush"])
+        .expect_code(1)
+        .says("GRANT RELOAD ON *.* TO 'nolock'@'%'");
+    assert!(!out.exists());
     // $MYSQL_PWD is taken where -p is not given.
     let login = Account::Dump.credentials();
     Tool::at("rdump", &program())
@@ -143,7 +170,7 @@ fn names_that_are_not_there() {
     ] {
         let out = dir.join("o");
         rdump(&server, Account::Admin, &out).args(args).run().expect_code(1).says(text);
-        assert!(!files(&out).contains_key("metadata"));
+        assert!(!out.join("metadata").exists());
     }
     dump(&server, &["--params", "no_such_variable=1", "-f", "!a.b"], &dir.join("p"));
 }
@@ -168,8 +195,16 @@ fn folders_that_are_taken() {
         .says("d.other.sql, which is not part of it");
     std::fs::remove_file(out.join("d.other.sql")).unwrap();
     std::fs::write(out.join("README.txt"), "x").unwrap();
-    dump(&server, &["-B", "d"], &out);
-    assert!(files(&out).contains_key("README.txt"));
+    std::fs::create_dir(out.join("sub")).unwrap();
+    std::fs::write(out.join("sub/notes.md"), "y").unwrap();
+    let done = rdump(&server, Account::Dump, &out).args(["-B", "d"]).run().success();
+    LogCheck::new()
+        .allow("holds files that are not of a dump.*files=2.*first=README.txt")
+        .require("holds files that are not of a dump")
+        .check(&done.stdout);
+    assert_eq!(std::fs::read(out.join("README.txt")).unwrap(), b"x");
+    assert_eq!(std::fs::read(out.join("sub/notes.md")).unwrap(), b"y");
+    std::fs::remove_dir_all(out.join("sub")).unwrap();
     std::fs::remove_file(out.join("metadata")).unwrap();
     std::fs::remove_file(out.join(common::dumpfile::MANIFEST)).unwrap();
     rdump(&server, Account::Dump, &out)
@@ -178,7 +213,19 @@ fn folders_that_are_taken() {
         .expect_code(1)
         .says("already holds dump files");
     std::fs::write(dir.join("file"), "x").unwrap();
-    rdump(&server, Account::Dump, &dir.join("file")).run().expect_code(1).says("create dumper failed: ");
+    for (folder, why) in [
+        (dir.join("file"), "file is not a folder"),
+        (dir.join("file/deep"), "file is not a folder"),
+        ("/proc/rdump-test".into(), "can't be made: No such file or directory"),
+        ("/proc".into(), "can't be written to: No such file or directory"),
+    ] {
+        rdump(&server, Account::Dump, &folder)
+            .run()
+            .expect_code(1)
+            .says(&format!("create dumper failed: the output folder {} can't be ", folder.display()))
+            .says(why)
+            .says("choose another one with -o");
+    }
     rdump(&server, Account::Dump, Path::new("s3://bucket/x")).run().expect_code(1).says("not supported");
 }
 

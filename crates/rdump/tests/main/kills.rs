@@ -218,6 +218,33 @@ fn a_server_that_dies_is_one_clear_error() {
     assert_whole(&out);
 }
 
+/// Before the first row is read, too: while the lock is asked for, and while tables are described.
+#[test]
+fn a_server_that_is_gone_before_the_rows() {
+    let Some(server) = server_with_rows(Kind::MySql57) else { return };
+    let dir = work_dir();
+    let out = dir.join("o");
+    for (pattern, text, folder_is_left) in [
+        ("(?i)^show grants", "create dumper failed: read the account's privileges", false),
+        ("(?i)^flush tables with read lock", "dump failed: flush tables with read lock", false),
+        ("(?i)^show create table `k`\\.`t`", "dump failed: read the definition of table `k`.`t`", true),
+    ] {
+        let proxy = Proxy::to(&server);
+        let hold = proxy.hold(pattern, true);
+        let tool = through(&proxy, &out).args(SPLIT).start();
+        hold.wait_held(Duration::from_secs(30));
+        proxy.refuse(true);
+        proxy.cut_all();
+        let done = tool.finish(Duration::from_secs(60)).expect_code(1).says(text);
+        assert_eq!(done.stdout.matches(" failed: ").count(), 1, "{}", done.shown());
+        assert_eq!(out.exists(), folder_is_left, "{pattern}");
+        // No lock is left behind.
+        server.sql("INSERT INTO k.seed VALUES (100); DELETE FROM k.seed WHERE n = 100");
+    }
+    dump(&server, &SPLIT, &out);
+    assert_whole(&out);
+}
+
 #[test]
 fn a_full_disk_is_one_clear_error() {
     let Some(server) = server_with_rows(Kind::MySql57) else { return };
