@@ -65,6 +65,7 @@ pub struct Flags {
     pub server_mode: Option<bool>,
     pub filter: Vec<String>,
     pub source_time_zone: Option<String>,
+    pub retry_for: Option<String>,
     pub progress: Option<bool>,
 }
 
@@ -127,6 +128,8 @@ fn flags() -> Vec<Arg> {
             .value_name("RULE"),
         text("source-time-zone", "Time zone of the TIMESTAMP texts in the dump, such as +08:00")
             .value_name("ZONE"),
+        text("retry-for", "How long lost connections, deadlocks and the like are tried again (default 10m)")
+            .value_name("DURATION"),
         switch("progress", "Draw progress bars on a terminal (default)"),
         Arg::new("V").short('V').long("version").action(ArgAction::SetTrue).help("Print the version"),
     ]
@@ -276,6 +279,7 @@ fn read_flags(matches: &ArgMatches) -> Flags {
         server_mode: switch("server-mode"),
         filter: matches.get_many::<String>("f").unwrap_or_default().cloned().collect(),
         source_time_zone: text("source-time-zone"),
+        retry_for: text("retry-for"),
         progress: switch("progress"),
     }
 }

@@ -40,6 +40,12 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
                     task.rows
                 ));
             }
+            for mark in ledger::marks(&mut conn, schema, None).await? {
+                common::out::println(&format!(
+                    "finished {} from {}: {} rows at {}",
+                    mark.table, mark.source, mark.rows, mark.finished
+                ));
+            }
         }
         CtlCommand::Remove(table) if table == "all" => {
             let own = |task: &ledger::TaskSummary| config.source.dir.is_empty() || is_of(config, task);
@@ -47,16 +53,31 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
                 ledger::remove(&mut conn, schema, task.task).await.context(codes::CLEAN_CHECKPOINT, doing)?;
                 common::out::println(&format!("removed task {}", task.task));
             }
+            let source = if config.source.dir.is_empty() { None } else { Some(source_of(config)?) };
+            let marks = ledger::forget_marks(&mut conn, schema, None, source.as_deref())
+                .await
+                .context(codes::CLEAN_CHECKPOINT, doing)?;
+            if marks > 0 {
+                common::out::println(&format!("removed the marks of {marks} finished tables"));
+            }
         }
         CtlCommand::Remove(table) => {
             let name = parse_table(table)?;
             let files = ledger::remove_table(&mut conn, schema, &name)
                 .await
                 .context(codes::CLEAN_CHECKPOINT, doing)?;
-            if files == 0 {
+            let marks = ledger::forget_marks(&mut conn, schema, Some(&name), None)
+                .await
+                .context(codes::CLEAN_CHECKPOINT, doing)?;
+            if files == 0 && marks == 0 {
                 return Err(unknown(table, schema));
             }
-            common::out::println(&format!("removed the record of {files} files that go to {name}"));
+            if files > 0 {
+                common::out::println(&format!("removed the record of {files} files that go to {name}"));
+            }
+            if marks > 0 {
+                common::out::println(&format!("removed the mark that {name} is finished"));
+            }
         }
         CtlCommand::ErrorIgnore(table) => {
             let names = if table == "all" {
@@ -89,7 +110,14 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
 
 /// Whether a task is of the configuration's dump: another dump's rows are not forgotten with it.
 fn is_of(config: &Config, task: &ledger::TaskSummary) -> bool {
-    common::storage::open(&config.source.dir).is_ok_and(|storage| run::source_name(&*storage) == task.source)
+    source_of(config).is_ok_and(|source| source == task.source)
+}
+
+/// The configuration's dump as the ledger names it.
+fn source_of(config: &Config) -> Result<String> {
+    let storage = common::storage::open(&config.source.dir)
+        .context(codes::INVALID_STORAGE_CONFIG, || "open the source".into())?;
+    Ok(run::source_name(&*storage))
 }
 
 fn unknown(table: &str, schema: &str) -> crate::error::Error {

@@ -5,12 +5,14 @@
 //! [`run::prepare`] is the part that needs no target.
 #![warn(missing_docs)]
 
+pub mod advice;
 pub mod check;
 pub mod cli;
 pub mod config;
 pub mod ctl;
 pub mod downstream;
 pub mod error;
+mod finished;
 pub mod import;
 pub mod ledger;
 pub mod precheck;

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use common::error::lightning_codes as codes;
 use common::ident::TableName;
 use mysql::Conn;
+use tracing::info;
 
+use crate::advice::Advice;
 use crate::config::Config;
 use crate::downstream::columns;
 use crate::downstream::tables::{self, TargetInfo};
 use crate::error::{Context, Result, fail};
-use crate::import::file::{self, FileTask};
+use crate::import::file::{self, FileTask, Sameness};
 use crate::import::{single_piece, worth_cutting};
-use crate::ledger::{FileRecord, Found, Ledger, TableRecord};
+use crate::ledger::{FileRecord, Found, Ledger, Piece, TableRecord};
 use crate::run::Prepared;
-use crate::schema::SourceTables;
 use crate::source::Dump;
 
 /// Rows of a table that are counted when a task goes on, to see that what was committed is still there.
@@ -41,9 +42,10 @@ pub async fn check_identities(
                 Err(fail(
                     codes::INVALID_CHECKPOINT,
                     format!(
-                        "the task's ledger says that {rows} rows are in {table}, but {what}: run `rlightning ctl \
-                         -checkpoint-remove='{table}'` to import it anew (empty it first), or `-checkpoint-error-ignore='{table}'` if you \
-                         know that the rows are there"
+                        "the task's ledger says that {rows} rows are in {table}, but {what}: run {} to import it anew (empty it first), or {} \
+                         if you know that the rows are there",
+                        config.advice.remove(&table),
+                        config.advice.accept(&table)
                     ),
                 ))
             };
@@ -100,10 +102,10 @@ pub async fn files(
     ledger: &Ledger,
     known: &HashMap<u64, FileRecord>,
     targets: &BTreeMap<TableName, TargetInfo>,
-    sources: &SourceTables,
     piece_bytes: u64,
+    advice: &Advice,
 ) -> Result<Vec<Arc<FileTask>>> {
-    let dump = &prepared.dump;
+    let Prepared { dump, sources, .. } = prepared;
     let mut order: Vec<(&TableName, u64)> =
         dump.tables.iter().map(|(name, table)| (name, table.size())).collect();
     order.sort_by_key(|(_, size)| *size);
@@ -115,40 +117,77 @@ pub async fn files(
         for data in table.files.iter().filter(|data| data.size > 0) {
             let now = tokio::task::block_in_place(|| file::record(&*prepared.storage, data, name))?;
             let before = known.get(&now.id);
-            let touched = before.map(|before| file::compare(before, &now)).transpose()?.unwrap_or(false);
             let manifest = dump.manifests.get(data.folder());
             let columns = sources
                 .get(&(data.folder().to_owned(), data.source.clone()))
                 .map(|source| Arc::new(columns::of_source(source)));
-            let task = FileTask {
+            let mut task = FileTask {
                 file: data.clone(),
-                id: now.id,
+                record: now,
                 table: Arc::clone(&info),
                 columns,
                 zone: manifest
                     .and_then(|manifest| manifest.dump.session.time_zone_to_set())
                     .map(str::to_owned),
-                resumed: before.is_some(),
-                touched,
+                resumed: false,
+                touched: false,
             };
-            if before.is_none() {
-                let piece = (!worth_cutting(&task, piece_bytes)).then(|| single_piece(&task));
-                new.push((now, piece));
+            let piece = (!worth_cutting(&task, piece_bytes)).then(|| single_piece(&task));
+            match before {
+                None => new.push((task.record.clone(), piece)),
+                Some(before) => again(conn, ledger, before, &mut task, piece.as_ref(), advice).await?,
             }
             tasks.push(Arc::new(task));
         }
     }
-    let present: HashSet<u64> = tasks.iter().map(|task| task.id).collect();
+    let present: HashSet<u64> = tasks.iter().map(|task| task.id()).collect();
     if let Some(gone) = file::missing(known, &present) {
         return Err(fail(
             codes::INVALID_CHECKPOINT,
             format!(
                 "file '{}' took part when the task began and is not there any more (or `mydumper.filter` leaves it out now): put it back, or \
-                 empty {} alone, run `rlightning ctl -checkpoint-remove='{}'` and import again",
-                gone.path, gone.target, gone.target
+                 empty {} alone, run {} and import again",
+                gone.path,
+                gone.target,
+                advice.remove(&gone.target)
             ),
         ));
     }
     ledger.add_files(conn, &new).await?;
     Ok(tasks)
+}
+
+/// A file that an earlier run wrote down. If it is another one now, it is taken for the old one as long as no row of that is in.
+async fn again(
+    conn: &mut Conn,
+    ledger: &Ledger,
+    before: &FileRecord,
+    task: &mut FileTask,
+    piece: Option<&Piece>,
+    advice: &Advice,
+) -> Result<()> {
+    let sameness = file::compare(before, &task.record)?;
+    if sameness != Sameness::Same {
+        let replaced = ledger
+            .replace_file(conn, &task.record, piece)
+            .await
+            .context(codes::UPDATE_CHECKPOINT, || "write the ledger".into())?;
+        if replaced {
+            info!(
+                path = task.path(),
+                "the file is not the one that an earlier run saw; no row of that is in the target, so it is begun anew"
+            );
+            return Ok(());
+        }
+    }
+    match sameness {
+        Sameness::Changed(what) => Err(file::changed(task.path(), &what, &task.record.target, advice)),
+        other => {
+            task.touched = other == Sameness::Touched;
+            task.resumed = true;
+            // Batches name what is written down.
+            task.record = before.clone();
+            Ok(())
+        }
+    }
 }

@@ -17,10 +17,11 @@ use crate::config::{Config, IgnoreScope};
 use crate::downstream::tables::{self, TargetInfo};
 use crate::downstream::{Target, collation};
 use crate::error::{Context, Error, Result, fail};
+use crate::finished;
 use crate::import::Shared;
 use crate::import::batch::Limits;
 use crate::import::file::FileTask;
-use crate::ledger::{self, Found, Ledger, Settings, TaskName};
+use crate::ledger::{self, Asked, Found, Ledger, Settings, TaskName};
 use crate::precheck::{self, Check};
 use crate::progress::Counters;
 use crate::register;
@@ -104,11 +105,11 @@ pub async fn prepare(config: &Config) -> Result<Prepared> {
 /// # Errors
 /// The first failure. What is committed stays, and the next run goes on.
 pub async fn import(config: &Config, token: CancellationToken) -> Result<Finished> {
-    let prepared = prepare(config).await?;
+    let mut prepared = prepare(config).await?;
     let (target, mut conn) = Target::connect(config).await?;
     info!("the whole procedure start");
     let begun = Instant::now();
-    let result = procedure(config, &prepared, &target, &mut conn, &token).await;
+    let result = procedure(config, &mut prepared, &target, &mut conn, &token).await;
     let took = GoDuration::from(begun.elapsed());
     match result {
         Ok((ledger, rows)) => {
@@ -129,15 +130,24 @@ pub async fn import(config: &Config, token: CancellationToken) -> Result<Finishe
 
 async fn procedure(
     config: &Config,
-    prepared: &Prepared,
+    prepared: &mut Prepared,
     target: &Target,
     conn: &mut Conn,
     token: &CancellationToken,
 ) -> Result<(Ledger, u64)> {
     let name = task_name(config, &*prepared.storage)?;
     let settings = settings(config);
-    check(config, prepared, target, conn, &name, &settings).await?;
-    let ready = get_ready(config, prepared, target, conn, (&name, &settings), token).await?;
+    let asked = Asked {
+        schema: &config.ledger_schema,
+        name: &name,
+        settings: &settings,
+        go_on: config.checkpoint,
+        advice: &config.advice,
+    };
+    finished::leave_out(config, prepared, conn, &name).await?;
+    let prepared = &*prepared;
+    check(config, prepared, target, conn, &asked).await?;
+    let ready = get_ready(config, prepared, target, conn, &asked, token).await?;
     let mut rows = 0;
     if ready.found == Found::Ended {
         info!(
@@ -150,7 +160,7 @@ async fn procedure(
             creator(config, prepared, conn).await?.views(conn).await?;
         }
     }
-    end(config, target, conn, &ready.ledger).await?;
+    end(config, target, conn, &ready).await?;
     Ok((ready.ledger, rows))
 }
 
@@ -168,16 +178,16 @@ async fn get_ready(
     prepared: &Prepared,
     target: &Target,
     conn: &mut Conn,
-    task: (&TaskName, &Settings),
+    asked: &Asked<'_>,
     token: &CancellationToken,
 ) -> Result<Ready> {
     let begun = Instant::now();
-    let backoff = common::retry::Backoff::PATIENT;
+    let backoff = config.patience;
     for tries in 1.. {
         if token.is_cancelled() {
             return Err(Error::Canceled);
         }
-        let error = match try_ready(config, prepared, target, conn, task).await {
+        let error = match try_ready(config, prepared, target, conn, asked).await {
             Err(error) if error.is_transient() && begun.elapsed() < backoff.total => error,
             result => return result,
         };
@@ -198,9 +208,9 @@ async fn try_ready(
     prepared: &Prepared,
     target: &Target,
     conn: &mut Conn,
-    (name, settings): (&TaskName, &Settings),
+    asked: &Asked<'_>,
 ) -> Result<Ready> {
-    let Prepared { dump, sources, .. } = prepared;
+    let Prepared { dump, .. } = prepared;
     let wanted: BTreeSet<&TableName> = dump.tables.keys().collect();
     let targets = tables::load(conn, &wanted).await?;
     create_missing(config, prepared, conn, &targets).await?;
@@ -210,33 +220,35 @@ async fn try_ready(
     if !complaints.is_empty() {
         return Err(fail(codes::PRE_CHECK_FAILED, complaints.join(";\n")));
     }
-    let (ledger, found) =
-        Ledger::open(conn, &config.ledger_schema, name, settings, config.checkpoint).await?;
+    let (ledger, found) = Ledger::open(conn, asked).await?;
     info!(task = ledger.task(), ?found, schema = %config.ledger_schema, "ledger opened");
     let piece_bytes = piece_bytes(config, dump);
     let mut tasks = Vec::new();
     if found != Found::Ended {
         register::check_identities(conn, &ledger, found, &targets, dump, config).await?;
         let known = if found == Found::Unfinished { ledger.files(conn).await? } else { HashMap::new() };
-        tasks = register::files(prepared, conn, &ledger, &known, &targets, sources, piece_bytes).await?;
+        tasks = register::files(prepared, conn, &ledger, &known, &targets, piece_bytes, asked.advice).await?;
     }
     Ok(Ready { ledger, found, tasks, piece_bytes })
 }
 
 /// Ends the task; the connection may have been lost while the workers were busy.
-async fn end(config: &Config, target: &Target, conn: &mut Conn, ledger: &Ledger) -> Result<()> {
+async fn end(config: &Config, target: &Target, conn: &mut Conn, ready: &Ready) -> Result<()> {
     info!("clean checkpoints start");
     let begun = Instant::now();
-    let backoff = common::retry::Backoff::PATIENT;
+    let backoff = config.patience;
     for tries in 1.. {
-        let error = match ledger.end(conn, config.keep_after_success).await {
+        let error = match try_end(config, conn, ready).await {
             Ok(()) => break,
             Err(error) => error,
         };
-        if !error.class().is_transient() || begun.elapsed() >= backoff.total {
-            return Err(error).context(codes::CLEAN_CHECKPOINT, || {
-                "all rows are in the target, but the task could not be ended: run again to end it".into()
-            });
+        if !error.is_transient() || begun.elapsed() >= backoff.total {
+            return Err(fail(
+                codes::CLEAN_CHECKPOINT,
+                format!(
+                    "all rows are in the target, but the task could not be ended, run again to end it: {error}"
+                ),
+            ));
         }
         info!(%error, "the task could not be ended, will try again");
         tokio::time::sleep(backoff.wait_jittered(tries)).await;
@@ -246,6 +258,14 @@ async fn end(config: &Config, target: &Target, conn: &mut Conn, ledger: &Ledger)
     }
     info!(takeTime = %GoDuration::from(begun.elapsed()), "clean checkpoints completed");
     Ok(())
+}
+
+/// What was imported is written down before the task is ended: whatever happens, one of them tells of the rows.
+async fn try_end(config: &Config, conn: &mut Conn, ready: &Ready) -> Result<()> {
+    let doing = || "write the ledger".to_owned();
+    let marks = finished::marks(conn, &ready.ledger, &ready.tasks).await?;
+    ready.ledger.write_marks(conn, &marks).await.context(codes::UPDATE_CHECKPOINT, doing)?;
+    ready.ledger.end(conn, config.keep_after_success).await.context(codes::CLEAN_CHECKPOINT, doing)
 }
 
 /// The name of the task: the folder as the system knows it, and the routes.
@@ -298,8 +318,7 @@ async fn check(
     prepared: &Prepared,
     target: &Target,
     conn: &mut Conn,
-    name: &TaskName,
-    settings: &Settings,
+    asked: &Asked<'_>,
 ) -> Result<()> {
     let Prepared { dump, sources, .. } = prepared;
     let needs = precheck::needs(config, dump, false);
@@ -326,7 +345,7 @@ async fn check(
             complaints.extend(missing.iter().map(ToString::to_string));
         }
     }
-    let ledger = match ledger::peek(conn, &config.ledger_schema, name, settings, config.checkpoint).await {
+    let ledger = match ledger::peek(conn, asked).await {
         Ok(()) => Vec::new(),
         Err(Error::Failed(error)) => vec![error.message().to_owned()],
         Err(other) => return Err(other),
@@ -434,6 +453,8 @@ async fn pass(
         on_duplicate: config.on_duplicate,
         conflict_threshold: config.conflict_threshold,
         redact: config.redact,
+        patience: config.patience,
+        advice: config.advice.clone(),
     });
     let ticker = CancellationToken::new();
     let ticking = tokio::spawn({

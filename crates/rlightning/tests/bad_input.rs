@@ -4,6 +4,8 @@ use std::fs;
 
 use testkit::{Account, Kind, Options, Server};
 
+use testkit::tool::Finished;
+
 use crate::support::{Task, assert_numbers, dumpling, numbered, rlightning};
 
 const ROWS: u64 = 4_000;
@@ -34,13 +36,77 @@ fn damaged(damage: impl Fn(&mut Vec<u8>), expected: &[&str]) {
     // The rows of the bad file that are in belong to it: this is said, not glossed over.
     let rows: u64 = server.value("SELECT COUNT(*) FROM d.t").parse().unwrap();
     if rows > 0 {
-        task.fails("has changed since the task began");
+        let done = task.fails("has changed since the task began");
         server.sql("TRUNCATE TABLE d.t");
+        advised(&done, "-checkpoint-remove");
     }
-    let config = task.dir.join("tidb-lightning.toml");
-    rlightning().arg("ctl").arg("-config").arg(config).arg("-checkpoint-remove=all").run().success();
     task.import();
     assert_numbers(&server, "d.t", ROWS);
+}
+
+/// Types the command that the message shows, in a shell, as it stands.
+fn advised(done: &Finished, option: &str) {
+    let text = &done.stderr;
+    let end = text.find(&format!(" {option}=")).unwrap_or_else(|| panic!("no command in {text}"));
+    let begin = text[..end].rfind("run `").or_else(|| text[..end].rfind("or `")).unwrap();
+    let begin = begin + text[begin..].find('`').unwrap() + 1;
+    let quoted = end + text[end..].find("='").unwrap() + 2;
+    let end = quoted + text[quoted..].find('\'').unwrap() + 1;
+    let command = &text[begin..end];
+    let out = std::process::Command::new("sh").arg("-c").arg(command).output().unwrap();
+    assert!(out.status.success(), "{command}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
+fn a_table_altered_before_its_first_row() {
+    let Some((server, task)) = setting() else { return };
+    let done = task.tool().env("FAILPOINTS", "batch-before-commit=return").run();
+    assert_eq!(done.status.code(), None, "{}", done.shown());
+    let created = || {
+        server.value(
+            "SELECT CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA='d' AND TABLE_NAME='t'",
+        )
+    };
+    let before = created();
+    testkit::wait_until_blocking(std::time::Duration::from_secs(10), "the table has another time", || {
+        server.sql("ALTER TABLE d.t ENGINE=InnoDB");
+        created() != before
+    });
+    // Accepted, because no row of the task was in it; and from then on it is this table.
+    let done = task.tool().env("FAILPOINTS", "batch-after-commit=3*off->return").run();
+    assert_eq!(done.status.code(), None, "{}", done.shown());
+    assert!(server.value("SELECT COUNT(*) FROM d.t").parse::<u64>().unwrap() > 0);
+    task.import();
+    assert_numbers(&server, "d.t", ROWS);
+}
+
+#[test]
+fn a_file_that_changed_before_its_first_row() {
+    let Some((server, task)) = setting() else { return };
+    let path = task.dumps().join("d.t.0.sql");
+    let die = |point: &str| {
+        let done = task.tool().env("FAILPOINTS", format!("{point}=return")).run();
+        assert_eq!(done.status.code(), None, "{}", done.shown());
+    };
+    // Large enough to be cut.
+    let rows = 3 * ROWS;
+    let good = dumpling("t", numbered(0, rows), 100).into_bytes();
+    // Other rows, so that the old cuts lie in the middle of them; of another size first, then with the same ends.
+    fs::write(&path, dumpling("t", numbered(0, rows + 777), 93)).unwrap();
+    die("ledger-cuts-committed");
+    let mut moved = good.clone();
+    let at = moved.windows(2).position(|part| part == b"20").unwrap();
+    moved.insert(at, b'1');
+    moved.remove(
+        moved.len() / 2 + moved[moved.len() / 2..].windows(3).position(|part| part == b"row").unwrap(),
+    );
+    fs::write(&path, &moved).unwrap();
+    die("ledger-cuts-committed");
+    fs::write(&path, &good).unwrap();
+    die("ledger-file-replaced");
+    die("batch-before-commit");
+    task.import();
+    assert_numbers(&server, "d.t", rows);
 }
 
 #[test]
@@ -151,14 +217,7 @@ fn a_duplicate_key_between_two_sources() {
     // Which file of the two is second hangs on the workers; the duplicate is taken out of the small one.
     task.write("x/d.t.1.sql", dumpling("t", numbered(ROWS, 1), 10));
     server.sql("TRUNCATE TABLE d.t");
-    task.fails("run `rlightning ctl -checkpoint-remove");
-    rlightning()
-        .arg("ctl")
-        .arg("-config")
-        .arg(task.dir.join("tidb-lightning.toml"))
-        .arg("-checkpoint-remove=all")
-        .run()
-        .success();
+    advised(&task.fails("-checkpoint-remove="), "-checkpoint-remove");
     task.import();
     assert_numbers(&server, "d.t", ROWS + 1);
 }
@@ -187,13 +246,7 @@ fn a_ledger_whose_table_is_no_longer_there() {
         }
         // The way out that the message names.
         server.sql("TRUNCATE TABLE d.t");
-        rlightning()
-            .arg("ctl")
-            .arg("-config")
-            .arg(task.dir.join("tidb-lightning.toml"))
-            .arg("-checkpoint-remove=`d`.`t`")
-            .run()
-            .success();
+        advised(&task.fails("the task's ledger says that"), "-checkpoint-remove");
         task.import();
         assert_numbers(&server, "d.t", ROWS);
     }

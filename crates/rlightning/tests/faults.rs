@@ -103,6 +103,62 @@ fn connections_are_cut_again_and_again() {
     retries().check(&task.log_text());
 }
 
+/// The target stays away for longer than the retries: an error that says so, and the next run goes on.
+#[test]
+fn a_target_that_does_not_come_back_in_time() {
+    let Some((mut server, _proxy, mut task)) = setting() else { return };
+    task.set_port(server.port());
+    let mut tool = task.tool().args(["-retry-for", "2s"]).start();
+    tool.wait_until(Duration::from_secs(60), "a batch is in", |_| {
+        server.value("SELECT COUNT(*) FROM d.t").parse::<u64>().unwrap() > 0
+    });
+    server.kill9();
+    let done = tool.finish(Duration::from_secs(60)).failure();
+    assert!(done.stderr.contains("gave up after"), "{}", done.shown());
+    assert!(done.stderr.contains("what is committed stays, run again to go on"), "{}", done.shown());
+    server.start_again().unwrap();
+    let held: u64 = server.value("SELECT COUNT(*) FROM d.t").parse().unwrap();
+    assert!(held > 0 && held < ROWS, "{held}");
+    task.import();
+    assert_numbers(&server, "d.t", ROWS);
+    assert_no_ledger(&server);
+}
+
+/// A dead run has a batch of the old file on its way: the file that took its place waits for it, and is refused when it gets in.
+#[test]
+fn a_late_commit_of_a_file_that_changed() {
+    for gets_in in [true, false] {
+        let Some((server, proxy, mut task)) = setting() else { return };
+        let done = task.tool().env("FAILPOINTS", "batch-before-commit=return").run();
+        assert_eq!(done.status.code(), None, "{}", done.shown());
+        // Files and cuts are written down: the first COMMIT is that of a batch.
+        let hold = proxy.hold_commit();
+        let mut tool = task.tool().start();
+        hold.wait_held(Duration::from_secs(60));
+        tool.kill();
+        drop(tool);
+        task.write("d.t.0.sql", dumpling("t", numbered(0, ROWS + 100), 90));
+        task.set_port(server.port());
+        let mut next = task.tool().start();
+        let waits = next.wait_until(Duration::from_secs(60), "the next run waits for the dead one", |_| {
+            server.value(
+                "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE time >= 1 AND info LIKE 'SELECT file FROM %FOR UPDATE'",
+            ) != "0"
+        });
+        assert!(waits, "the next run ended without meeting the open transaction");
+        if gets_in {
+            hold.release();
+            let done = next.finish(Duration::from_secs(120)).failure();
+            assert!(done.stderr.contains("rows of the old one are in `d`.`t`"), "{}", done.shown());
+            assert!(server.value("SELECT COUNT(*) FROM d.t").parse::<u64>().unwrap() > 0);
+        } else {
+            hold.cut();
+            next.finish(Duration::from_secs(120)).success();
+            assert_numbers(&server, "d.t", ROWS + 100);
+        }
+    }
+}
+
 #[test]
 fn a_restart_of_the_target() {
     let Some((mut server, _proxy, mut task)) = setting() else { return };
@@ -170,6 +226,7 @@ fn a_fail_over_that_loses_commits() {
     copy("rlightning_table", "");
     copy("rlightning_file", "");
     copy("rlightning_ledger", "WHERE kind = 0");
+    copy(rlightning::ledger::MARKS, "");
     proxy.set_upstream(std::net::SocketAddr::from(([127, 0, 0, 1], other.port())));
     proxy.cut_all();
     tool.finish(Duration::from_secs(120)).success();

@@ -345,3 +345,75 @@ fn a_table_that_was_altered_can_be_accepted() {
     task.import();
     assert_numbers(&server, "d.t", 4_000);
 }
+
+/// The same source does not get into the same table a second time, unless the user asks for it.
+#[test]
+fn a_second_run_of_the_same_source() {
+    let Some(server) = server_with(Kind::MySql8033, NO_KEY) else { return };
+    let task = Task::new(server.port());
+    let path = task.dumps().join("d.t.0.sql");
+    task.write("d.t.0.sql", dumpling("t", numbered(0, 3_000), 100));
+    let packed = zstd::encode_all(dumpling("t", numbered(3_000, 1_000), 1000).as_bytes(), 1).unwrap();
+    task.write("x/d.t.1.sql.zst", packed);
+    let good = std::fs::read(&path).unwrap();
+    let rows = || server.value("SELECT COUNT(*) FROM d.t").parse::<u64>().unwrap();
+    let said =
+        || LogCheck::new().require("`d`.`t` holds the 4000 rows of this source since").allow("`d`.`u` holds");
+    task.import();
+    let done = task.import_expecting(said());
+    assert!(done.stdout.contains("it is left out. To import it again on purpose"), "{}", done.shown());
+    assert_numbers(&server, "d.t", 4_000);
+    // The same bytes with another time.
+    std::fs::write(&path, &good).unwrap();
+    task.import_expecting(said());
+    assert_eq!(rows(), 4_000);
+    // A new table next to it is imported.
+    server.sql("CREATE TABLE d.u (n bigint, c varchar(100))");
+    task.write("d.u.0.sql", dumpling("u", numbered(0, 10), 100));
+    let done = task.tool().env("FAILPOINTS", "batch-before-commit=return").run();
+    assert_eq!(done.status.code(), None, "{}", done.shown());
+    task.import_expecting(said());
+    assert_eq!(rows(), 4_000);
+    assert_numbers(&server, "d.u", 10);
+    // On purpose: with the table emptied, with the switch, with the mark removed.
+    server.sql("TRUNCATE TABLE d.t");
+    let two = LogCheck::new().require("table `d`.`u` holds the 10 rows");
+    task.import_expecting(two);
+    assert_numbers(&server, "d.t", 4_000);
+    task.tool().args(["-enable-checkpoint=false"]).run().success();
+    assert_eq!(rows(), 8_000);
+    let ctl = |option: &str| {
+        let config = task.dir.join("tidb-lightning.toml");
+        rlightning().arg("ctl").arg("-config").arg(config).arg(option).run().success()
+    };
+    assert!(ctl("-list").stdout.contains("finished `d`.`t` from "));
+    ctl("-checkpoint-remove=`d`.`t`");
+    server.sql("DELETE FROM d.t");
+    task.import_expecting(LogCheck::new().require("table `d`.`u` holds the 10 rows"));
+    assert_numbers(&server, "d.t", 4_000);
+    // Altered: only the user can tell.
+    let created = || {
+        server.value(
+            "SELECT CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA='d' AND TABLE_NAME='t'",
+        )
+    };
+    let before = created();
+    testkit::wait_until_blocking(std::time::Duration::from_secs(10), "the table has another time", || {
+        server.sql("ALTER TABLE d.t ENGINE=InnoDB");
+        created() != before
+    });
+    task.fails("was altered or created anew since")
+        .says("-checkpoint-error-ignore=")
+        .says("-checkpoint-remove=");
+    assert_eq!(rows(), 4_000);
+    ctl("-checkpoint-error-ignore=`d`.`t`");
+    task.import_expecting(said());
+    assert_eq!(rows(), 4_000);
+    // Another byte in the middle is another source.
+    let mut other = good.clone();
+    let at = other.len() / 2 + other[other.len() / 2..].windows(3).position(|part| part == b"row").unwrap();
+    other[at] = b'R';
+    std::fs::write(&path, &other).unwrap();
+    task.tool().run().success();
+    assert_eq!(rows(), 8_000);
+}

@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use common::config::ConfigError;
+use common::duration::GoDuration;
 use common::error::lightning_codes as codes;
 use common::filter::TableFilter;
 use common::ident::TableName;
 use common::log::{LogConfig, LogFormat};
+use common::retry::Backoff;
 use common::route::{RouteRule, Router};
 use common::secret::Secret;
 use mysql::{Endpoint, Pem, Tls, TlsMode};
 
+use crate::advice::Advice;
 use crate::cli::Flags;
 use crate::error::{Context, Error, Result, fail};
 use crate::source::rules::FileRules;
@@ -158,6 +161,10 @@ pub struct Config {
     pub redact: bool,
     /// What to warn about once there is a log.
     pub warnings: Vec<String>,
+    /// How long something that time may cure is tried again.
+    pub patience: Backoff,
+    /// Commands for the user that fit this run.
+    pub advice: Advice,
     /// The configuration as it was read, for the log; secrets are masked.
     pub shown: String,
 }
@@ -207,6 +214,7 @@ pub fn overlay(raw: &mut RawConfig, flags: &Flags) -> Result<()> {
         server_mode,
         filter,
         source_time_zone: _,
+        retry_for: _,
         progress: _,
     } = flags;
     set(&mut raw.lightning.level, level);
@@ -338,9 +346,21 @@ impl Config {
             bars: flags.progress.unwrap_or(true),
             redact: raw.security.redact_info_log,
             warnings,
+            patience: Backoff { total: retry_for(flags)?, ..Backoff::PATIENT },
+            advice: Advice::new(flags),
             shown: file("config"),
         })
     }
+}
+
+fn retry_for(flags: &Flags) -> Result<Duration> {
+    let Some(text) = &flags.retry_for else { return Ok(Backoff::PATIENT.total) };
+    let time: GoDuration =
+        text.parse().context(codes::INVALID_CONFIG, || "invalid config: --retry-for".into())?;
+    if time.get().is_zero() {
+        return Err(invalid("invalid config: --retry-for must be longer than 0"));
+    }
+    Ok(time.get())
 }
 
 /// Settings that would change what is in the target afterwards and are not there are refused; others are warned about.

@@ -12,6 +12,7 @@ use common::ident::TableName;
 use common::storage::{RangeReader, Storage};
 use sql::SqlMode;
 
+use crate::advice::Advice;
 use crate::downstream::tables::TargetInfo;
 use crate::error::{Context, Result, fail};
 use crate::ledger::{Done, FileRecord, Piece, file_id};
@@ -28,8 +29,8 @@ const DIGEST_BYTES: usize = 64 << 10;
 pub struct FileTask {
     /// Where it is and what it holds.
     pub file: DataFile,
-    /// Its number in the ledger.
-    pub id: u64,
+    /// What the ledger has written down about it.
+    pub record: FileRecord,
     /// Where its rows go.
     pub table: Arc<TargetInfo>,
     /// Columns of its source table, where a schema file tells them.
@@ -38,7 +39,7 @@ pub struct FileTask {
     pub zone: Option<String>,
     /// The ledger may hold batches of it.
     pub resumed: bool,
-    /// Its time of change is not the recorded one: what is committed has to be compared byte by byte.
+    /// Its time of change is not the recorded one: what is committed and the cuts have to be compared byte by byte.
     pub touched: bool,
 }
 
@@ -62,6 +63,11 @@ pub struct OpenFile {
 }
 
 impl FileTask {
+    /// Its number in the ledger.
+    pub fn id(&self) -> u64 {
+        self.record.id
+    }
+
     /// The file's path.
     pub fn path(&self) -> &str {
         &self.file.path
@@ -113,21 +119,23 @@ pub fn record(storage: &dyn Storage, file: &DataFile, target: &TableName) -> Res
     })
 }
 
-/// Compares a file with what an earlier run wrote down. `true`: only its time of change is another.
+/// How a file stands to what an earlier run wrote down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sameness {
+    /// It is the same.
+    Same,
+    /// Its time of change is another, the rest that is written down is not.
+    Touched,
+    /// It is another, and how.
+    Changed(String),
+}
+
+/// Compares a file with what an earlier run wrote down.
 ///
 /// # Errors
-/// It is another file now.
-pub fn compare(known: &FileRecord, now: &FileRecord) -> Result<bool> {
-    let changed = |what: String| {
-        Err(fail(
-            codes::INVALID_CHECKPOINT,
-            format!(
-                "file '{}' has changed since the task began ({what}), but rows of the old one may be in {}: put the old file back, or empty \
-                 that table alone, run `rlightning ctl -checkpoint-remove='{}'` and import again",
-                now.path, now.target, now.target
-            ),
-        ))
-    };
+/// Two files of one number.
+pub fn compare(known: &FileRecord, now: &FileRecord) -> Result<Sameness> {
+    let changed = |what: String| Ok(Sameness::Changed(what));
     if known.path != now.path {
         return Err(fail(
             codes::INVALID_CHECKPOINT,
@@ -146,14 +154,29 @@ pub fn compare(known: &FileRecord, now: &FileRecord) -> Result<bool> {
     if known.digest != now.digest {
         return changed("its bytes are others".into());
     }
-    Ok(known.modified != now.modified)
+    Ok(if known.modified == now.modified { Sameness::Same } else { Sameness::Touched })
 }
 
-/// Compares the bytes of committed batches with their checksums.
+/// A changed file of which rows are in the target.
+pub fn changed(path: &str, what: &str, target: &TableName, advice: &Advice) -> crate::error::Error {
+    fail(
+        codes::INVALID_CHECKPOINT,
+        format!(
+            "file '{path}' has changed since the task began ({what}), and rows of the old one are in {target}: put the old file back, or \
+             empty that table alone, run {} and import again",
+            advice.remove(target)
+        ),
+    )
+}
+
+/// Compares a file of another time of change with what was written down: the bytes of committed batches with their checksums, and the
+/// cuts with its rows.
 ///
 /// # Errors
 /// They differ, or cannot be read.
-pub fn verify(task: &FileTask, reader: &Arc<dyn RangeReader>, done: &[Done]) -> Result<()> {
+pub fn verify(file: &OpenFile, pieces: &[Piece], done: &[Done], limit: usize, advice: &Advice) -> Result<()> {
+    let (task, reader) = (&file.task, &file.reader);
+    let target = &task.table.name;
     let mut buffer = vec![0; WINDOW];
     for batch in done {
         let doing = || format!("read file '{}'", task.path());
@@ -168,21 +191,32 @@ pub fn verify(task: &FileTask, reader: &Arc<dyn RangeReader>, done: &[Done]) -> 
             }
         }
         if u64::from(hasher.finalize()) != batch.checksum {
-            return Err(fail(
-                codes::INVALID_CHECKPOINT,
-                format!(
-                    "file '{}' has changed since the task began (bytes {} to {}, whose rows are in {}): put the old file back, or empty that \
-                     table alone, run `rlightning ctl -checkpoint-remove='{}'` and import again",
-                    task.path(),
-                    batch.begin,
-                    batch.end,
-                    task.table.name,
-                    task.table.name
-                ),
-            ));
+            let what = format!("bytes {} to {}", batch.begin, batch.end);
+            return Err(changed(task.path(), &what, target, advice));
         }
     }
+    if pieces.len() > 1 && !cuts_fit(file, pieces, limit) {
+        return Err(changed(task.path(), "its rows end at other places", target, advice));
+    }
     Ok(())
+}
+
+/// Whether all cuts of a file are ends of rows in the statement they were in. Text that cannot be read does not fit.
+fn cuts_fit(file: &OpenFile, pieces: &[Piece], limit: usize) -> bool {
+    let opened =
+        FileReader::open(Arc::clone(&file.reader), file.task.file.compression, file.mode, Part::WHOLE, limit);
+    let Ok(mut reader) = opened else { return false };
+    pieces.iter().skip(1).all(|piece| {
+        while reader.offset() < piece.begin {
+            let far = piece.begin - reader.offset() > 2 * WINDOW as u64;
+            // Row by row where the cut is near.
+            match reader.next(if far { WINDOW } else { 1 }) {
+                Ok(Item::Eof) | Err(_) => return false,
+                Ok(_) => {}
+            }
+        }
+        reader.offset() == piece.begin && reader.head_at() == piece.head_at
+    })
 }
 
 /// Reads the prologue.
@@ -305,7 +339,14 @@ mod tests {
                 extracted: Vec::new(),
                 ignored: Vec::new(),
             },
-            id: 1,
+            record: FileRecord {
+                id: 1,
+                path: "d.t.sql".into(),
+                target: TableName::new("d", "t"),
+                size,
+                modified: 1,
+                digest: String::new(),
+            },
             table: Arc::new(table),
             columns: None,
             zone: None,
@@ -368,14 +409,15 @@ mod tests {
             modified: 1,
             digest: "x".into(),
         };
-        assert!(!compare(&record, &record).unwrap());
-        assert!(compare(&record, &FileRecord { modified: 2, ..record.clone() }).unwrap());
+        assert_eq!(compare(&record, &record).unwrap(), Sameness::Same);
+        let touched = FileRecord { modified: 2, ..record.clone() };
+        assert_eq!(compare(&record, &touched).unwrap(), Sameness::Touched);
         for other in [
             FileRecord { size: 6, ..record.clone() },
             FileRecord { digest: "y".into(), ..record.clone() },
             FileRecord { target: TableName::new("d", "u"), ..record.clone() },
         ] {
-            assert!(compare(&record, &other).unwrap_err().to_string().contains("has changed since"));
+            assert!(matches!(compare(&record, &other).unwrap(), Sameness::Changed(_)), "{other:?}");
         }
     }
 }

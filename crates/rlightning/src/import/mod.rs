@@ -12,12 +12,14 @@ use std::time::Instant;
 
 use common::error::lightning_codes as codes;
 use common::ident::TableName;
+use common::retry::Backoff;
 use common::storage::Storage;
 use mysql::Conn;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::advice::Advice;
 use crate::config::OnDuplicate;
 use crate::downstream::Target;
 use crate::error::{Error, Result, fail};
@@ -53,6 +55,10 @@ pub struct Shared {
     pub conflict_threshold: u64,
     /// Keep values out of messages.
     pub redact: bool,
+    /// How long something that time may cure is tried again.
+    pub patience: Backoff,
+    /// Commands for the user.
+    pub advice: Advice,
 }
 
 /// A file with more bytes than this times `piece_bytes` is cut.
@@ -289,22 +295,23 @@ async fn begin_file(
     let file = Arc::new(opened);
     let mut known = crate::ledger::FileState::default();
     if task.resumed {
-        known = worker.state(task.id).await?;
+        known = worker.state(task.id()).await?;
     }
     let pieces = match (known.pieces.is_empty(), shared.is_cut(task)) {
         (false, _) => std::mem::take(&mut known.pieces),
         (true, _) if !known.done.is_empty() => Vec::new(),
         (true, true) => cut_file(shared, worker, &file).await?,
         // An earlier run wanted to cut it and did not come to it; this one, with other settings, does not.
-        (true, false) if task.resumed => worker.write_cuts(task.id, vec![single_piece(task)]).await?,
+        (true, false) if task.resumed => worker.write_cuts(task.id(), vec![single_piece(task)]).await?,
         // It was written down together with the file.
         (true, false) => vec![single_piece(task)],
     };
     file::check_pieces(task, &pieces)?;
     if !known.done.is_empty() {
         if task.touched {
-            let (file, done) = (Arc::clone(&file), known.done.clone());
-            blocking(move || file::verify(&file.task, &file.reader, &done)).await?;
+            let (file, done, pieces) = (Arc::clone(&file), known.done.clone(), pieces.clone());
+            let (limit, advice) = (shared.limits.packet_limit, shared.advice.clone());
+            blocking(move || file::verify(&file, &pieces, &done, limit, &advice)).await?;
         }
         let bytes = known.done.iter().map(|done| done.end - done.begin).sum();
         let rows = known.done.iter().map(|done| done.rows).sum();
@@ -349,7 +356,7 @@ async fn cut_file(shared: &Arc<Shared>, worker: &mut Worker, file: &Arc<OpenFile
         let limit = shared.limits.packet_limit;
         blocking(move || file::cut(&file.task, &file.reader, file.mode, limit, shared.piece_bytes)).await?
     };
-    worker.write_cuts(file.task.id, pieces).await
+    worker.write_cuts(file.task.id(), pieces).await
 }
 
 async fn load_piece(

@@ -2,6 +2,7 @@ use common::dumpfile::Compression;
 
 use super::*;
 use crate::downstream::tables::TargetInfo;
+use crate::ledger::FileRecord;
 use crate::source::DataFile;
 
 fn file(table: &str, number: u32) -> Arc<FileTask> {
@@ -23,7 +24,14 @@ fn file(table: &str, number: u32) -> Arc<FileTask> {
             extracted: Vec::new(),
             ignored: Vec::new(),
         },
-        id: 0,
+        record: FileRecord {
+            id: 0,
+            path: String::new(),
+            target: TableName::new("d", table),
+            size: 1,
+            modified: 0,
+            digest: String::new(),
+        },
         table: Arc::new(info),
         columns: None,
         zone: None,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use common::error::lightning_codes as codes;
-use common::retry::{Backoff, RetryError, retry};
+use common::retry::{RetryError, retry};
 use futures::future::BoxFuture;
 use mysql::{Conn, ErrorClass, Outcome};
 use tokio::sync::mpsc;
@@ -78,7 +78,7 @@ impl Worker {
             let target = &self.shared.target;
             let connected = retry(
                 "connect to the target",
-                &Backoff::PATIENT,
+                &self.shared.patience,
                 &self.shared.token,
                 |error: &mysql::Error| !error.class().is_transient(),
                 || target.another(),
@@ -86,7 +86,10 @@ impl Worker {
             .await;
             self.conn = Some(connected.map_err(|error| match error {
                 RetryError::Cancelled => Error::Canceled,
-                other => Error::Failed(codes::DB_CONNECT.wrap("connect to the target", other)),
+                other => {
+                    let text = "lost the target and could not connect again (what is committed stays, run again to go on)";
+                    Error::Failed(codes::DB_CONNECT.wrap(text, other))
+                }
             })?);
         }
         self.conn.as_mut().ok_or_else(|| fail(codes::DB_CONNECT, "no connection to the target"))
@@ -169,7 +172,7 @@ impl Worker {
     }
 
     async fn committed(&mut self, file: &Arc<OpenFile>) -> Result<Vec<Done>> {
-        Ok(self.state(file.task.id).await?.done)
+        Ok(self.state(file.task.id()).await?.done)
     }
 
     /// `false`: the ledger has to be read to go on.
@@ -260,7 +263,8 @@ impl Worker {
         fail(
             codes::INVALID_CHECKPOINT,
             format!(
-                "task {} has been ended or removed by another process; this one stops. All its committed rows are in the target",
+                "task {} has been ended or removed by another process, or another file was taken for one of its files; this one stops. All its \
+                 committed rows are in the target",
                 self.shared.ledger.task()
             ),
         )
@@ -375,7 +379,7 @@ async fn send(
     conflicts: &mut u64,
 ) -> std::result::Result<(), Trouble> {
     conn.exec("START TRANSACTION").await?;
-    let ledger = shared.ledger.batch_statement(file.task.id, &batch.done);
+    let ledger = shared.ledger.batch_statement(&file.task.record, &batch.done);
     match conn.exec(&ledger).await {
         Ok(outcome) if outcome.affected == 1 => {}
         Ok(_) => return Err(Trouble::Ended),
@@ -562,12 +566,12 @@ impl Patience {
     async fn wait(&mut self, shared: &Shared, what: &str, error: &mysql::Error) -> Result<()> {
         let since = *self.since.get_or_insert_with(Instant::now);
         self.tries += 1;
-        let backoff = &Backoff::PATIENT;
+        let backoff = &shared.patience;
         if since.elapsed() >= backoff.total {
             return Err(fail(
                 codes::RESTORE_TABLE,
                 format!(
-                    "{what}: gave up after {} tries in {} s: {error}. What is committed stays, run again to go on",
+                    "{what}: gave up after {} tries in {} s: {error} (what is committed stays, run again to go on)",
                     self.tries,
                     since.elapsed().as_secs()
                 ),

@@ -4,19 +4,23 @@
 //! * `rlightning_task`: a task with its name (source and routes), settings that must not change, and format version;
 //! * `rlightning_table`: the identity of each target table when the task first came to it;
 //! * `rlightning_file`: each data file with size, time and a hash of its ends;
+//! * `rlightning_done`: what was imported, one row for each source and target table; it outlives the task;
 //! * `rlightning_ledger`: insert-only rows `(task, file, kind, begin; end, rows, checksum, head)`. Kind 0 is a cut: the piece
 //!   `begin..end` of a file. Kind 1 is a batch: the bytes `begin..end` are in the target.
 //!
 //! # Invariants
-//! 1. The cuts of a file are committed, all at once, before its first batch, and are never changed.
+//! 1. The cuts of a file are committed, all at once, before its first batch. They are changed only together with the file's row, when
+//!    the file is another one now and no batch of the old one is in.
 //! 2. A batch lies in one piece. In each piece batches follow one another without gaps from its begin on.
 //! 3. A process has at most one open transaction per piece. It begins with the insert of the batch's ledger row, at the end of the
 //!    last committed batch. So whoever else works on the piece, a dead run whose COMMIT is still on its way included, inserts the
 //!    same key: the second one waits, and then gets a duplicate, which proves that the batch is in.
-//! 4. The insert reads the task's row under a shared lock and inserts nothing unless it says `running`; the end of the task locks it
-//!    first. So no batch of a forgotten process gets in after the task has ended.
+//! 4. The insert reads the rows of the task and of the file under a shared lock and inserts nothing unless the task is `running` and the
+//!    file is the one that was read; whoever ends the task, or takes another file for the old one, locks them first. So no batch of a
+//!    forgotten process gets in after that.
 //! 5. Offsets count unpacked bytes. A batch ends behind a row; `head` is the offset of the INSERT that the row belongs to.
 
+mod marks;
 mod sql;
 mod task;
 
@@ -28,10 +32,11 @@ use mysql::{Conn, ErrorClass, Flavor, Row};
 
 use crate::error::{Context, Result, fail};
 
-pub use sql::SCHEMA_TABLES;
+pub use marks::{Mark, content, digest, forget_marks, marks};
+pub use sql::{MARKS, SCHEMA_TABLES};
 pub use task::{
-    Found, Settings, TaskName, TaskSummary, accept_table, exists, known_tables, list, peek, remove,
-    remove_table,
+    Asked, Found, Settings, TaskName, TaskSummary, accept_table, current, exists, known_tables, list, peek,
+    remove, remove_table,
 };
 
 /// Version of the tables; a newer one is refused.
@@ -108,6 +113,7 @@ pub fn file_id(path: &str) -> u64 {
 #[derive(Debug, Clone)]
 pub struct Ledger {
     schema: String,
+    name: TaskName,
     task: u64,
     flavor: Flavor,
 }
@@ -124,23 +130,17 @@ fn text(row: &Row, column: &str) -> Result<String> {
 
 impl Ledger {
     /// The ledger of a task that is open, see [`task::open`].
-    fn new(schema: &str, task: u64, flavor: Flavor) -> Self {
-        Self { schema: schema.to_owned(), task, flavor }
+    fn new(schema: &str, name: &TaskName, task: u64, flavor: Flavor) -> Self {
+        Self { schema: schema.to_owned(), name: name.clone(), task, flavor }
     }
 
     /// Creates schema and tables where they are missing, and finds the task or starts a new one.
     ///
     /// # Errors
     /// A newer format; settings that changed; the server's errors.
-    pub async fn open(
-        conn: &mut Conn,
-        schema: &str,
-        name: &TaskName,
-        settings: &Settings,
-        go_on: bool,
-    ) -> Result<(Ledger, Found)> {
-        sql::create(conn, schema).await?;
-        task::open(conn, schema, name, settings, go_on).await
+    pub async fn open(conn: &mut Conn, asked: &Asked<'_>) -> Result<(Ledger, Found)> {
+        sql::create(conn, asked.schema).await?;
+        task::open(conn, asked).await
     }
 
     /// The task's number.
@@ -202,6 +202,40 @@ impl Ledger {
             common::failpoint::hit("ledger-files-committed");
         }
         Ok(())
+    }
+
+    /// Takes a file as it is now for the one that was written down, with other cuts, if no batch of that one is in. `false`: some is.
+    ///
+    /// # Errors
+    /// The server's; afterwards nothing is changed, unless the outcome is unknown. Doing it again is fine.
+    pub async fn replace_file(
+        &self,
+        conn: &mut Conn,
+        file: &FileRecord,
+        piece: Option<&Piece>,
+    ) -> mysql::Result<bool> {
+        let (files, ledger) = (self.table("rlightning_file"), self.table("rlightning_ledger"));
+        let this = format!("task_id = {} AND file = {}", self.task, file.id);
+        conn.exec("START TRANSACTION").await?;
+        // Waits for batches whose COMMIT is still on its way, and keeps others out.
+        conn.query(format!("SELECT file FROM {files} WHERE {this} FOR UPDATE")).await?;
+        let batches = conn
+            .query(format!("SELECT begin_at FROM {ledger} WHERE {this} AND kind = 1 LIMIT 1 FOR UPDATE"))
+            .await?;
+        if !batches.is_empty() {
+            conn.exec("ROLLBACK").await?;
+            return Ok(false);
+        }
+        conn.exec(format!("DELETE FROM {ledger} WHERE {this}")).await?;
+        conn.exec(format!("DELETE FROM {files} WHERE {this}")).await?;
+        let row = sql::file_row(self.task, file);
+        conn.exec(format!("INSERT INTO {files} {} VALUES {row}", sql::FILE_COLUMNS)).await?;
+        if let Some(piece) = piece {
+            conn.exec(&self.insert_rows(&[sql::cut_row(self.task, file.id, piece)])).await?;
+        }
+        conn.exec("COMMIT").await?;
+        common::failpoint::hit("ledger-file-replaced");
+        Ok(true)
     }
 
     /// Commits the cuts of a file.
@@ -270,13 +304,15 @@ impl Ledger {
         Ok(state)
     }
 
-    /// The statement that comes first in a batch's transaction. It changes one row, or none if the task has ended.
-    pub fn batch_statement(&self, file: u64, done: &Done) -> String {
+    /// The statement that comes first in a batch's transaction. It changes one row, or none if the task has ended or the file is not
+    /// the one that was written down.
+    pub fn batch_statement(&self, file: &FileRecord, done: &Done) -> String {
         // TiDB refuses the locking clause (and does not lock what INSERT … SELECT reads).
         let lock = if self.flavor == Flavor::TiDb { "" } else { " LOCK IN SHARE MODE" };
         format!(
-            "INSERT INTO {ledger} {columns} SELECT task_id,{file},1,{begin},{end},{rows},{checksum},{head} FROM {tasks} \
-             WHERE task_id={task} AND state='running'{lock}",
+            "INSERT INTO {ledger} {columns} SELECT t.task_id,f.file,1,{begin},{end},{rows},{checksum},{head} FROM {tasks} t \
+             JOIN {files} f ON f.task_id=t.task_id WHERE t.task_id={task} AND t.state='running' AND f.file={file} \
+             AND f.size={size} AND f.modified={modified} AND f.digest='{digest}'{lock}",
             ledger = self.table("rlightning_ledger"),
             columns = sql::LEDGER_COLUMNS,
             begin = done.begin,
@@ -285,7 +321,12 @@ impl Ledger {
             checksum = done.checksum,
             head = sql::or_null(done.head_at),
             tasks = self.table("rlightning_task"),
+            files = self.table("rlightning_file"),
             task = self.task,
+            file = file.id,
+            size = file.size,
+            modified = file.modified,
+            digest = file.digest,
         )
     }
 
@@ -332,7 +373,8 @@ impl Ledger {
             .collect()
     }
 
-    /// Writes down identities, before the first batch of their tables. A table that is there already keeps the old one.
+    /// Writes down identities, of tables that were looked at and found to be what they were, or to hold no batch: before the first
+    /// batch of their tables.
     ///
     /// # Errors
     /// The server's.
@@ -341,7 +383,8 @@ impl Ledger {
             let rows =
                 group.iter().map(|record| sql::table_row(self.task, record)).collect::<Vec<_>>().join(",");
             let statement = format!(
-                "INSERT IGNORE INTO {} (task_id, target_schema, target_table, identity) VALUES {rows}",
+                "INSERT INTO {} (task_id, target_schema, target_table, identity) VALUES {rows} \
+                 ON DUPLICATE KEY UPDATE identity = VALUES(identity)",
                 self.table("rlightning_table")
             );
             conn.exec(&statement).await.context(codes::UPDATE_CHECKPOINT, || "write the ledger".into())?;

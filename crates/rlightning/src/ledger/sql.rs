@@ -7,16 +7,19 @@ use mysql::Conn;
 use super::{FileRecord, Piece, TableRecord};
 use crate::error::{Context, Result};
 
-/// Names of the tables, for those who list or drop them.
+/// Names of the tables that are empty again after a good end, for those who list or drop them. Beside them stands [`MARKS`].
 pub const SCHEMA_TABLES: [&str; 4] =
     ["rlightning_task", "rlightning_table", "rlightning_file", "rlightning_ledger"];
+
+/// The table of what was imported.
+pub const MARKS: &str = "rlightning_done";
 
 pub(super) const LEDGER_COLUMNS: &str = "(task_id,file,kind,begin_at,end_at,row_count,checksum,head_at)";
 pub(super) const FILE_COLUMNS: &str = "(task_id,file,path,target_schema,target_table,size,modified,digest)";
 
 /// Offsets are bytes of the unpacked file; an end of 2^64−1 stands for the end of a packed file. The engine is named, because
 /// the server's default may be one without transactions.
-const DEFINITIONS: [(&str, &str); 4] = [
+const DEFINITIONS: [(&str, &str); 5] = [
     (
         "rlightning_task",
         "task_id BIGINT UNSIGNED NOT NULL PRIMARY KEY, format INT UNSIGNED NOT NULL, name CHAR(64) NOT NULL, \
@@ -39,6 +42,12 @@ const DEFINITIONS: [(&str, &str); 4] = [
         "task_id BIGINT UNSIGNED NOT NULL, file BIGINT UNSIGNED NOT NULL, kind TINYINT UNSIGNED NOT NULL, \
          begin_at BIGINT UNSIGNED NOT NULL, end_at BIGINT UNSIGNED NOT NULL, row_count BIGINT UNSIGNED NOT NULL, \
          checksum BIGINT UNSIGNED NOT NULL, head_at BIGINT UNSIGNED NULL, PRIMARY KEY (task_id, file, kind, begin_at)",
+    ),
+    (
+        MARKS,
+        "name CHAR(64) NOT NULL, target_schema VARCHAR(64) NOT NULL, target_table VARCHAR(64) NOT NULL, source TEXT NOT NULL, \
+         identity VARCHAR(255) NOT NULL, digest CHAR(64) NOT NULL, modified BIGINT UNSIGNED NOT NULL, content VARCHAR(64) NOT NULL, \
+         row_count BIGINT UNSIGNED NOT NULL, finished DATETIME NOT NULL, PRIMARY KEY (name, target_schema, target_table)",
     ),
 ];
 

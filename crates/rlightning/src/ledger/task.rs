@@ -1,13 +1,14 @@
 //! Finding, starting, ending and listing tasks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::error::lightning_codes as codes;
 use common::ident::{TableName, quote_string};
-use mysql::{Conn, ErrorClass};
+use mysql::{Conn, ErrorClass, Row};
 
 use super::{FORMAT, Ledger, number, sql, text};
+use crate::advice::Advice;
 use crate::config::raw::KeepAfterSuccess;
 use crate::error::{Context, Error, Result, fail};
 
@@ -35,6 +36,21 @@ impl TaskName {
 /// Settings that decide which rows get into the target: they must be the same from one run of a task to the next. Keys are the
 /// names that the user knows.
 pub type Settings = BTreeMap<String, String>;
+
+/// Which task is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The ledger's schema.
+    pub schema: &'a str,
+    /// The task's name.
+    pub name: &'a TaskName,
+    /// Its settings now.
+    pub settings: &'a Settings,
+    /// Whether an unfinished one is gone on with.
+    pub go_on: bool,
+    /// Commands for the user.
+    pub advice: &'a Advice,
+}
 
 /// What [`Ledger::open`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,28 +82,23 @@ pub struct TaskSummary {
     pub rows: u64,
 }
 
-pub(super) async fn open(
-    conn: &mut Conn,
-    schema: &str,
-    name: &TaskName,
-    settings: &Settings,
-    go_on: bool,
-) -> Result<(Ledger, Found)> {
+pub(super) async fn open(conn: &mut Conn, asked: &Asked<'_>) -> Result<(Ledger, Found)> {
+    let Asked { schema, name, settings, go_on, advice } = *asked;
     let flavor = conn.server().flavor;
     refuse_newer(conn, schema).await?;
     // Another process may start the same task between the look and the insert: then its task is found by the second look.
     for _ in 0..3 {
         if go_on && let Some((task, stored, ended)) = find(conn, schema, name).await? {
             if !ended {
-                compare(&stored, settings)?;
+                compare(&stored, settings, advice)?;
             }
             return Ok((
-                Ledger::new(schema, task, flavor),
+                Ledger::new(schema, name, task, flavor),
                 if ended { Found::Ended } else { Found::Unfinished },
             ));
         }
         match insert(conn, schema, name, settings, go_on).await {
-            Ok(task) => return Ok((Ledger::new(schema, task, flavor), Found::New)),
+            Ok(task) => return Ok((Ledger::new(schema, name, task, flavor), Found::New)),
             Err(error) if error.class() == ErrorClass::Duplicate => {}
             Err(error) => {
                 return Err(Error::Failed(codes::INIT_CHECKPOINT.wrap("start a task in the ledger", error)));
@@ -126,7 +137,7 @@ async fn find(conn: &mut Conn, schema: &str, name: &TaskName) -> Result<Option<(
     Ok(Some((number(&row, "task_id")?, settings, text(&row, "state")? == "ended")))
 }
 
-fn compare(stored: &Settings, now: &Settings) -> Result<()> {
+fn compare(stored: &Settings, now: &Settings, advice: &Advice) -> Result<()> {
     for (key, value) in now {
         let before = stored.get(key).map_or("", String::as_str);
         if before != value {
@@ -134,7 +145,8 @@ fn compare(stored: &Settings, now: &Settings) -> Result<()> {
                 codes::INVALID_CHECKPOINT,
                 format!(
                     "config '{key}' value '{value}' different from checkpoint value '{before}': rows imported so far were read with the \
-                     old one. Set it back, or remove the rows and start anew after `rlightning ctl -checkpoint-remove=all`"
+                     old one. Set it back, or remove the rows and start anew after {}",
+                    advice.remove_all()
                 ),
             ));
         }
@@ -246,19 +258,14 @@ pub async fn exists(conn: &mut Conn, schema: &str) -> Result<bool> {
 ///
 /// # Errors
 /// As [`Ledger::open`].
-pub async fn peek(
-    conn: &mut Conn,
-    schema: &str,
-    name: &TaskName,
-    settings: &Settings,
-    go_on: bool,
-) -> Result<()> {
+pub async fn peek(conn: &mut Conn, asked: &Asked<'_>) -> Result<()> {
+    let Asked { schema, name, settings, go_on, advice } = *asked;
     if !exists(conn, schema).await? {
         return Ok(());
     }
     refuse_newer(conn, schema).await?;
     match find(conn, schema, name).await? {
-        Some((_, stored, false)) if go_on => compare(&stored, settings),
+        Some((_, stored, false)) if go_on => compare(&stored, settings, advice),
         _ => Ok(()),
     }
 }
@@ -279,27 +286,59 @@ pub async fn remove_table(conn: &mut Conn, schema: &str, table: &TableName) -> m
     let ledger = sql::table(schema, "rlightning_ledger");
     for row in rows.iter() {
         let (task, file) = (row.text("task_id")?, row.text("file")?);
+        // Waits for open batches of the file, and lets no other begin.
+        conn.exec(format!("UPDATE {files} SET digest = '' WHERE task_id = {task} AND file = {file}")).await?;
         conn.exec(format!("DELETE FROM {ledger} WHERE task_id = {task} AND file = {file}")).await?;
-        // The file last: it is how the rest is found.
+        // Last, because it is how the rest is found.
         conn.exec(format!("DELETE FROM {files} WHERE task_id = {task} AND file = {file}")).await?;
     }
     conn.exec(format!("DELETE FROM {} WHERE {condition}", sql::table(schema, "rlightning_table"))).await?;
     Ok(rows.len() as u64)
 }
 
-/// Target tables of all tasks.
+/// The task that a run of this name would go on with: its number, whether its rows are all in, and the target tables that files of it
+/// go to.
+///
+/// # Errors
+/// The server's.
+pub async fn current(
+    conn: &mut Conn,
+    schema: &str,
+    name: &TaskName,
+) -> Result<Option<(u64, bool, BTreeSet<TableName>)>> {
+    let Some((task, _, ended)) = find(conn, schema, name).await? else { return Ok(None) };
+    let files = sql::table(schema, "rlightning_file");
+    let query = format!("SELECT DISTINCT target_schema, target_table FROM {files} WHERE task_id = {task}");
+    let rows = conn.query(query).await.context(codes::READ_CHECKPOINT, || "read the ledger".into())?;
+    let tables = rows.iter().map(target).collect::<Result<_>>()?;
+    Ok(Some((task, ended, tables)))
+}
+
+fn target(row: &Row) -> Result<TableName> {
+    Ok(TableName::new(text(row, "target_schema")?, text(row, "target_table")?))
+}
+
+/// Target tables of all tasks and of all that was imported.
 ///
 /// # Errors
 /// The server's.
 pub async fn known_tables(conn: &mut Conn, schema: &str) -> Result<Vec<TableName>> {
-    let table = sql::table(schema, "rlightning_table");
-    let rows = conn
-        .query(format!("SELECT DISTINCT target_schema, target_table FROM {table}"))
-        .await
-        .context(codes::READ_CHECKPOINT, || "read the ledger".into())?;
-    rows.iter()
-        .map(|row| Ok(TableName::new(text(row, "target_schema")?, text(row, "target_table")?)))
-        .collect()
+    let mut found = BTreeSet::new();
+    let mut tables = vec!["rlightning_table"];
+    if super::marks::exist(conn, schema).await? {
+        tables.push(sql::MARKS);
+    }
+    for name in tables {
+        let table = sql::table(schema, name);
+        let rows = conn
+            .query(format!("SELECT DISTINCT target_schema, target_table FROM {table}"))
+            .await
+            .context(codes::READ_CHECKPOINT, || "read the ledger".into())?;
+        for row in rows.iter() {
+            found.insert(target(row)?);
+        }
+    }
+    Ok(found.into_iter().collect())
 }
 
 /// Takes a table as it is now for the one that was written to. `false`: no task knows it.
@@ -317,11 +356,20 @@ pub async fn accept_table(
         quote_string(&table.schema),
         quote_string(&table.table)
     );
-    let records = sql::table(schema, "rlightning_table");
-    let known = conn.query_one(format!("SELECT 1 AS one FROM {records} WHERE {condition} LIMIT 1")).await?;
-    conn.exec(format!("UPDATE {records} SET identity = {} WHERE {condition}", quote_string(identity)))
-        .await?;
-    Ok(known.is_some())
+    let mut known = false;
+    for name in ["rlightning_table", sql::MARKS] {
+        let records = sql::table(schema, name);
+        let row = conn.query_one(format!("SELECT 1 AS one FROM {records} WHERE {condition} LIMIT 1")).await;
+        known |= match row {
+            Ok(row) => row.is_some(),
+            // A ledger of an older version.
+            Err(error) if error.class() == ErrorClass::UnknownTable && name == sql::MARKS => continue,
+            Err(error) => return Err(error),
+        };
+        conn.exec(format!("UPDATE {records} SET identity = {} WHERE {condition}", quote_string(identity)))
+            .await?;
+    }
+    Ok(known)
 }
 
 /// All tasks, the newest last.
@@ -374,8 +422,9 @@ mod tests {
     fn a_changed_setting_is_named() {
         let old: Settings = [("conflict.strategy".to_owned(), "error".to_owned())].into();
         let new: Settings = [("conflict.strategy".to_owned(), "replace".to_owned())].into();
-        compare(&old, &old).unwrap();
-        let error = compare(&old, &new).unwrap_err().to_string();
+        let advice = Advice::new(&crate::cli::Flags::default());
+        compare(&old, &old, &advice).unwrap();
+        let error = compare(&old, &new, &advice).unwrap_err().to_string();
         assert!(error.contains("config 'conflict.strategy' value 'replace'"), "{error}");
     }
 }
