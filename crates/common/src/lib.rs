@@ -3,6 +3,7 @@
 //! A family of modules named for domain words. None knows a database connection.
 #![warn(missing_docs)]
 
+pub mod args;
 pub mod block_allow;
 pub mod cipher;
 pub mod config;

@@ -6,15 +6,11 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let mut args = Vec::new();
-    for arg in std::env::args_os().skip(1) {
-        match arg.into_string() {
-            Ok(arg) => args.push(arg),
-            Err(arg) => {
-                common::out::println(&format!("argument {:?} is not UTF-8", arg.to_string_lossy()));
-                return ExitCode::from(2);
-            }
+    match common::args::utf8() {
+        Ok(args) => rdump::run(&args).into(),
+        Err(text) => {
+            common::out::println(&text);
+            ExitCode::from(2)
         }
     }
-    rdump::run(&args).into()
 }

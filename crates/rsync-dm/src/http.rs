@@ -14,6 +14,8 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 
+use crate::tls::{self, Tls};
+
 /// Brings gauges up to date before they are read.
 pub type Refresh = Arc<dyn Fn() + Send + Sync>;
 
@@ -27,12 +29,13 @@ pub async fn bind(address: &str) -> Result<TcpListener, std::io::Error> {
         .map_err(|e| std::io::Error::new(e.kind(), format!("cannot listen on {address}: {e}")))
 }
 
-/// Serves until `shutdown` is done, and then until running calls have ended.
+/// Serves, with TLS if there is some, until `shutdown` is done, and then until running calls have ended.
 ///
 /// # Errors
 /// The transport's.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<&Tls>,
     grpc: Routes,
     refresh: Refresh,
     shutdown: impl Future<Output = ()>,
@@ -42,13 +45,13 @@ pub async fn serve(
         .route("/status", get(status))
         .route("/metrics", get(move || metrics(Arc::clone(&refresh))));
     // No keep-alive of HTTP/2: how long a worker may be silent is its `keepalive-ttl`, not the transport's to decide.
+    let server = Server::builder().accept_http1(true).add_routes(Routes::from(router));
+    if let Some(tls) = tls {
+        return server.serve_with_incoming_shutdown(tls::accept(listener, tls), shutdown).await;
+    }
     let incoming =
         TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_secs(60)));
-    Server::builder()
-        .accept_http1(true)
-        .add_routes(Routes::from(router))
-        .serve_with_incoming_shutdown(incoming, shutdown)
-        .await
+    server.serve_with_incoming_shutdown(incoming, shutdown).await
 }
 
 /// The address that a listener was given.

@@ -13,6 +13,7 @@ pub mod proto;
 pub mod run;
 pub mod shard;
 pub mod syncer;
+pub mod tls;
 pub mod upstream;
 pub mod verify;
 pub mod worker;

@@ -75,6 +75,21 @@ async fn checks(task: &TaskConfig, sources: &[Arc<SourceConfig>]) -> Result<Vec<
     Ok(checks)
 }
 
+/// Warns in the log about sources that keep their binlog for too short a time: for a task that starts without the checks. What
+/// can't be asked here replication will meet itself.
+pub async fn warn_of_short_retention(subtasks: &[SubtaskConfig]) {
+    for subtask in subtasks {
+        let Ok(mut conn) = connect(&subtask.source, "source").await else { continue };
+        if let Ok(Some(text)) = source::short_retention(&mut conn).await {
+            tracing::warn!(
+                source = %subtask.source_id, workaround = "raise binlog_expire_logs_seconds (before MySQL 8.0: expire_logs_days) at the source",
+                "{text}"
+            );
+        }
+        conn.close().await;
+    }
+}
+
 async fn connect(database: &Database, what: &str) -> Result<Conn, DmError> {
     let mut conn = Conn::connect(&database.endpoint()).await.map_err(|e| {
         code::TASK_CHECK_FAILED_OPEN_DB

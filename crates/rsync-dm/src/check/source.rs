@@ -260,14 +260,21 @@ impl Source<'_> {
             "check whether the binlog is kept long enough",
             "Raise binlog_expire_logs_seconds (before MySQL 8.0: expire_logs_days) at the source.",
         );
-        let seconds = retention(conn).await?;
-        if let Some(seconds) = seconds.filter(|s| *s < LEAST_RETENTION) {
-            check.warn(self.say(&format!(
-                "the binlog is kept for {seconds} s only: when the task is paused or behind for longer, changes are lost"
-            )));
+        if let Some(text) = short_retention(conn).await? {
+            check.warn(self.say(&text));
         }
         Ok(check)
     }
+}
+
+/// A warning, if the server keeps its binlog for less time than is needed.
+pub(super) async fn short_retention(conn: &mut Conn) -> Result<Option<String>, DmError> {
+    let seconds = retention(conn).await?.filter(|s| *s < LEAST_RETENTION);
+    Ok(seconds.map(|seconds| {
+        format!(
+            "the binlog is kept for {seconds} s only: when the task is paused or behind for longer, changes are lost"
+        )
+    }))
 }
 
 /// How long the server keeps its binlog, in seconds; `None` for ever.

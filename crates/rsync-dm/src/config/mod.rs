@@ -15,6 +15,13 @@ mod task;
 mod tests;
 pub mod yaml;
 
+use std::path::Path;
+
+use common::{
+    config as read,
+    error::{DmError, dm_codes as code},
+};
+
 pub use database::{Certificates, Database};
 pub use event_filter::{Decision, EventFilters};
 pub use online_ddl::{OnlineDdl, TableKind};
@@ -22,6 +29,21 @@ pub use process::{LogFlags, MasterConfig, MasterFlags, WorkerConfig, WorkerFlags
 pub use source::{MAX_SOURCE_ID, SourceConfig, random_server_id};
 pub use subtask::{Meta, ShardMode, SubtaskConfig, SyncerConfig};
 pub use task::{CHECK_ITEMS, TaskConfig};
+
+/// The text of a YAML file.
+///
+/// # Errors
+/// 20018: missing, unreadable, empty, not UTF-8.
+pub fn read_file(path: &Path) -> Result<String, DmError> {
+    read::read_text(path).map_err(|e| code::CONFIG_READ_CFG_FROM_FILE.wrap("", &e))
+}
+
+/// Reads YAML strictly; `origin` names it in errors.
+fn from_text<T: serde::de::DeserializeOwned>(text: &str, origin: &str) -> Result<T, DmError> {
+    read::text_of(text.as_bytes().to_vec(), origin)
+        .and_then(|text| read::from_yaml(&text, origin))
+        .map_err(|e| code::CONFIG_YAML_TRANSFORM.wrap("", &e))
+}
 
 /// Puts the passwords that the serialised form masks back into a block of a YAML value.
 fn unmask(value: &mut serde_yaml::Value, block: &str, database: &yaml::DatabaseYaml) {

@@ -12,6 +12,8 @@ use common::{
 };
 use serde::Deserialize;
 
+use crate::tls::{Tls, TlsFlags, bare};
+
 /// Flags that master and worker share.
 #[derive(Debug, Clone, Default, Args)]
 pub struct LogFlags {
@@ -59,6 +61,12 @@ pub struct MasterFlags {
     pub secret_key_path: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs)]
+    pub tls: TlsFlags,
+    /// Common names of the client certificates that are let in, separated by commas; all of the CA if not given
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub cert_allowed_cn: Vec<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub log: LogFlags,
     /// Print a sample configuration and exit
     #[arg(long)]
@@ -88,19 +96,16 @@ pub struct WorkerFlags {
     pub keepalive_ttl: Option<u64>,
     #[command(flatten)]
     #[allow(missing_docs)]
+    pub tls: TlsFlags,
+    /// Common names of the client certificates that are let in, separated by commas; all of the CA if not given
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub cert_allowed_cn: Vec<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub log: LogFlags,
     /// Print a sample configuration and exit
     #[arg(long)]
     pub print_sample_config: bool,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-struct TlsToml {
-    ssl_ca: String,
-    ssl_cert: String,
-    ssl_key: String,
-    cert_allowed_cn: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -192,6 +197,8 @@ pub struct MasterConfig {
     pub rpc_timeout: Duration,
     /// The cluster's key.
     pub key: Option<Key>,
+    /// TLS on the port and to the others.
+    pub tls: Option<Tls>,
     /// Where to log.
     pub log: LogConfig,
 }
@@ -209,6 +216,8 @@ pub struct WorkerConfig {
     pub join: Vec<String>,
     /// See `keepalive-ttl`.
     pub keepalive_ttl: Duration,
+    /// TLS on the port and to the others.
+    pub tls: Option<Tls>,
     /// Where to log.
     pub log: LogConfig,
 }
@@ -225,12 +234,12 @@ impl MasterConfig {
                 .error(format!("{what} is not supported yet"))
                 .with_workaround("Remove it."))
         };
-        check_tls(
-            TlsToml {
-                ssl_ca: file.ssl_ca,
-                ssl_cert: file.ssl_cert,
-                ssl_key: file.ssl_key,
-                cert_allowed_cn: file.cert_allowed_cn,
+        let tls = Tls::load(
+            &flags.tls.or(&file.ssl_ca, &file.ssl_cert, &file.ssl_key),
+            if flags.cert_allowed_cn.is_empty() {
+                file.cert_allowed_cn
+            } else {
+                flags.cert_allowed_cn.clone()
             },
             &code::MASTER_TLS_CONFIG_NOT_VALID,
         )?;
@@ -269,6 +278,7 @@ impl MasterConfig {
             data_dir: data_dir.unwrap_or_else(|| format!("default.{name}").into()),
             rpc_timeout: file.rpc_timeout.map_or(Duration::from_secs(30), GoDuration::get),
             key,
+            tls,
             log: log(&flags.log, file.log_level, file.log_file, &file.log_format, &file.log_rotate)?,
             name,
         })
@@ -282,12 +292,12 @@ impl WorkerConfig {
     /// 40004 unknown keys, 20002 a bad file, 40069 addresses, 40076 TLS.
     pub fn load(flags: &WorkerFlags) -> Result<Self, DmError> {
         let file: WorkerToml = load(flags.config.as_ref(), &code::WORKER_UNDECODED_ITEM_FROM_FILE)?;
-        check_tls(
-            TlsToml {
-                ssl_ca: file.ssl_ca,
-                ssl_cert: file.ssl_cert,
-                ssl_key: file.ssl_key,
-                cert_allowed_cn: file.cert_allowed_cn,
+        let tls = Tls::load(
+            &flags.tls.or(&file.ssl_ca, &file.ssl_cert, &file.ssl_key),
+            if flags.cert_allowed_cn.is_empty() {
+                file.cert_allowed_cn
+            } else {
+                flags.cert_allowed_cn.clone()
             },
             &code::WORKER_TLS_CONFIG_NOT_VALID,
         )?;
@@ -312,7 +322,7 @@ impl WorkerConfig {
             .or(some(file.join))
             .unwrap_or_default()
             .split(',')
-            .map(|a| a.trim().trim_start_matches("http://").to_owned())
+            .map(|a| bare(a).to_owned())
             .filter(|a| !a.is_empty())
             .collect();
         if join.is_empty() {
@@ -327,6 +337,7 @@ impl WorkerConfig {
             advertise,
             join,
             keepalive_ttl: Duration::from_secs(ttl.max(1)),
+            tls,
             log: log(&flags.log, file.log_level, file.log_file, &file.log_format, &file.log_rotate)?,
         })
     }
@@ -344,16 +355,6 @@ fn load<T: Default + serde::de::DeserializeOwned>(
 
 fn some(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
-}
-
-fn check_tls(tls: TlsToml, row: &'static DmCode) -> Result<(), DmError> {
-    let set = [&tls.ssl_ca, &tls.ssl_cert, &tls.ssl_key].iter().any(|t| !t.is_empty());
-    if set || !tls.cert_allowed_cn.is_empty() {
-        return Err(row
-            .error("TLS between master, workers and ctl (ssl-ca, ssl-cert, ssl-key) is not supported yet")
-            .with_workaround("Remove the keys, and keep the ports inside a trusted network."));
-    }
-    Ok(())
 }
 
 fn log(
@@ -392,7 +393,7 @@ fn default_master_name() -> String {
 
 /// Splits `host:port`; the host may be empty or in brackets.
 fn host_port(text: &str, what: &str, row: &'static DmCode) -> Result<(String, u16), DmError> {
-    let text = text.trim_start_matches("http://");
+    let text = bare(text);
     text.rsplit_once(':')
         .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))
         .filter(|(host, _)| !host.contains(':') || host.starts_with('['))
@@ -468,6 +469,7 @@ mod tests {
         let w = worker("worker-addr = 'h:1'\njoin = 'http://m:1, n:2'\nkeepalive-ttl = 20\n").unwrap();
         assert_eq!((w.name.as_str(), w.advertise.as_str()), ("h:1", "h:1"));
         assert_eq!(w.join, ["m:1", "n:2"]);
+        assert!(w.tls.is_none());
         assert_eq!(w.keepalive_ttl.as_secs(), 20);
     }
 }

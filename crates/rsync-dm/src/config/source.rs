@@ -4,7 +4,6 @@ use std::path::Path;
 
 use common::{
     cipher::Key,
-    config as read,
     error::{DmError, dm_codes as code},
 };
 
@@ -47,8 +46,7 @@ impl SourceConfig {
     /// # Errors
     /// As [`SourceConfig::parse`], and 20018 for a file that can't be read.
     pub fn load(path: &Path, key: Option<&Key>) -> Result<Self, DmError> {
-        let text = read::read_text(path).map_err(|e| code::CONFIG_READ_CFG_FROM_FILE.wrap("", &e))?;
-        Self::parse(&text, &path.display().to_string(), key)
+        Self::parse(&super::read_file(path)?, &path.display().to_string(), key)
     }
 
     /// Checks the text of a source.yaml; `origin` names it in errors.
@@ -56,11 +54,7 @@ impl SourceConfig {
     /// # Errors
     /// 20003 (syntax, unknown keys, wrong types), 20005, 20006, 11010, 20037, 20043, 40007.
     pub fn parse(text: &str, origin: &str, key: Option<&Key>) -> Result<Self, DmError> {
-        let text = read::text_of(text.as_bytes().to_vec(), origin)
-            .map_err(|e| code::CONFIG_YAML_TRANSFORM.wrap("", &e))?;
-        let yaml: SourceYaml =
-            read::from_yaml(&text, origin).map_err(|e| code::CONFIG_YAML_TRANSFORM.wrap("", &e))?;
-        Self::check(yaml, key)
+        Self::check(super::from_text(text, origin)?, key)
     }
 
     fn check(mut yaml: SourceYaml, key: Option<&Key>) -> Result<Self, DmError> {

@@ -9,7 +9,6 @@ use std::{
 use common::{
     block_allow::{BlockAllowList, BlockAllowRules},
     cipher::Key,
-    config as read,
     duration::GoDuration,
     error::{DmCode, DmError, dm_codes as code},
     route::{RouteRule, Router},
@@ -69,8 +68,7 @@ impl TaskConfig {
     /// # Errors
     /// As [`TaskConfig::parse`], and 20018 for a file that can't be read.
     pub fn load(path: &Path, key: Option<&Key>) -> Result<Self, DmError> {
-        let text = read::read_text(path).map_err(|e| code::CONFIG_READ_CFG_FROM_FILE.wrap("", &e))?;
-        Self::parse(&text, &path.display().to_string(), key)
+        Self::parse(&super::read_file(path)?, &path.display().to_string(), key)
     }
 
     /// Checks the text of a task.yaml; `origin` names it in errors.
@@ -79,11 +77,7 @@ impl TaskConfig {
     /// The codes of facts/dm.md 1.2 to 1.8; the same codes with "not supported yet" for what DM knows and this
     /// program does not do.
     pub fn parse(text: &str, origin: &str, key: Option<&Key>) -> Result<Self, DmError> {
-        let text = read::text_of(text.as_bytes().to_vec(), origin)
-            .map_err(|e| code::CONFIG_YAML_TRANSFORM.wrap("", &e))?;
-        let yaml: TaskYaml =
-            read::from_yaml(&text, origin).map_err(|e| code::CONFIG_YAML_TRANSFORM.wrap("", &e))?;
-        Self::check(yaml, key)
+        Self::check(super::from_text(text, origin)?, key)
     }
 
     fn check(mut yaml: TaskYaml, key: Option<&Key>) -> Result<Self, DmError> {

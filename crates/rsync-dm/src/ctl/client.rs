@@ -8,10 +8,13 @@ use common::{
     error::{DmError, dm_codes as code},
 };
 use serde::Deserialize;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use super::CtlArgs;
-use crate::proto::pb::master_client::MasterClient;
+use crate::{
+    proto::pb::master_client::MasterClient,
+    tls::{Tls, bare, endpoint},
+};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -34,9 +37,8 @@ pub async fn connect(args: &CtlArgs) -> Result<MasterClient<Channel>, DmError> {
         Some(path) => load(path)?,
         None => CtlToml::default(),
     };
-    if [&file.ssl_ca, &file.ssl_cert, &file.ssl_key].iter().any(|s| !s.is_empty()) {
-        return Err(code::CTL_INVALID_TLS_CFG.error("TLS to the master is not supported yet"));
-    }
+    let tls = args.tls.or(&file.ssl_ca, &file.ssl_cert, &file.ssl_key);
+    let tls = Tls::load(&tls, Vec::new(), &code::CTL_INVALID_TLS_CFG)?;
     let environment = std::env::var("DM_MASTER_ADDR").ok();
     let addresses = args
         .master_addr
@@ -45,33 +47,32 @@ pub async fn connect(args: &CtlArgs) -> Result<MasterClient<Channel>, DmError> {
         .or(environment)
         .unwrap_or_default();
     let timeout = args.rpc_timeout.or(file.rpc_timeout).map_or(DEFAULT_TIMEOUT, GoDuration::get);
-    let addresses: Vec<&str> = addresses
-        .split(',')
-        .map(|a| a.trim().trim_start_matches("http://"))
-        .filter(|a| !a.is_empty())
-        .collect();
+    let addresses: Vec<&str> = addresses.split(',').map(bare).filter(|a| !a.is_empty()).collect();
     if addresses.is_empty() {
         return Err(code::CTL_GRPC_CREATE_CONN
             .error("--master-addr not provided, this parameter is required when interacting with the dm-master, you can also use environment variable 'DM_MASTER_ADDR' to specify the value"));
     }
     let mut last = String::new();
     for address in &addresses {
-        match open(address, timeout).await {
+        match open(tls.as_ref(), address, timeout).await {
             Ok(channel) => return Ok(MasterClient::new(channel).max_decoding_message_size(64 << 20)),
             Err(e) => last = common::error::chain(&e),
         }
     }
     Err(code::CTL_GRPC_CREATE_CONN
         .error(format!("can't connect to {}", addresses.join(",")))
-        .with_cause(last))
+        .with_cause(last)
+        .with_workaround(
+            "Check `--master-addr` and that the master runs. With --ssl-ca the master has to use TLS, and its certificate to be of that CA and of this address.",
+        ))
 }
 
-async fn open(address: &str, timeout: Duration) -> Result<Channel, tonic::transport::Error> {
-    Endpoint::from_shared(format!("http://{address}"))?
-        .connect_timeout(Duration::from_secs(5))
-        .timeout(timeout)
-        .connect()
-        .await
+async fn open(
+    tls: Option<&Tls>,
+    address: &str,
+    timeout: Duration,
+) -> Result<Channel, tonic::transport::Error> {
+    endpoint(tls, address)?.connect_timeout(Duration::from_secs(5)).timeout(timeout).connect().await
 }
 
 fn load(path: &Path) -> Result<CtlToml, DmError> {

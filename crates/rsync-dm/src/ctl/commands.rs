@@ -90,7 +90,11 @@ fn answered<T>(result: Result<Response<T>, Status>) -> Result<T, DmError> {
         tonic::Code::Unimplemented => code::MASTER_GRPC_REQUEST_ERROR.error(status.message()),
         _ => code::MASTER_GRPC_REQUEST_ERROR
             .error("the call to the master failed")
-            .with_cause(common::error::chain(&status)),
+            .with_cause(common::error::chain(&status))
+            .with_workaround(
+                "Check that the master runs. If it uses TLS, give --ssl-ca, --ssl-cert and --ssl-key with a certificate \
+                 that it lets in; if it does not, give none of them.",
+            ),
     })
 }
 
@@ -209,7 +213,7 @@ impl Ctl<'_> {
         for item in &args.items {
             let path = Path::new(item);
             if op == pb::SourceOp::StartSource || op == pb::SourceOp::UpdateSource || path.is_file() {
-                request.config.push(files::text(path)?);
+                request.config.push(crate::config::read_file(path)?);
             } else {
                 request.source_id.push(item.clone());
             }

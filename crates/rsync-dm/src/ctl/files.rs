@@ -4,26 +4,17 @@
 use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use common::{
-    config as read,
-    error::{DmError, dm_codes as code},
-};
+use common::error::{DmError, dm_codes as code};
 use serde_yaml::Value;
 
-/// The text of a file.
-///
-/// # Errors
-/// 20018.
-pub fn text(path: &Path) -> Result<String, DmError> {
-    read::read_text(path).map_err(|e| code::CONFIG_READ_CFG_FROM_FILE.wrap("", &e))
-}
+use crate::config::read_file;
 
 /// A task file, with the certificates of its target inside.
 ///
 /// # Errors
 /// 20018 the file; 11112 a certificate that can't be read. What else is wrong with the text the master says.
 pub fn task(path: &Path) -> Result<String, DmError> {
-    let text = text(path)?;
+    let text = read_file(path)?;
     let Ok(mut value) = serde_yaml::from_str::<Value>(&text) else { return Ok(text) };
     let Some(security) = value.get_mut("target-database").and_then(|t| t.get_mut("security")) else {
         return Ok(text);
@@ -57,7 +48,7 @@ pub fn task_name(name_or_file: &str) -> Result<String, DmError> {
     if !looks_like_file && !path.is_file() {
         return Ok(name_or_file.into());
     }
-    let text = text(path)?;
+    let text = read_file(path)?;
     let value: Value = serde_yaml::from_str(&text).map_err(|e| code::CONFIG_YAML_TRANSFORM.wrap("", &e))?;
     match value.get("name").and_then(Value::as_str) {
         Some(name) if !name.is_empty() => Ok(name.into()),

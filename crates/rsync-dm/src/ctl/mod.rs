@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use common::duration::GoDuration;
 
+use crate::tls::TlsFlags;
 pub use commands::run;
 
 /// Flags of `rsync-dm ctl`.
@@ -18,7 +19,7 @@ pub struct CtlArgs {
     /// Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)
     #[arg(long, global = true, value_name = "HOST:PORT")]
     pub master_addr: Option<String>,
-    /// Configuration file (TOML: master-addr, rpc-timeout)
+    /// Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// How long a call to the master may take
@@ -30,6 +31,9 @@ pub struct CtlArgs {
     /// Key file for what is encrypted here and not at the master (decrypt, meta-from)
     #[arg(long, global = true, value_name = "FILE")]
     pub secret_key_path: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub tls: TlsFlags,
     #[command(subcommand)]
     #[allow(missing_docs)]
     pub command: CtlCommand,

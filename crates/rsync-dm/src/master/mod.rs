@@ -125,7 +125,7 @@ pub async fn run(
     info!(name = %config.name, listen = %config.listen, store = %store.path().display(), sources = scheduler.source_ids().len(), tasks = scheduler.tasks().len(), "the master starts");
     let inner = Inner { scheduler, locks, links: HashMap::new(), gone, revision: 0, serial: 0 };
     let master = Arc::new(Master {
-        clients: workers::Clients::new(config.rpc_timeout),
+        clients: workers::Clients::new(config.rpc_timeout, config.tls.clone()),
         config,
         store,
         inner: Mutex::new(inner),
@@ -146,10 +146,10 @@ pub async fn run(
     }
     let refresh = Arc::clone(&master);
     let stop = shutdown.clone();
-    let result = http::serve(listener, grpc, Arc::new(move || metrics::refresh(&refresh)), async move {
-        stop.cancelled().await;
-    })
-    .await;
+    let tls = master.config.tls.clone();
+    let refresh = Arc::new(move || metrics::refresh(&refresh));
+    let result =
+        http::serve(listener, tls.as_ref(), grpc, refresh, async move { stop.cancelled().await }).await;
     shutdown.cancel();
     let _joined = watch.await;
     info!("the master ends");

@@ -7,19 +7,23 @@ use std::{
 };
 
 use common::error::{DmError, dm_codes as code};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
-use crate::proto::pb::worker_client::WorkerClient;
+use crate::{
+    proto::pb::worker_client::WorkerClient,
+    tls::{Tls, endpoint},
+};
 
 /// One connection for each address, made when first used and again when it broke.
 pub(super) struct Clients {
     timeout: Duration,
+    tls: Option<Tls>,
     channels: Mutex<HashMap<String, Channel>>,
 }
 
 impl Clients {
-    pub(super) fn new(timeout: Duration) -> Self {
-        Self { timeout, channels: Mutex::default() }
+    pub(super) fn new(timeout: Duration, tls: Option<Tls>) -> Self {
+        Self { timeout, tls, channels: Mutex::default() }
     }
 
     /// A client of the worker at this address. Does not connect yet.
@@ -28,7 +32,7 @@ impl Clients {
         let channel = match channels.get(address) {
             Some(channel) => channel.clone(),
             None => {
-                let channel = Endpoint::from_shared(format!("http://{address}"))
+                let channel = endpoint(self.tls.as_ref(), address)
                     .map_err(|e| code::MASTER_GRPC_REQUEST_ERROR.wrap("grpc request error", &e))?
                     .connect_timeout(Duration::from_secs(5))
                     .timeout(self.timeout)

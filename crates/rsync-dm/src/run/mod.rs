@@ -52,6 +52,7 @@ pub async fn run(args: &RunArgs, key: Option<&Key>, stop: CancellationToken) -> 
     let task = TaskConfig::load(&args.task, key)?;
     let subtasks = SubtaskConfig::of_files(&task, &args.sources, key)?;
     let prepare = async {
+        crate::check::warn_of_short_retention(&subtasks).await;
         let store = locks::LockTable::open(&subtasks[0], args.remove_meta).await?;
         let local = Local::open(Arc::new(store)).await;
         local.map_err(|e| code::SYNCER_UNIT_HANDLE_DDL_FAILED.error(common::error::chain(&e)))
@@ -123,7 +124,7 @@ impl Running {
             self.backoff.running(Instant::now(), &self.checker);
             return None;
         };
-        if !may_be_over(&error) || !self.checker.check_enable {
+        if !may_be_over(&error) || is_refusal(&error) || !self.checker.check_enable {
             error!(source = %self.source, "the subtask can't go on by itself");
             return Some(errors::from_process(&error).annotate(&format!("source {}: ", self.source)));
         }
@@ -142,5 +143,36 @@ impl Running {
             "master-position" = %sync.master_binlog, "syncer-position" = %sync.syncer_binlog, lag = sync.seconds_behind_master,
             "binlog replication status"
         );
+    }
+}
+
+/// Whether a server refuses the account: nobody watches this process as a master's tasks are watched, so it ends and says so.
+fn is_refusal(error: &pb::ProcessError) -> bool {
+    let text = format!("{} {}", error.raw_cause, error.message).to_lowercase();
+    text.match_indices("error ").any(|(at, word)| {
+        let rest = &text[at + word.len()..];
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).map_or(rest, |end| &rest[..end]);
+        let number = digits.parse::<u16>().ok();
+        number.is_some_and(|n| mysql::Error::server(n, "", "").class() == mysql::ErrorClass::AccessDenied)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_from_what_passes() {
+        let of = |message: &str, cause: &str| {
+            is_refusal(&pb::ProcessError {
+                message: message.into(),
+                raw_cause: cause.into(),
+                ..Default::default()
+            })
+        };
+        assert!(of("cannot connect to the source", "Error 1045 (28000): Access denied for user 'a'"));
+        assert!(of("list the tables of source s: ERROR 1142 (42000): SELECT command denied", ""));
+        assert!(!of("cannot connect to the source", "can't connect: Connection refused (os error 111)"));
+        assert!(!of("x", "Error 1205 (HY000): Lock wait timeout exceeded"));
     }
 }

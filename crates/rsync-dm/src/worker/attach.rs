@@ -6,7 +6,7 @@ use common::error::{DmError, dm_codes as code};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tracing::{info, warn};
 
 use super::{coordinator::Remote, manager::Manager};
@@ -20,6 +20,7 @@ use crate::{
         },
         pb,
     },
+    tls::endpoint,
 };
 
 const FIRST_WAIT: Duration = Duration::from_millis(200);
@@ -158,7 +159,7 @@ impl Stream<'_> {
 
     async fn open(&self) -> Result<(mpsc::Sender<FromWorker>, tonic::Streaming<FromMaster>), End> {
         let broken = |e: &dyn std::error::Error| End::Broken(common::error::chain(e));
-        let channel = Endpoint::from_shared(format!("http://{}", self.master))
+        let channel = endpoint(self.config.tls.as_ref(), self.master)
             .map_err(|e| broken(&e))?
             .connect_timeout(Duration::from_secs(5))
             .http2_keep_alive_interval(Duration::from_secs(5))

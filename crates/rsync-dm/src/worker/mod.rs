@@ -80,9 +80,10 @@ pub async fn run(
     // The server outlives the subtasks, so that their end can be watched.
     let served = CancellationToken::new();
     let server = {
-        let served = served.clone();
+        let (served, tls) = (served.clone(), config.tls.clone());
         tokio::spawn(async move {
-            http::serve(listener, grpc, refresh, async move { served.cancelled().await }).await
+            let ended = async move { served.cancelled().await };
+            http::serve(listener, tls.as_ref(), grpc, refresh, ended).await
         })
     };
     let attached = attach::run(&config, Arc::clone(&manager), remote, shutdown).await;

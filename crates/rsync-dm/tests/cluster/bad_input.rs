@@ -190,6 +190,48 @@ fn checks_name_what_is_wrong() {
     dm.end(&LogCheck::new().allow("cannot see the ids of the source's replicas"));
 }
 
+/// Without a master nothing checks before the start: the program itself warns, and goes on.
+#[test]
+fn run_warns_of_a_binlog_that_is_kept_for_too_short_a_time() {
+    let server = |options: Options| Server::start_or_skip(Kind::MySql8033, options);
+    let (Some(short), Some(target)) =
+        (server(Options::default().with("binlog_expire_logs_seconds=600")), server(Options::default()))
+    else {
+        return;
+    };
+    let dir = WorkDir::new("retention").unwrap();
+    let login = |server: &Server, account: Account| {
+        let who = account.credentials();
+        format!(
+            "{{host: 127.0.0.1, port: {}, user: {}, password: {}}}",
+            server.port(),
+            who.user,
+            who.password
+        )
+    };
+    let source = format!("source-id: a\nfrom: {}\n", login(&short, Account::Replicate));
+    std::fs::write(dir.join("source.yaml"), source).unwrap();
+    let task = login(&target, Account::Target);
+    let task = format!(
+        "name: t\ntask-mode: incremental\ntarget-database: {task}\nmysql-instances: [{{source-id: a}}]\n"
+    );
+    std::fs::write(dir.join("task.yaml"), task).unwrap();
+    let mut run = Tool::new("rsync-dm")
+        .args(["run", "--task"])
+        .arg(dir.join("task.yaml"))
+        .arg("--source")
+        .arg(dir.join("source.yaml"))
+        .start();
+    wait_until(SOON, "the task runs", || run.stderr_so_far().contains("replicate binlog from checkpoint"));
+    run.signal(15);
+    let log = run.finish(SOON).success().stderr;
+    let warned = log
+        .lines()
+        .find(|line| line.contains("[WARN]") && line.contains("the binlog is kept for 600 s only"));
+    let line = warned.unwrap_or_else(|| panic!("no warning: {log}"));
+    assert!(line.contains("source=a") && line.contains("binlog_expire_logs_seconds"), "{line}");
+}
+
 #[test]
 fn names_in_use_and_wrong_passwords() {
     let Some(servers) = Servers::start() else { return };

@@ -3,7 +3,9 @@
 mod answers;
 mod bad_input;
 mod kills;
+mod operations;
 mod partitions;
+mod tls;
 
 use std::{
     path::{Path, PathBuf},
@@ -108,13 +110,22 @@ pub(crate) struct Dm {
     pub address: String,
     master: Option<Started>,
     workers: Vec<(String, Started)>,
+    /// More arguments of master and workers, and of ctl.
+    own_args: Vec<String>,
+    ctl_args: Vec<String>,
 }
 
 impl Dm {
     /// A master and this many workers.
     pub fn start(workers: usize) -> Self {
+        Self::start_with(workers, Vec::new(), Vec::new())
+    }
+
+    /// The same, with more arguments of master and workers, and of ctl.
+    pub fn start_with(workers: usize, own_args: Vec<String>, ctl_args: Vec<String>) -> Self {
         let address = format!("127.0.0.1:{}", testkit::port::free_port());
-        let mut dm = Self { dir: WorkDir::new("dm").unwrap(), address, master: None, workers: Vec::new() };
+        let dir = WorkDir::new("dm").unwrap();
+        let mut dm = Self { dir, address, master: None, workers: Vec::new(), own_args, ctl_args };
         dm.start_master();
         wait_until(SOON, "the master answers", || dm.ctl(&["list-member"]).status.success());
         for i in 1..=workers {
@@ -130,7 +141,8 @@ impl Dm {
             .arg("--data-dir")
             .arg(self.dir.join("master"))
             .arg("--log-file")
-            .arg(self.log("master"));
+            .arg(self.log("master"))
+            .args(&self.own_args);
         self.master = Some(tool.start());
     }
 
@@ -145,7 +157,8 @@ impl Dm {
         let tool = Tool::new("rsync-dm")
             .args(["worker", "--name", name, "--worker-addr", &own, "--join", master])
             .arg("--log-file")
-            .arg(self.log(name));
+            .arg(self.log(name))
+            .args(&self.own_args);
         self.workers.push((name.into(), tool.start()));
     }
 
@@ -173,7 +186,12 @@ impl Dm {
     }
 
     pub fn ctl(&self, args: &[&str]) -> Finished {
-        Tool::new("rsync-dm").arg("ctl").args(args).env("DM_MASTER_ADDR", &self.address).run()
+        self.ctl_with(&self.ctl_args, args)
+    }
+
+    /// With these flags in place of its own.
+    pub fn ctl_with(&self, flags: &[String], args: &[&str]) -> Finished {
+        Tool::new("rsync-dm").arg("ctl").args(flags).args(args).env("DM_MASTER_ADDR", &self.address).run()
     }
 
     pub fn wait_workers(&self, count: usize) {

@@ -1,0 +1,4 @@
+//! What operators do with tasks while they run.
+
+#[allow(unused_imports)]
+use super::*;
