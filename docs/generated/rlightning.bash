@@ -41,7 +41,7 @@ _rlightning() {
 
     case "${cmd}" in
         rlightning)
-            opts="-c -L -d -f -V -h --config --log-level --log-file --log-format --tidb-host --tidb-port --tidb-user --tidb-password --tidb-status --pd-urls --data-source-dir --backend --sorted-kv-dir --enable-checkpoint --no-schema --checksum --analyze --check-requirements --ca --cert --key --redact-info-log --status-addr --server-mode --filter --source-time-zone --progress --version --help check ctl help"
+            opts="-c -L -d -f -V -h --config --log-level --log-file --log-format --tidb-host --tidb-port --tidb-user --tidb-password --tidb-status --pd-urls --data-source-dir --backend --sorted-kv-dir --enable-checkpoint --no-schema --checksum --analyze --check-requirements --ca --cert --key --redact-info-log --status-addr --server-mode --filter --source-time-zone --retry-for --progress --version --help check ctl help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -167,6 +167,10 @@ _rlightning() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --retry-for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --progress)
                     COMPREPLY=($(compgen -W "true false True False TRUE FALSE t f T F 1 0" -- "${cur}"))
                     return 0
@@ -179,7 +183,7 @@ _rlightning() {
             return 0
             ;;
         rlightning__subcmd__check)
-            opts="-c -L -d -f -V -h --config --log-level --log-file --log-format --tidb-host --tidb-port --tidb-user --tidb-password --tidb-status --pd-urls --data-source-dir --backend --sorted-kv-dir --enable-checkpoint --no-schema --checksum --analyze --check-requirements --ca --cert --key --redact-info-log --status-addr --server-mode --filter --source-time-zone --progress --version --sample --ddl-file --help"
+            opts="-c -L -d -f -V -h --config --log-level --log-file --log-format --tidb-host --tidb-port --tidb-user --tidb-password --tidb-status --pd-urls --data-source-dir --backend --sorted-kv-dir --enable-checkpoint --no-schema --checksum --analyze --check-requirements --ca --cert --key --redact-info-log --status-addr --server-mode --filter --source-time-zone --retry-for --progress --version --sample --ddl-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -302,6 +306,10 @@ _rlightning() {
                     return 0
                     ;;
                 --source-time-zone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -325,7 +333,7 @@ _rlightning() {
             return 0
             ;;
         rlightning__subcmd__ctl)
-            opts="-c -L -d -f -V -h --config --log-level --log-file --log-format --tidb-host --tidb-port --tidb-user --tidb-password --tidb-status --pd-urls --data-source-dir --backend --sorted-kv-dir --enable-checkpoint --no-schema --checksum --analyze --check-requirements --ca --cert --key --redact-info-log --status-addr --server-mode --filter --source-time-zone --progress --version --checkpoint-remove --checkpoint-error-ignore --list --help"
+            opts="-c -L -d -f -V -h --config --log-level --log-file --log-format --tidb-host --tidb-port --tidb-user --tidb-password --tidb-status --pd-urls --data-source-dir --backend --sorted-kv-dir --enable-checkpoint --no-schema --checksum --analyze --check-requirements --ca --cert --key --redact-info-log --status-addr --server-mode --filter --source-time-zone --retry-for --progress --version --checkpoint-remove --checkpoint-error-ignore --list --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -448,6 +456,10 @@ _rlightning() {
                     return 0
                     ;;
                 --source-time-zone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_rlightning_global_optspecs
-    string join \n c/config= L/log-level= log-file= log-format= tidb-host= tidb-port= tidb-user= tidb-password= tidb-status= pd-urls= d/data-source-dir= backend= sorted-kv-dir= enable-checkpoint= no-schema= checksum= analyze= check-requirements= ca= cert= key= redact-info-log= status-addr= server-mode= f/filter= source-time-zone= progress= V/version h/help
+    string join \n c/config= L/log-level= log-file= log-format= tidb-host= tidb-port= tidb-user= tidb-password= tidb-status= pd-urls= d/data-source-dir= backend= sorted-kv-dir= enable-checkpoint= no-schema= checksum= analyze= check-requirements= ca= cert= key= redact-info-log= status-addr= server-mode= f/filter= source-time-zone= retry-for= progress= V/version h/help
 end
 
 function __fish_rlightning_needs_command
@@ -105,6 +105,7 @@ F\t''
 0\t''"
 complete -c rlightning -n "__fish_rlightning_needs_command" -s f -l filter -d 'Table filter, may be repeated' -r
 complete -c rlightning -n "__fish_rlightning_needs_command" -l source-time-zone -d 'Time zone of the TIMESTAMP texts in the dump, such as +08:00' -r
+complete -c rlightning -n "__fish_rlightning_needs_command" -l retry-for -d 'How long lost connections, deadlocks and the like are tried again (default 10m)' -r
 complete -c rlightning -n "__fish_rlightning_needs_command" -l progress -d 'Draw progress bars on a terminal (default)' -r -f -a "true\t''
 false\t''
 True\t''
@@ -203,6 +204,7 @@ F\t''
 0\t''"
 complete -c rlightning -n "__fish_rlightning_using_subcommand check" -s f -l filter -d 'Table filter, may be repeated' -r
 complete -c rlightning -n "__fish_rlightning_using_subcommand check" -l source-time-zone -d 'Time zone of the TIMESTAMP texts in the dump, such as +08:00' -r
+complete -c rlightning -n "__fish_rlightning_using_subcommand check" -l retry-for -d 'How long lost connections, deadlocks and the like are tried again (default 10m)' -r
 complete -c rlightning -n "__fish_rlightning_using_subcommand check" -l progress -d 'Draw progress bars on a terminal (default)' -r -f -a "true\t''
 false\t''
 True\t''
@@ -311,6 +313,7 @@ F\t''
 0\t''"
 complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -s f -l filter -d 'Table filter, may be repeated' -r
 complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l source-time-zone -d 'Time zone of the TIMESTAMP texts in the dump, such as +08:00' -r
+complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l retry-for -d 'How long lost connections, deadlocks and the like are tried again (default 10m)' -r
 complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l progress -d 'Draw progress bars on a terminal (default)' -r -f -a "true\t''
 false\t''
 True\t''

@@ -1,6 +1,7 @@
 //! rlightning against real servers.
 
 mod bad_input;
+mod check;
 mod faults;
 mod kills;
 mod load;

@@ -5,24 +5,26 @@
 //! would not fit an existing column; the sizes; then the CREATE TABLE with a reason for each decision. A sample finds the same
 //! faster and proves nothing.
 
+mod calendar;
 mod keys;
-mod limits;
 mod merge;
 mod report;
 mod scan;
 mod sorter;
+mod values;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use calendar::Dates;
 use common::error::lightning_codes as codes;
 use common::ident::TableName;
 use common::progress::{Bar, Progress, Show, Unit};
 use common::storage::Storage;
-use mysql::Conn;
+use mysql::{Conn, Flavor, ServerInfo};
 use sql::SqlMode;
-use sql::schema::Table;
+use sql::schema::{Column, Table};
 
 use crate::config::Config;
 use crate::downstream::tables::{self, TargetInfo};
@@ -33,11 +35,11 @@ use crate::run::{self, Prepared};
 use crate::schema::SourceTables;
 use crate::source::{DataFile, TargetTable, folder_of};
 use keys::UniqueKey;
-use limits::Limit;
 use merge::{Finding, KeyFinding};
 use report::{KeyReport, Report, TableReport};
 use scan::{Answer, Question};
 use sorter::{Place, Sorter};
+use values::{Judge, Rules};
 
 /// Memory for keys of the table in work, all its unique keys together.
 const KEY_MEMORY: usize = 192 << 20;
@@ -79,7 +81,9 @@ pub async fn run(config: &Config, options: &Options) -> Result<bool> {
     let known = collation::known(&mut conn).await?;
     for (name, table) in &dump.tables {
         let existing = existing(&mut conn, targets.get(name)).await?;
-        let one = OneTable { name, table, sources: &sources, existing, config, sample: options.sample };
+        let rules = rules(config, conn.server());
+        let one =
+            OneTable { name, table, sources: &sources, existing, config, rules, sample: options.sample };
         let threads = config.concurrency.clamp(1, 16);
         let (found, merged) =
             tokio::task::block_in_place(|| one.check(storage.as_ref(), threads, conn.packet_limit(), &bar))?;
@@ -143,7 +147,27 @@ struct OneTable<'a> {
     sources: &'a SourceTables,
     existing: Option<(TargetInfo, Option<Table>, bool)>,
     config: &'a Config,
+    rules: Rules,
     sample: bool,
+}
+
+/// What a session of the import would refuse.
+fn rules(config: &Config, server: &ServerInfo) -> Rules {
+    let dates = match &config.session.sql_mode {
+        None => Dates::default(),
+        Some(mode) => {
+            let mode = mode.to_uppercase();
+            Dates {
+                any_day: mode.contains("ALLOW_INVALID_DATES"),
+                zeros: !mode.contains("NO_ZERO") && !mode.contains("TRADITIONAL"),
+            }
+        }
+    };
+    let explicit = match server.flavor {
+        Flavor::MariaDb => false,
+        _ => server.is_mysql(8, 0, 0),
+    };
+    Rules { dates, null_is_now: !explicit }
 }
 
 impl OneTable<'_> {
@@ -187,21 +211,30 @@ impl OneTable<'_> {
         Some(Arc::new(columns::of_source(table)))
     }
 
-    /// Columns of an existing target that are narrower than those of a shard.
-    fn limits(&self, shards: &[(String, Table)]) -> Vec<(String, Limit)> {
-        let Some((info, _, _)) = &self.existing else { return Vec::new() };
-        let mut found = BTreeMap::new();
-        for column in &info.columns {
-            let Some(limit) = Limit::of(&column.full_type) else { continue };
-            let narrower = shards.iter().any(|(_, table)| {
-                let from = table.column(&column.name).and_then(|(_, from)| Limit::of(&from.full_type()));
-                from.is_none_or(|from| !limit.covers(from))
-            });
-            if narrower {
-                found.insert(column.name.to_lowercase(), limit);
+    /// Columns of the target (as it is, or as it would be created) whose values need a look.
+    fn judges(&self, shards: &[(String, Table)]) -> Vec<(String, Judge)> {
+        let merged;
+        let target = match &self.existing {
+            Some((_, table, _)) => table.as_ref(),
+            None => {
+                merged = merge::merge(&self.name.table, shards, &[], None).map(|merged| merged.table);
+                merged.as_ref()
             }
-        }
-        found.into_iter().collect()
+        };
+        let Some(target) = target else { return Vec::new() };
+        // A shard without a schema file may hold anything.
+        let unknown = self.names().len() > shards.len();
+        let judge = |column: &Column| {
+            let mut sources: Vec<Option<&Column>> = shards
+                .iter()
+                .filter_map(|(_, table)| table.column(&column.name).map(|(_, source)| Some(source)))
+                .collect();
+            if unknown {
+                sources.push(None);
+            }
+            Judge::new(column, &sources, self.rules).map(|judge| (column.name.to_lowercase(), judge))
+        };
+        target.columns.iter().filter_map(judge).collect()
     }
 
     /// Reads the rows and judges them. The second value is the DDL, if the target lacks the table.
@@ -221,7 +254,7 @@ impl OneTable<'_> {
         let question = Question {
             files: self.table.files.iter().map(|file| (file, self.columns_of(file))).collect(),
             keys,
-            limits: self.limits(&shards),
+            judges: self.judges(&shards),
             counter,
             row_bytes: packet_limit,
             sample: self.sample.then_some(SAMPLE_BYTES),
@@ -300,11 +333,15 @@ impl OneTable<'_> {
     ) -> TableReport {
         let mut problems = Vec::new();
         let names = self.names();
-        for ((column, limit), (count, first)) in question.limits.iter().zip(&answer.cut) {
-            if let Some(first) = first {
+        for ((column, _), refused) in question.judges.iter().zip(&answer.refused) {
+            for (why, refused) in refused {
+                let value = if self.config.redact { "(hidden)" } else { &refused.value };
                 problems.push(format!(
-                    "{count} values of `{column}` do not fit the target's column ({limit:?}) and would be cut or refused, the first at {}",
-                    self.place(first)
+                    "{} values of `{column}` {}: {value} at {}{}",
+                    refused.count,
+                    why.text(),
+                    self.place(&refused.first),
+                    if refused.count > 1 { " is the first" } else { "" }
                 ));
             }
         }
@@ -323,6 +360,12 @@ impl OneTable<'_> {
             .into_iter()
             .map(|name| format!("unique key {name} has an expression or a generated column: not checked"))
             .collect();
+        if let Some((_, None, _)) = self.existing {
+            notes.push(
+                "the structure of the target table is not understood: values were not compared with it"
+                    .into(),
+            );
+        }
         if let Some((_, _, true)) = self.existing {
             notes.push(
                 "the target table holds rows already; the dump's rows were not compared with them".into(),

@@ -1,5 +1,7 @@
 //! Reads the rows of one merged table: keys into the sorters, lengths against the target's columns.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -10,8 +12,8 @@ use sql::lexer::SqlMode;
 use sql::values::{Cell, Value, cells};
 
 use super::keys::{KeyHasher, RowKey, UniqueKey};
-use super::limits::Limit;
 use super::sorter::{Place, Record, Sorter};
+use super::values::{Judge, Refusal};
 use crate::error::{Context, Result, fail};
 use crate::import::{file, shape::single_rows};
 use crate::source::DataFile;
@@ -31,8 +33,8 @@ pub struct Question<'a> {
     pub files: Vec<(&'a DataFile, Option<Arc<Vec<String>>>)>,
     /// Keys whose values are compared.
     pub keys: Vec<UniqueKey>,
-    /// Columns whose values may be too long or too large, by name in lower case.
-    pub limits: Vec<(String, Limit)>,
+    /// Columns with values that the target may refuse, by name in lower case.
+    pub judges: Vec<(String, Judge)>,
     /// The AUTO_INCREMENT column, whose highest value is wanted.
     pub counter: Option<String>,
     /// Largest row that the target takes, in bytes.
@@ -40,6 +42,20 @@ pub struct Question<'a> {
     /// Read only the first so many bytes of each file.
     pub sample: Option<u64>,
 }
+
+/// Values that a column refuses for one reason.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// How many.
+    pub count: u64,
+    /// The row of the first.
+    pub first: Place,
+    /// That value's text, shortened.
+    pub value: String,
+}
+
+/// Characters of a value that are shown.
+const SHOWN: usize = 60;
 
 /// What the rows say.
 #[derive(Debug, Default)]
@@ -52,8 +68,8 @@ pub struct Answer {
     pub longest: Option<(usize, Place)>,
     /// The highest value of the counter.
     pub highest: Option<u64>,
-    /// Values that a column can't hold: how many, and the first.
-    pub cut: Vec<(u64, Option<Place>)>,
+    /// Values that the columns refuse, in their order.
+    pub refused: Vec<BTreeMap<Refusal, Refused>>,
     /// Keys of rows whose value only a server could tell.
     pub unknown: Vec<u64>,
 }
@@ -67,9 +83,19 @@ impl Answer {
             (mine, theirs) => theirs.or(mine),
         };
         self.highest = self.highest.max(other.highest);
-        merge_counts(&mut self.cut, other.cut, |mine, theirs| {
-            mine.0 += theirs.0;
-            mine.1 = mine.1.or(theirs.1);
+        merge_counts(&mut self.refused, other.refused, |mine, theirs| {
+            for (why, theirs) in theirs {
+                match mine.entry(why) {
+                    Entry::Vacant(place) => drop(place.insert(theirs)),
+                    Entry::Occupied(mut mine) => {
+                        let count = mine.get().count + theirs.count;
+                        if theirs.first < mine.get().first {
+                            mine.insert(theirs);
+                        }
+                        mine.get_mut().count = count;
+                    }
+                }
+            }
         });
         merge_counts(&mut self.unknown, other.unknown, |mine, theirs| *mine += theirs);
     }
@@ -136,7 +162,9 @@ struct Reading<'a> {
     hasher: KeyHasher,
     /// For each key the positions of its parts in the row.
     positions: Vec<Vec<Option<usize>>>,
-    limits: Vec<Option<usize>>,
+    judges: Vec<Option<usize>>,
+    /// Whether the file's text is UTF-8.
+    utf8: bool,
     counter: Option<usize>,
     /// Cells up to this position are looked at.
     wanted: usize,
@@ -153,7 +181,7 @@ impl<'a> Reading<'a> {
         default_columns: Option<&'a Vec<String>>,
     ) -> Self {
         let answer = Answer {
-            cut: vec![(0, None); question.limits.len()],
+            refused: vec![BTreeMap::new(); question.judges.len()],
             unknown: vec![0; question.keys.len()],
             ..Answer::default()
         };
@@ -165,7 +193,8 @@ impl<'a> Reading<'a> {
             default_columns,
             hasher: KeyHasher::default(),
             positions: Vec::new(),
-            limits: Vec::new(),
+            judges: Vec::new(),
+            utf8: true,
             counter: None,
             wanted: 0,
             records: vec![Vec::new(); question.keys.len()],
@@ -182,6 +211,7 @@ impl<'a> Reading<'a> {
         let mut head = open(SqlMode::default()).context(codes::CHECK_DATA_SOURCE, doing)?;
         let prologue = Prologue::read(&mut head, path)?;
         let mode = prologue.sql_mode();
+        self.utf8 = matches!(prologue.names.as_deref(), None | Some("utf8" | "utf8mb3"));
         let mut reader = open(mode).context(codes::CHECK_DATA_SOURCE, doing)?;
         loop {
             let before = reader.offset();
@@ -227,9 +257,9 @@ impl<'a> Reading<'a> {
         let position = |name: &str| names.iter().position(|own| own == name);
         let parts = |key: &UniqueKey| key.parts.iter().map(|part| position(&part.column)).collect();
         self.positions = self.question.keys.iter().map(parts).collect();
-        self.limits = self.question.limits.iter().map(|(name, _)| position(name)).collect();
+        self.judges = self.question.judges.iter().map(|(name, _)| position(name)).collect();
         self.counter = self.question.counter.as_deref().and_then(position);
-        let all = self.positions.iter().flatten().chain(&self.limits).chain([&self.counter]);
+        let all = self.positions.iter().flatten().chain(&self.judges).chain([&self.counter]);
         self.wanted = all.flatten().max().map_or(0, |highest| highest + 1);
         Ok(())
     }
@@ -258,12 +288,16 @@ impl<'a> Reading<'a> {
         for number in 0..self.question.keys.len() {
             self.key(number, place, mode, found)?;
         }
-        for (number, (_, limit)) in self.question.limits.iter().enumerate() {
-            let cell = self.limits.get(number).copied().flatten().and_then(|at| found.get(at));
-            if cell.is_some_and(|cell| !limit.holds(cell, mode)) {
-                let cut = &mut self.answer.cut[number];
-                cut.0 += 1;
-                cut.1.get_or_insert(place);
+        for (number, (_, judge)) in self.question.judges.iter().enumerate() {
+            let Some(cell) = self.judges.get(number).copied().flatten().and_then(|at| found.get(at)) else {
+                continue;
+            };
+            if let Some(why) = judge.refusal(cell, mode, self.utf8) {
+                let refused = &mut self.answer.refused[number];
+                refused
+                    .entry(why)
+                    .or_insert_with(|| Refused { count: 0, first: place, value: shown(cell.text) })
+                    .count += 1;
             }
         }
         if let Some(cell) = self.counter.and_then(|at| found.get(at))
@@ -308,4 +342,14 @@ impl<'a> Reading<'a> {
         records.clear();
         Ok(())
     }
+}
+
+/// The beginning of a value, in one line.
+fn shown(text: &[u8]) -> String {
+    let begin = String::from_utf8_lossy(&text[..text.len().min(4 * SHOWN)]);
+    let mut out: String = begin.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if out.len() < text.len() {
+        out.push('…');
+    }
+    out
 }

@@ -1,0 +1,125 @@
+//! `rlightning check` against real servers: what it says is what the import meets.
+
+use testkit::{Kind, Options, Server};
+
+use crate::support::{Task, rlightning};
+
+const TARGET: &str = "CREATE DATABASE d; CREATE TABLE d.t (id int PRIMARY KEY, e enum('a','b'), s set('x','y'), n tinyint, \
+     m decimal(5,2), day date, at timestamp NULL, must int NOT NULL, g int AS (must * 2), c varchar(4) CHARACTER SET latin1, j json)";
+
+const SOURCE: &str = "CREATE TABLE `t` (`id` int NOT NULL, `e` enum('a','b','c'), `s` set('x','y','z'), `n` int, `m` decimal(9,2), \
+     `day` date, `at` timestamp NULL, `must` int, `c` varchar(40), `j` text, PRIMARY KEY (`id`)) DEFAULT CHARSET=utf8mb4;\n";
+
+/// A row that fits, with one cell changed.
+fn row(id: usize, changed: usize, value: &str) -> String {
+    let mut cells =
+        ["0", "'a'", "'x,y'", "1", "1.00", "'2024-02-31'", "'2024-02-29 00:00:00'", "1", "'ab'", "'[]'"]
+            .map(str::to_owned);
+    cells[0] = id.to_string();
+    if changed > 0 {
+        value.clone_into(&mut cells[changed]);
+    }
+    format!("({})", cells.join(","))
+}
+
+const BAD: [(usize, &str, &str); 12] = [
+    (1, "'c'", "values of `e` are not in the list of the target's column: 'c' at d.t.0.sql byte"),
+    (1, "''", "values of `e` are not in the list"),
+    (2, "'x,z'", "values of `s` are not in the list of the target's column: 'x,z' at"),
+    (3, "200", "values of `n` are out of range of the target's column: 200 at"),
+    (4, "1000.5", "values of `m` are out of range of the target's column: 1000.5 at"),
+    (
+        5,
+        "'2024-13-01'",
+        "values of `day` are no dates or times that the target's column takes: '2024-13-01' at",
+    ),
+    (6, "'2024-02-30 00:00:00'", "values of `at` are no dates or times"),
+    (6, "'2040-01-01 00:00:00'", "values of `at` are no dates or times"),
+    (7, "NULL", "values of `must` are NULL, and the target's column is NOT NULL: NULL at"),
+    (8, "'abcde'", "values of `c` are too long for the target's column: 'abcde' at"),
+    (8, "'ł'", "values of `c` have characters that the target's column does not have: 'ł' at"),
+    (9, "'{'", "values of `j` are no JSON: '{' at"),
+];
+
+fn check(task: &Task) -> testkit::tool::Finished {
+    drop(task.tool());
+    rlightning().arg("check").arg("-config").arg(task.dir.join("tidb-lightning.toml")).run()
+}
+
+#[test]
+fn values_that_the_target_refuses_are_found_beforehand() {
+    for kind in [Kind::MySql8033, Kind::MySql97, Kind::MariaDb1011] {
+        let Some(server) = Server::start_or_skip(kind, Options::default()) else { continue };
+        server.sql(TARGET);
+        let text = |rows: &[String]| format!("INSERT INTO `t` VALUES\n{};\n", rows.join(",\n"));
+        // Each by itself: the check names it, and the target refuses it.
+        // MariaDB's JSON is a text with a CHECK, which only the server can work out.
+        let seen = |column: usize| column < 9 || kind != Kind::MariaDb1011;
+        for (column, value, said) in BAD.into_iter().filter(|(column, ..)| seen(*column)) {
+            let task = Task::new(server.port());
+            task.write("d.t-schema.sql", SOURCE);
+            let rows = [row(1, 0, ""), row(2, column, value)];
+            task.write("d.t.0.sql", text(&rows));
+            let done = check(&task).failure();
+            assert!(
+                done.stdout.contains(&format!("PROBLEM: 1 {said}")),
+                "{kind:?} {value}: {}",
+                done.shown()
+            );
+            let at = text(&rows).find("(2,").unwrap();
+            assert!(done.stdout.contains(&format!("d.t.0.sql byte {at}")), "{at}: {}", done.shown());
+            assert!(done.stdout.contains("check failed: 1 problem"), "{}", done.shown());
+            task.fails("restore table `d`.`t` failed: file 'd.t.0.sql'");
+            assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), "0");
+        }
+        // All together, many times, in one pass.
+        let task = Task::new(server.port());
+        task.write("d.t-schema.sql", SOURCE);
+        for file in 0..2 {
+            let rows: Vec<String> = (0..600)
+                .map(|number| row(file * 1000 + number, BAD[number % 12].0, BAD[number % 12].1))
+                .collect();
+            task.write(&format!("d.t.{file}.sql"), text(&rows));
+        }
+        let shown = check(&task).failure().stdout;
+        for (_, value, said) in BAD.into_iter().filter(|(column, ..)| seen(*column)) {
+            let expected = if value == "''" { continue } else { said.split(':').next().unwrap() };
+            let count = if matches!(BAD.iter().filter(|(.., other)| other.starts_with(expected)).count(), 2)
+                || expected.contains("`e`")
+                || expected.contains("`at`")
+            {
+                200
+            } else {
+                100
+            };
+            assert!(shown.contains(&format!("PROBLEM: {count} {expected}")), "{expected}: {shown}");
+        }
+        // What fits passes, and loads.
+        let task = Task::new(server.port());
+        task.write("d.t-schema.sql", SOURCE);
+        let rows: Vec<String> = (0..300).map(|number| row(number, 0, "")).collect();
+        task.write("d.t.0.sql", text(&rows));
+        check(&task).success();
+        task.import();
+        assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), "300");
+    }
+}
+
+#[test]
+fn values_are_hidden_on_request_and_generated_columns_named() {
+    let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
+    server.sql(TARGET);
+    let mut task = Task::new(server.port());
+    task.write("d.t.0.sql", "INSERT INTO `t` (id, must, g, e) VALUES (1, 2, 4, 'secret-value');\n");
+    task.set("security", "redact-info-log = true");
+    let done = check(&task).failure();
+    assert!(
+        done.stdout.contains("1 values of `g` are for a column that the target generates"),
+        "{}",
+        done.shown()
+    );
+    assert!(
+        done.stdout.contains("`e` are not in the list of the target's column: (hidden) at d.t.0.sql byte")
+    );
+    assert!(!done.shown().contains("secret-value"), "{}", done.shown());
+}
