@@ -5,6 +5,8 @@
 //! read, under lock, from the fence. Whoever takes a source over raises its epochs first: that waits for every transaction still open, and every
 //! later one of the old owner fails. So what the new owner then reads in the ledger is all there is.
 
+use std::time::{Duration, Instant};
+
 use mysql::{Conn, ErrorClass};
 
 use super::tables::Tables;
@@ -12,6 +14,12 @@ use crate::syncer::coverage::Applied;
 
 /// The lane of the checkpoint's own transactions.
 pub const CHECKPOINT_LANE: i64 = -1;
+
+/// Seconds that one try to take over waits for a lock.
+const SHORT_WAIT: u64 = 2;
+
+/// How long a take-over tries: the last owner's transactions may have much to roll back.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 /// Where a source's transactions are noted.
 #[derive(Debug)]
@@ -106,6 +114,36 @@ impl Ledger {
     }
 }
 
+/// Raises all epochs of a source, as one transaction: two processes that do it at the same time get different ones.
+async fn raise(conn: &mut Conn, fence: &str, id: &str, lanes: usize) -> mysql::Result<u64> {
+    // The first row is there before anybody locks it.
+    conn.exec(format!("INSERT IGNORE INTO {fence} (source,lane,epoch) VALUES ({id},{CHECKPOINT_LANE},0)"))
+        .await?;
+    conn.exec("BEGIN").await?;
+    let first = format!("SELECT epoch FROM {fence} WHERE source={id} AND lane={CHECKPOINT_LANE} FOR UPDATE");
+    conn.query(first).await?;
+    conn.exec(format!("UPDATE {fence} SET epoch=epoch+1 WHERE source={id}")).await?;
+    let row = conn.query_one(format!("SELECT MAX(epoch) FROM {fence} WHERE source={id}")).await?;
+    let epoch: u64 = row.map(|row| row.parse(0)).transpose()?.flatten().unwrap_or(1);
+    let rows: Vec<String> =
+        (CHECKPOINT_LANE..lanes as i64).map(|lane| format!("({id},{lane},{epoch})")).collect();
+    conn.exec(format!(
+        "INSERT INTO {fence} (source,lane,epoch) VALUES {} ON DUPLICATE KEY UPDATE epoch={epoch}",
+        rows.join(",")
+    ))
+    .await?;
+    conn.exec("COMMIT").await?;
+    Ok(epoch)
+}
+
+/// Sets how many seconds the session waits for a row lock, and gives what it was; `None` where servers know no such thing.
+async fn lock_wait(conn: &mut Conn, seconds: u64) -> mysql::Result<Option<u64>> {
+    let row = conn.query_one("SHOW SESSION VARIABLES WHERE Variable_name='innodb_lock_wait_timeout'").await?;
+    let Some(before) = row.map(|row| row.str(1)).transpose()?.flatten() else { return Ok(None) };
+    conn.exec(format!("SET SESSION innodb_lock_wait_timeout = {seconds}")).await?;
+    Ok(before.parse().ok())
+}
+
 /// Becomes the owner of a source: raises its epochs, sees that every lane has a row, and reads the ledger.
 ///
 /// # Errors
@@ -118,24 +156,23 @@ pub async fn take_over(
 ) -> mysql::Result<(Ledger, Applied)> {
     let id = common::ident::quote_string(source);
     let fence = &tables.fence;
-    // An open transaction of the last owner holds its lane's row.
-    let mut tries = 0;
-    loop {
-        match conn.exec(format!("UPDATE {fence} SET epoch=epoch+1 WHERE source={id}")).await {
-            Ok(_) => break,
-            Err(error) if error.class() == ErrorClass::Retryable && tries < 10 => tries += 1,
+    // An open transaction of the last owner holds its lane's row. Each wait is short, so that one that is given up does not raise the
+    // epochs later, when somebody else is the owner.
+    let patience = lock_wait(conn, SHORT_WAIT).await?;
+    let since = Instant::now();
+    let epoch = loop {
+        match raise(conn, fence, &id, lanes).await {
+            Ok(epoch) => break epoch,
+            Err(error) if error.class() == ErrorClass::Retryable && since.elapsed() < LONGEST_WAIT => {
+                tracing::info!(source, error = %error, "waiting for the last owner's open transactions at the target");
+                conn.exec("ROLLBACK").await?;
+            }
             Err(error) => return Err(error),
         }
+    };
+    if let Some(patience) = patience {
+        lock_wait(conn, patience).await?;
     }
-    let row = conn.query_one(format!("SELECT MAX(epoch) FROM {fence} WHERE source={id}")).await?;
-    let epoch: u64 = row.map(|row| row.parse(0)).transpose()?.flatten().unwrap_or(1);
-    let rows: Vec<String> =
-        (CHECKPOINT_LANE..lanes as i64).map(|lane| format!("({id},{lane},{epoch})")).collect();
-    conn.exec(format!(
-        "INSERT INTO {fence} (source,lane,epoch) VALUES {} ON DUPLICATE KEY UPDATE epoch={epoch}",
-        rows.join(",")
-    ))
-    .await?;
     let mut applied = Applied::default();
     let mut entries = conn.stream(format!("SELECT covered FROM {} WHERE source={id}", tables.ledger)).await?;
     while let Some(row) = entries.next().await? {

@@ -54,6 +54,12 @@ pub struct DdlJournal {
     pub number: usize,
     /// Hash of the target's structure before.
     pub before: String,
+    /// The session that runs it; 0: not known.
+    #[serde(default)]
+    pub connection: u32,
+    /// Its text.
+    #[serde(default)]
+    pub text: String,
 }
 
 /// A table's row.

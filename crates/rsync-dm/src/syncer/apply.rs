@@ -1,12 +1,13 @@
 //! The lanes: each has a connection to the target and applies its units, one transaction each.
 //!
 //! A transaction begins with the ledger's entry of its unit, which fails if another process has taken the subtask over (the fence).
-//! So a unit that is in the ledger is applied, and one that is not is not: that is how a killed process goes on exactly.
+//! So a unit that is in the ledger is applied, and one that is not is not: that is how a killed process goes on exactly, and why a
+//! stop may give up what waits for locks.
 
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -20,20 +21,28 @@ use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
 };
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::{
+    blame,
     dml::{self, Expected},
     error,
     scheduler::Unit,
+    turns,
 };
 use crate::checkpoint::Ledger;
 
 /// Tries of a transaction that the server asks to repeat (deadlock, lock wait).
 const MOST_TRIES: u32 = 100;
 
+/// Longest wait between two of them.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
 /// Tries to connect again before the subtask pauses.
 const MOST_CONNECTS: u32 = 12;
+
+/// How long ending given up transactions at the target may take.
+const KILL_LIMIT: Duration = Duration::from_secs(2);
 
 /// What lanes tell the rest.
 #[derive(Debug)]
@@ -45,11 +54,14 @@ pub struct Progress {
     changed: Notify,
     /// For lanes that wait for each other.
     finished: Notify,
+    /// The connection of each lane while it executes something, else 0.
+    at_work: Vec<AtomicU32>,
 }
 
 impl Progress {
     fn new(lanes: usize) -> Self {
         Self {
+            at_work: (0..lanes).map(|_| AtomicU32::new(0)).collect(),
             done: (0..lanes).map(|_| AtomicU64::new(0)).collect(),
             failed: Mutex::new(None),
             rows: AtomicU64::new(0),
@@ -109,6 +121,7 @@ impl Progress {
 /// All lanes of a subtask.
 #[derive(Debug)]
 pub struct Lanes {
+    endpoint: Endpoint,
     send: Vec<mpsc::UnboundedSender<Unit>>,
     tasks: Vec<JoinHandle<()>>,
     /// Shared with the lanes.
@@ -140,28 +153,59 @@ impl Lanes {
             };
             tasks.push(tokio::spawn(lane.run(units)));
         }
-        Ok(Self { send, tasks, progress })
+        Ok(Self { endpoint: endpoint.clone(), send, tasks, progress })
     }
 
     /// Gives a unit to its lane.
     pub fn send(&self, unit: Unit) {
         // A lane that has failed takes nothing more; its error is in the progress.
-        let _ = self.send[unit.lane].send(unit);
+        if let Some(lane) = self.send.get(unit.lane) {
+            let _ = lane.send(unit);
+        }
     }
 
     /// Lets the lanes finish what they have, and closes their connections.
-    pub async fn stop(self) {
-        drop(self.send);
-        for task in self.tasks {
+    pub async fn stop(&mut self) {
+        self.send.clear();
+        for task in self.tasks.drain(..) {
             let _ = task.await;
         }
     }
 
-    /// Ends the lanes at once; what they are at is rolled back by the server, or is in the ledger.
-    pub fn abort(self) {
-        for task in self.tasks {
-            task.abort();
+    /// Ends the lanes at once. A transaction in the middle is ended at the server too, which would notice a closed connection only
+    /// when it has the lock that it waits for: it is then rolled back, or in the ledger.
+    pub async fn kill(&mut self) {
+        self.send.clear();
+        self.tasks.iter().for_each(JoinHandle::abort);
+        for task in self.tasks.drain(..) {
+            let _ = task.await;
         }
+        let ids = self.progress.at_work.iter().map(|id| id.swap(0, Ordering::AcqRel)).filter(|id| *id != 0);
+        kill(&self.endpoint, &ids.collect::<Vec<_>>()).await;
+    }
+}
+
+/// Ends sessions of ours at the target, as far as that can be done in time.
+pub(super) async fn kill(endpoint: &Endpoint, sessions: &[u32]) {
+    if sessions.is_empty() {
+        return;
+    }
+    info!(connections = ?sessions, "statements in flight are given up");
+    let work = async {
+        let mut conn = Conn::connect(endpoint).await?;
+        for id in sessions {
+            // It may have ended by itself.
+            let _ = conn.exec(format!("KILL {id}")).await;
+        }
+        conn.close().await;
+        Ok::<(), mysql::Error>(())
+    };
+    match tokio::time::timeout(KILL_LIMIT, work).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            warn!(error = %error, "cannot end the given up transactions, the server does it when it notices")
+        }
+        Err(_) => warn!("cannot end the given up transactions in time, the server does it when it notices"),
     }
 }
 
@@ -210,6 +254,7 @@ impl Lane {
         let (mut tries, mut connects) = (0, 0);
         loop {
             failpoint::hit("syncer-before-apply");
+            let turns = turns::take(&self.endpoint, unit).await;
             let error = match self.execute().await {
                 Ok(()) => {
                     failpoint::hit("syncer-after-apply");
@@ -220,6 +265,7 @@ impl Lane {
             };
             let failed_at = self.outcomes.len();
             if error.is_connection_gone() {
+                drop(turns);
                 connects += 1;
                 if connects > MOST_CONNECTS {
                     return Err(self.describe(unit, failed_at, &error));
@@ -228,7 +274,7 @@ impl Lane {
                 match self.reconnect(unit, connects).await {
                     Ok(true) => return Ok(()),
                     Ok(false) => continue,
-                    Err(again) if connects < MOST_CONNECTS && again.is_connection_gone() => continue,
+                    Err(again) if connects < MOST_CONNECTS && again.class().is_transient() => continue,
                     Err(last) => return Err(self.describe(unit, 0, &last)),
                 }
             }
@@ -238,17 +284,31 @@ impl Lane {
             {
                 self.conn = None;
             }
+            drop(turns);
             tries += 1;
             if error.class() != ErrorClass::Retryable || tries > MOST_TRIES {
                 return Err(self.describe(unit, failed_at, &error));
             }
-            debug!(lane = self.number, error = %error, "the transaction is repeated");
-            tokio::time::sleep(Duration::from_millis(u64::from(tries.min(20)) * 5)).await;
+            info!(lane = self.number, tries, error = %error, "the transaction is repeated, others have its rows locked");
+            // Of two that met, one waits longer.
+            let step = 5 + self.number as u64 % 5;
+            tokio::time::sleep(Duration::from_millis(step << tries.min(10)).min(LONGEST_WAIT)).await;
         }
     }
 
     async fn execute(&mut self) -> Result<(), mysql::Error> {
         self.outcomes.clear();
+        let Some(conn) = self.conn.as_ref() else {
+            return Err(mysql::Error::closed("there is no connection to the target"));
+        };
+        // It stays if this is given up in the middle.
+        self.progress.at_work[self.number].store(conn.id(), Ordering::Release);
+        let result = self.send_script().await;
+        self.progress.at_work[self.number].store(0, Ordering::Release);
+        result
+    }
+
+    async fn send_script(&mut self) -> Result<(), mysql::Error> {
         let Some(conn) = self.conn.as_mut() else {
             return Err(mysql::Error::closed("there is no connection to the target"));
         };
@@ -282,8 +342,9 @@ impl Lane {
                 .error("another process has taken over this subtask, this one ends")
                 .with_workaround("Make sure that each source of a task is replicated by one worker only.");
         }
-        let statement = self.expected.get(failed_at.saturating_sub(2));
-        let Some(change) = statement.and_then(|e| e.change.as_ref()) else {
+        let at = failed_at.saturating_sub(2);
+        let statement = self.expected.get(at);
+        let Some(first) = statement.and_then(|e| e.change.as_ref()) else {
             return error::database(
                 &code::DB_EXECUTE_FAILED,
                 Scope::Downstream,
@@ -291,15 +352,8 @@ impl Lane {
                 error,
             );
         };
-        let op = unit
-            .segments
-            .iter()
-            .flat_map(|s| &s.groups)
-            .find(|g| g.changes.iter().any(|c| Arc::ptr_eq(&c.rows, &change.rows) && c.row == change.row))
-            .map_or(super::scheduler::Op::Insert, |g| g.op);
-        let text = format!("execute statement failed: {}", dml::describe(change, op));
-        let error = error::database(&code::DB_EXECUTE_FAILED, Scope::NotSet, text, error);
-        error::located(error, &change.rows.start, &change.rows.before, &change.rows.end)
+        let next = self.expected.get(at + 1).and_then(|e| e.change.as_ref());
+        blame::describe(unit, first, next, error)
     }
 
     fn note_missing(&self, unit: &Unit) {

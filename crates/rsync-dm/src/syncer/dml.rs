@@ -191,13 +191,22 @@ fn safe_update(group: &Group, out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
 pub fn describe(change: &Change, op: Op) -> String {
     let plan = &change.rows.plan;
     let target = &plan.target;
+    let name = |n: &usize| String::from_utf8_lossy(&plan.columns[*n].name).into_owned();
+    let values = || {
+        let extracted = plan.extracted_values.iter().filter(|b| **b == b',').count();
+        vec!["?"; plan.columns.len() + extracted].join(",")
+    };
     let columns = String::from_utf8_lossy(&plan.insert_columns);
-    let marks = vec!["?"; plan.columns.len() + plan.extracted_values.iter().filter(|b| **b == b',').count()]
-        .join(",");
+    let found_by = || plan.where_columns.iter().map(|n| name(n) + " = ?").collect::<Vec<_>>().join(" AND ");
     match op {
-        Op::Insert => format!("INSERT INTO {target} {columns}({marks})"),
-        Op::Replace | Op::SafeUpdate => format!("REPLACE INTO {target} {columns}({marks})"),
-        Op::Update => format!("UPDATE {target} SET … WHERE …"),
-        Op::Delete => format!("DELETE FROM {target} WHERE …"),
+        Op::Insert => format!("INSERT INTO {target} {columns}({})", values()),
+        Op::Replace | Op::SafeUpdate => format!("REPLACE INTO {target} {columns}({})", values()),
+        Op::Update => {
+            let all: Vec<usize> = (0..plan.columns.len()).collect();
+            let changed = all.iter().filter(|n| change.rows.is_changed(change.row, **n));
+            let set = changed.map(|n| name(n) + " = ?").collect::<Vec<_>>().join(", ");
+            format!("UPDATE {target} SET {set} WHERE {} LIMIT 1", found_by())
+        }
+        Op::Delete => format!("DELETE FROM {target} WHERE {} LIMIT 1", found_by()),
     }
 }

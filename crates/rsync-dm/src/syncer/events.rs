@@ -55,6 +55,7 @@ impl Unit {
                         _ => binlog::Flavor::MySql,
                     });
                     self.place = self.committed.place.clone();
+                    self.placed = !matches!(request.start, Start::Gtid(_));
                     info!(at = %self.committed, "replicate binlog from checkpoint");
                     self.reader = Some(reader);
                     return Ok(());
@@ -131,7 +132,7 @@ impl Unit {
                 let next = Place::new(rotate.file, rotate.position);
                 let real = !event.header.is_artificial() && event.header.timestamp != 0;
                 self.place = next.clone();
-                if real && !self.transaction.open {
+                if real && self.placed && !self.transaction.open {
                     self.committed.place = next;
                 }
                 return Ok(());
@@ -170,6 +171,15 @@ impl Unit {
                     .error("a LOAD DATA in statement format was found in the binlog")
                     .annotate(&format!("location: {end}: ")));
             }
+            Body::PreviousGtids(list) if !self.placed => {
+                let before = mysql_set(self.flavor, list)?;
+                self.placed = self.executed.as_ref().is_some_and(|set| before.contains(set));
+            }
+            // An artificial one stands anywhere.
+            Body::MariaGtidList { gtids, .. } if !self.placed && !event.header.is_artificial() => {
+                let before = mariadb_set(gtids)?;
+                self.placed = self.executed.as_ref().is_some_and(|set| before.contains(set));
+            }
             Body::Format(_)
             | Body::PreviousGtids(_)
             | Body::MariaGtidList { .. }
@@ -187,7 +197,8 @@ impl Unit {
             Body::Payload(_) => {}
         }
         self.place = end.clone();
-        if !self.transaction.open && self.transaction.gtid.is_none() && event.header.next_pos != 0 {
+        let between = !self.transaction.open && self.transaction.gtid.is_none();
+        if between && self.placed && event.header.next_pos != 0 {
             // Between transactions every event is a place to go on from.
             self.committed.place = end.clone();
         }
@@ -205,6 +216,7 @@ impl Unit {
     /// The transaction ends at `end`.
     pub(super) async fn commit(&mut self, end: &Place) -> Result<(), DmError> {
         let transaction = std::mem::take(&mut self.transaction);
+        self.placed |= transaction.gtid.is_some();
         if let (Some(executed), Some(gtid)) = (&mut self.executed, &transaction.gtid) {
             executed.add(gtid).map_err(|e| code::SYNCER_GET_EVENT.error(e.to_string()))?;
             self.committed.gtid = None;
@@ -381,28 +393,8 @@ impl Unit {
             }
             let event = decoder.decode(frame.bytes()).map_err(|e| error::decode(&e))?;
             match event.body {
-                Body::PreviousGtids(list) => {
-                    for previous in list {
-                        let text = previous
-                            .intervals
-                            .iter()
-                            .map(|(first, last)| format!("{first}-{last}"))
-                            .collect::<Vec<_>>()
-                            .join(":");
-                        let tag = previous.tag.map(|tag| format!(":{tag}")).unwrap_or_default();
-                        let one = GtidSet::parse(flavor, &format!("{}{tag}:{text}", Sid(previous.sid)))
-                            .map_err(|e| code::PARSE_GTID.error(e.to_string()))?;
-                        set.union(&one).map_err(|e| code::PARSE_GTID.error(e.to_string()))?;
-                    }
-                }
-                Body::MariaGtidList { gtids, .. } => {
-                    for g in gtids {
-                        add(
-                            &mut set,
-                            Gtid::MariaDb { domain: g.domain, server_id: g.server_id, seq: g.seq },
-                        )?;
-                    }
-                }
+                Body::PreviousGtids(list) => unite(&mut set, &mysql_set(flavor, &list)?)?,
+                Body::MariaGtidList { gtids, .. } => unite(&mut set, &mariadb_set(&gtids)?)?,
                 Body::Gtid(g) => add(
                     &mut set,
                     Gtid::MySql { sid: Sid(g.sid), tag: g.tag.unwrap_or_default().into(), gno: g.gno },
@@ -416,4 +408,32 @@ impl Unit {
         debug!(at = %at, gtid = %set, "transactions before the start position");
         Ok(set)
     }
+}
+
+fn unite(set: &mut GtidSet, other: &GtidSet) -> Result<(), DmError> {
+    set.union(other).map_err(|e| code::PARSE_GTID.error(e.to_string()))
+}
+
+/// The set at the begin of a file.
+fn mysql_set(flavor: Flavor, list: &[binlog::PreviousGtid]) -> Result<GtidSet, DmError> {
+    let mut set = GtidSet::empty(flavor);
+    for previous in list {
+        let ranges: Vec<String> =
+            previous.intervals.iter().map(|(first, last)| format!("{first}-{last}")).collect();
+        let tag = previous.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
+        let text = format!("{}{tag}:{}", Sid(previous.sid), ranges.join(":"));
+        let one = GtidSet::parse(flavor, &text).map_err(|e| code::PARSE_GTID.error(e.to_string()))?;
+        unite(&mut set, &one)?;
+    }
+    Ok(set)
+}
+
+/// The position at the begin of a file.
+fn mariadb_set(list: &[binlog::MariaGtidEntry]) -> Result<GtidSet, DmError> {
+    let mut set = GtidSet::empty(Flavor::MariaDb);
+    for g in list {
+        let gtid = Gtid::MariaDb { domain: g.domain, server_id: g.server_id, seq: g.seq };
+        set.add(&gtid).map_err(|e| code::SYNCER_GET_EVENT.error(e.to_string()))?;
+    }
+    Ok(set)
 }

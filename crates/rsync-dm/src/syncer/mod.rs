@@ -8,6 +8,7 @@
 //! - what the filter excludes never stops it; what it keeps and does not understand always does, with its text.
 
 mod apply;
+mod blame;
 mod canonical;
 pub mod coverage;
 mod dml;
@@ -28,6 +29,7 @@ mod shared;
 mod start;
 mod statements;
 mod structures;
+mod turns;
 mod unit;
 
 use std::{sync::Arc, time::Duration};
@@ -44,6 +46,9 @@ use crate::{config::SubtaskConfig, proto::pb, shard::ShardCoordinator};
 
 /// Time between two looks at where the source is.
 const LOOK_AT_SOURCE: Duration = Duration::from_secs(1);
+
+/// How long a resume waits to see what comes of it.
+const RESUME_WAIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
@@ -106,7 +111,7 @@ impl SubtaskHandle {
         self.shared.enter(pb::Stage::Paused, Some(canceled()));
     }
 
-    /// Goes on from the checkpoint; returns when that runs, or has failed.
+    /// Goes on from the checkpoint; returns when that runs, has failed, or takes long. Cancel-safe.
     pub async fn resume(&self) {
         // At once, so that nobody takes the error of before for that of this run.
         self.shared.enter(pb::Stage::Resuming, None);
@@ -116,7 +121,9 @@ impl SubtaskHandle {
                 _ => Wanted::Running(0),
             }
         });
-        self.wait_for(|stage| !matches!(stage, pb::Stage::New | pb::Stage::Resuming)).await;
+        let settled = self.wait_for(|stage| !matches!(stage, pb::Stage::New | pb::Stage::Resuming));
+        // Whoever resumes must stay able to stop.
+        let _ = tokio::time::timeout(RESUME_WAIT, settled).await;
     }
 
     /// Ends the subtask with its checkpoint written.

@@ -31,6 +31,8 @@ pub struct PlanColumn {
 /// See the module.
 #[derive(Debug)]
 pub struct TablePlan {
+    /// Upstream name.
+    pub source: TableName,
     /// Target name.
     pub target: TableName,
     /// Quoted target name.
@@ -105,6 +107,7 @@ impl TablePlan {
         let (where_columns, unique) = where_columns(&columns, from, to);
         let keys = key_specs(&target, from, to, routed, &where_columns, unique, &columns);
         Ok(Self {
+            source: source.clone(),
             target_sql: target.to_string().into_bytes(),
             target,
             width: from.columns.len(),

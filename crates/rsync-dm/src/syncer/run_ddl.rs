@@ -45,28 +45,46 @@ pub(super) struct Settings {
     pub timestamp: String,
 }
 
+impl Prepared {
+    /// What runs: the original text with other names.
+    pub(super) fn shown(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.text)
+    }
+}
+
+impl DdlJournal {
+    fn is_of(&self, prepared: &Prepared) -> bool {
+        (self.file.as_str(), self.pos, self.number)
+            == (&*prepared.end.file, prepared.end.pos, prepared.number)
+    }
+}
+
 impl Unit {
     /// Runs a statement once: everything before it is applied and noted, and a restart sees by the target's structure whether it was run.
     pub(super) async fn run_statement(&mut self, prepared: &Prepared) -> Result<(), DmError> {
         self.drain().await?;
+        if let Some(earlier) = self.state.ddl.as_ref().filter(|d| d.connection != 0 && d.is_of(prepared)) {
+            // A process that was stopped or killed may have left it running.
+            let id = earlier.connection;
+            wait_for_end(&mut self.ddl, id, &prepared.text).await?;
+        }
         let before = fingerprint(&mut self.ddl, &prepared.objects).await?;
         let here = DdlJournal {
+            connection: self.ddl.id(),
             file: prepared.end.file.to_string(),
             pos: prepared.end.pos,
             number: prepared.number,
             before: before.clone(),
+            text: prepared.shown().into_owned(),
         };
-        if let Some(earlier) = &self.state.ddl
-            && (&earlier.file, earlier.pos, earlier.number) == (&here.file, here.pos, here.number)
+        if let Some(earlier) = self.state.ddl.as_ref().filter(|d| d.is_of(prepared))
+            && earlier.before != before
         {
-            if earlier.before != before {
-                info!(sql = %String::from_utf8_lossy(&prepared.text), "the statement was run before the restart");
-                self.forget_plans();
-                return Ok(());
-            }
-        } else {
-            self.journal(Some(here)).await?;
+            info!(sql = %prepared.shown(), "the statement was run before the restart");
+            self.forget_plans();
+            return Ok(());
         }
+        self.journal(Some(here)).await?;
         failpoint::hit("syncer-before-ddl");
         self.execute(prepared, &before).await?;
         failpoint::hit("syncer-after-ddl");
@@ -74,8 +92,27 @@ impl Unit {
         Ok(())
     }
 
+    /// Whether a statement whose connection was given up may go on at the target: one that waits for a lock of others may not. The next
+    /// start waits for it.
+    pub(super) async fn goes_on(&self, id: u32) -> bool {
+        let Some(journal) = &self.state.ddl else { return false };
+        let look = async {
+            let mut conn = session::connect_target(&self.config).await.ok()?;
+            let state = running(&mut conn, id, journal.text.as_bytes()).await.ok().flatten();
+            conn.close().await;
+            state
+        };
+        match tokio::time::timeout(LOOK_AGAIN, look).await {
+            Ok(Some(state)) if !state.contains("lock") => {
+                info!(connection = id, state, "the DDL goes on at the target, the next start waits for it");
+                true
+            }
+            _ => false,
+        }
+    }
+
     async fn execute(&mut self, prepared: &Prepared, before: &str) -> Result<(), DmError> {
-        let shown = String::from_utf8_lossy(&prepared.text).into_owned();
+        let shown = prepared.shown().into_owned();
         info!(sql = %shown, "execute DDL");
         let mut tries = 0;
         loop {
@@ -87,7 +124,7 @@ impl Unit {
                 warn!(sql = %shown, error = %e, "the connection was lost during a DDL");
                 let id = self.ddl.id();
                 self.ddl = session::connect_target(&self.config).await?;
-                wait_for_end(&mut self.ddl, id).await?;
+                wait_for_end(&mut self.ddl, id, &prepared.text).await?;
                 if fingerprint(&mut self.ddl, &prepared.objects).await? != before {
                     break;
                 }
@@ -203,20 +240,30 @@ fn without_auto_increment(text: &[u8]) -> Vec<u8> {
 }
 
 /// Waits while a statement of a lost connection still runs at the server.
-async fn wait_for_end(conn: &mut Conn, id: u32) -> Result<(), DmError> {
-    loop {
-        let rows = conn
-            .query("SHOW PROCESSLIST")
-            .await
-            .map_err(|e| error::target("cannot list the target's connections", &e))?;
-        let mut runs = false;
-        for row in rows.iter() {
-            runs |= row.parse::<u64>(0).ok().flatten() == Some(u64::from(id));
-        }
-        if !runs {
-            return Ok(());
-        }
+async fn wait_for_end(conn: &mut Conn, id: u32, text: &[u8]) -> Result<(), DmError> {
+    while running(conn, id, text)
+        .await
+        .map_err(|e| error::target("cannot list the target's connections", &e))?
+        .is_some()
+    {
         info!(connection = id, "the DDL still runs at the target");
         tokio::time::sleep(LOOK_AGAIN).await;
     }
+    Ok(())
+}
+
+/// What a session is at (the server's word for it), if it runs this statement.
+async fn running(conn: &mut Conn, id: u32, text: &[u8]) -> mysql::Result<Option<String>> {
+    for row in conn.query("SHOW PROCESSLIST").await?.iter() {
+        if row.parse::<u64>("Id")? != Some(u64::from(id)) {
+            continue;
+        }
+        // The list shows the first 100 characters; an id alone may be that of another session after a restart of the server.
+        let shown = row.str("Info")?.unwrap_or_default();
+        let text = String::from_utf8_lossy(text);
+        if !shown.is_empty() && text.trim_start().starts_with(shown.trim()) {
+            return Ok(Some(row.str("State")?.unwrap_or_default()));
+        }
+    }
+    Ok(None)
 }

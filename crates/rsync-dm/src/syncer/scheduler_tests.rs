@@ -10,6 +10,7 @@ use crate::syncer::place::{Place, Spot};
 /// A table without columns: only order and conflicts count here.
 fn plan(n: usize) -> Arc<TablePlan> {
     Arc::new(TablePlan {
+        source: TableName::new("s", "t"),
         target: TableName::new("d", format!("t{n}")),
         target_sql: format!("`d`.`t{n}`").into_bytes(),
         columns: Vec::new(),

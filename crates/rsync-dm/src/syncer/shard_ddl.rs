@@ -86,7 +86,7 @@ impl Unit {
                 // The transaction's own begin, so that a restart sees the statement again.
                 let at = Reached { start: self.committed.clone(), end: self.after(text.end) };
                 let synced = self.groups.reach(&target, subject, &statement, at).map_err(group_error)?;
-                info!(table = %subject, target = %target, ddls = ?statement, synced, "shard DDL reached");
+                info!(table = %subject, target = %target, sql = %prepared.shown(), synced, "shard DDL reached");
                 self.held.insert(subject.clone(), (piece.clone(), text.schema.clone()));
                 self.dirty.insert(subject.clone(), text.end.clone());
                 self.proposed_parts
@@ -136,7 +136,8 @@ impl Unit {
     ) -> Result<(), DmError> {
         let operation = operation.map_err(|e| code::SYNCER_UNIT_HANDLE_DDL_FAILED.error(e.to_string()))?;
         let Some(ddl) = self.proposed.get(&target).cloned() else { return Ok(()) };
-        info!(target = %target, exec = operation.exec, ddls = ?operation.ddls, "shard DDL operation");
+        let shown: Vec<_> = ddl.prepared.iter().map(Prepared::shown).collect();
+        info!(target = %target, exec = operation.exec, sql = %shown.join("; "), "shard DDL operation");
         self.drain().await?;
         if operation.exec {
             for prepared in &ddl.prepared {

@@ -117,6 +117,7 @@ impl Unit {
             decoder: binlog::Decoder::new(binlog::Flavor::MySql),
             place: start.place.clone(),
             committed: start.clone(),
+            placed: false,
             executed,
             transaction: Transaction::default(),
             skip_rows: 0,
@@ -322,7 +323,10 @@ async fn start_spot(config: &SubtaskConfig, loaded: &Loaded, source: &Source) ->
             }
             location
         }
-        (None, None, Some(now)) => now.clone(),
+        (None, None, Some(now)) => {
+            info!(at = %now, "there is neither a checkpoint nor `meta`: replication begins where the source is now");
+            now.clone()
+        }
         (None, None, None) => return Err(code::NO_MASTER_STATUS.error("")),
     };
     if config.enable_gtid && start.gtid.is_none() {

@@ -55,8 +55,14 @@ const UNIT_BYTES: usize = 1 << 20;
 /// Time between two marks of progress.
 const MARK_EVERY: Duration = Duration::from_millis(20);
 
-/// How long the open transaction is waited for at a pause, as in DM.
-const WAIT_ON_STOP: Duration = Duration::from_secs(10);
+/// How long the end of the transaction that is being read is waited for at a stop.
+const WAIT_ON_STOP: Duration = Duration::from_secs(2);
+
+/// When at a stop everything that still waits (for locks, a statement, a server) is given up. The ledger tells what was done.
+const STOP_LIMIT: Duration = Duration::from_secs(4);
+
+/// How long the last checkpoint may take.
+const LAST_FLUSH: Duration = Duration::from_secs(2);
 
 /// A checkpoint of an idle source is not delayed to the full interval.
 const IDLE_FLUSH: Duration = Duration::from_secs(1);
@@ -124,6 +130,9 @@ pub struct Unit {
     /// Where the reader is.
     pub(super) place: Place,
     pub(super) committed: Spot,
+    /// Since the stream was opened by GTID: it has come to where file and position say the same as `executed`. Before, the server
+    /// sends places (of the file it begins with) that lie before transactions of the set.
+    pub(super) placed: bool,
     /// Transactions up to `committed`, if they are known.
     pub(super) executed: Option<GtidSet>,
     pub(super) transaction: Transaction,
@@ -186,18 +195,41 @@ impl Unit {
         }
     }
 
-    /// Replicates until `stop` or an error. What is applied is flushed in both cases.
+    /// Replicates until `stop` or an error. What is applied is flushed in both cases. After `stop` it ends within seconds, whatever locks the
+    /// target waits for.
     ///
     /// # Errors
     /// What an operator has to see.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), DmError> {
-        let result = self.replicate(&stop).await;
-        let end = self.finish(result.is_ok()).await;
-        if result.is_err() {
-            self.lanes.abort();
-        } else {
-            self.lanes.stop().await;
-        }
+        let given_up = async {
+            stop.cancelled().await;
+            tokio::time::sleep(STOP_LIMIT).await;
+            Instant::now()
+        };
+        tokio::pin!(given_up);
+        let result = tokio::select! {
+            biased;
+            result = self.replicate(&stop) => result,
+            _ = &mut given_up => {
+                self.give_up().await;
+                return Ok(());
+            }
+        };
+        let end = match &result {
+            Ok(()) => {
+                let drained = tokio::select! {
+                    biased;
+                    drained = self.drain_at_end() => Some(drained),
+                    _ = &mut given_up => None,
+                };
+                self.finish(drained).await
+            }
+            Err(_) => {
+                self.flush_at_end().await;
+                Ok(())
+            }
+        };
+        self.publish();
         self.meta.close().await;
         self.ddl.close().await;
         result.and(end)
@@ -391,26 +423,70 @@ impl Unit {
         Ok(())
     }
 
-    /// Writes the last checkpoint of this run.
-    async fn finish(&mut self, clean: bool) -> Result<(), DmError> {
+    /// Waits for everything that is with the lanes.
+    async fn drain_at_end(&mut self) -> Result<(), DmError> {
         self.reader = None;
         self.proposals.abort_all();
-        if clean {
-            if self.transaction.open {
-                // A transaction that did not end in time: its rows stay in the ledger.
-                info!(at = %self.place, "stopped inside a transaction");
-            }
-            self.drain().await?;
-            self.flush_low(!self.transaction.open && self.low == self.committed).await?;
-        } else if self.meta.ping().await.is_ok() {
-            // What is applied is noted; an error here adds nothing to the one that stopped the unit.
-            let _ = self.collect();
-            if let Err(error) = self.flush_low(false).await {
-                warn!(error = %error, "cannot write the checkpoint");
-            }
+        if self.transaction.open {
+            // A transaction that did not end in time: its rows stay in the ledger.
+            info!(at = %self.place, "stopped inside a transaction");
         }
-        self.publish();
+        self.drain().await
+    }
+
+    /// Writes the last checkpoint of a run that was stopped. `None`: not everything was applied in time.
+    async fn finish(&mut self, drained: Option<Result<(), DmError>>) -> Result<(), DmError> {
+        match drained {
+            Some(Ok(())) => {
+                self.lanes.stop().await;
+                let clean = !self.transaction.open && self.low == self.committed;
+                match tokio::time::timeout(LAST_FLUSH, self.flush_low(clean)).await {
+                    Ok(flushed) => return flushed,
+                    Err(_) => {
+                        info!("the last checkpoint was not written in time, the ledger has what is applied")
+                    }
+                }
+            }
+            Some(Err(error)) => {
+                self.flush_at_end().await;
+                return Err(error);
+            }
+            None => self.flush_at_end().await,
+        }
         Ok(())
+    }
+
+    /// Ends the lanes, and notes what is applied as far as that can be done: the ledger has it too.
+    async fn flush_at_end(&mut self) {
+        self.reader = None;
+        self.proposals.abort_all();
+        self.lanes.kill().await;
+        // An error here adds nothing to the one that stopped the unit.
+        let _ = self.collect();
+        match tokio::time::timeout(LAST_FLUSH, self.flush_low(false)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                info!(error = %error, "the last checkpoint was not written, the ledger has what is applied")
+            }
+            Err(_) => info!("the last checkpoint was not written in time, the ledger has what is applied"),
+        }
+    }
+
+    /// Ends in the middle of something, as a kill would.
+    async fn give_up(&mut self) {
+        info!(at = %self.place, "what is under way does not end in time and is given up");
+        self.reader = None;
+        self.proposals.abort_all();
+        self.lanes.kill().await;
+        let mut sessions = Vec::new();
+        if self.meta.is_broken() {
+            sessions.push(self.meta.id());
+        }
+        if self.ddl.is_broken() && !self.goes_on(self.ddl.id()).await {
+            sessions.push(self.ddl.id());
+        }
+        super::apply::kill(&super::session::target_endpoint(&self.config), &sessions).await;
+        self.publish();
     }
 
     async fn flush_if_due(&mut self) -> Result<(), DmError> {

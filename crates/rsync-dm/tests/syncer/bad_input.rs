@@ -7,7 +7,7 @@ use testkit::{Account, Kind, Options, Server, wait_until_blocking};
 use super::rig::{LIMIT, Rig, dump, end_of, position, stop};
 
 /// One table `d.t` in both, without shards.
-fn small(options: Options) -> Option<Rig> {
+pub(super) fn small(options: Options) -> Option<Rig> {
     let source = Server::start_or_skip(Kind::MySql8033, options)?;
     let target = Server::start_or_skip(Kind::MySql8033, Options::default())?;
     let rig = Rig {
@@ -28,7 +28,7 @@ fn small(options: Options) -> Option<Rig> {
 }
 
 /// Runs until the subtask pauses itself; gives the line that says why.
-fn fails(rig: &Rig) -> String {
+pub(super) fn fails(rig: &Rig) -> String {
     let mut tool = rig.start();
     let mut line = String::new();
     wait_until_blocking(LIMIT, "an error", || {
@@ -42,8 +42,9 @@ fn fails(rig: &Rig) -> String {
     line
 }
 
-fn goes_on(rig: &Rig) {
+pub(super) fn goes_on(rig: &Rig) {
     let mut tool = rig.start();
+    tool.wait_until(LIMIT, "it reads", |t| t.stderr_so_far().contains("replicate binlog from checkpoint"));
     rig.wait_synced(&mut tool);
     stop(tool);
     let mut there = dump(&rig.target, "d.t");
@@ -53,7 +54,7 @@ fn goes_on(rig: &Rig) {
     assert_eq!(there, wanted);
 }
 
-fn says(error: &str, words: &[&str]) {
+pub(super) fn says(error: &str, words: &[&str]) {
     for word in words {
         assert!(error.contains(word), "`{word}` is not in: {error}");
     }
@@ -126,7 +127,21 @@ fn duplicate_key_in_the_target() {
     rig.sources[0].sql(
         "INSERT INTO d.t VALUES (1,'a'); INSERT INTO d.t VALUES (2,'b'); INSERT INTO d.t VALUES (3,'c')",
     );
-    says(&fails(&rig), &["code=10006", "INSERT INTO `d`.`t`", "Error 1062 (23000)", "Duplicate entry '2'"]);
+    let text = fails(&rig);
+    says(
+        &text,
+        &["code=10006", "INSERT INTO `d`.`t`", "Error 1062 (23000)", "Duplicate entry '2'", "startLocation"],
+    );
+    // What an operator needs: table, key, where it comes from, what to do.
+    says(
+        &text,
+        &[
+            "target table `d`.`t` has another row with this key (2)",
+            "row of `d`.`t`",
+            "resume-task",
+            "extract-table",
+        ],
+    );
     rig.target.sql("DELETE FROM d.t WHERE id=2");
     goes_on(&rig);
 }
@@ -186,6 +201,113 @@ fn wrong_password_and_missing_privilege() {
     says(&fails(&rig), &["GRANT REPLICATION SLAVE"]);
     rig.sources[0].sql("REVOKE REPLICATION CLIENT ON *.* FROM replicate");
     says(&fails(&rig), &["GRANT REPLICATION CLIENT"]);
+}
+
+/// The row that is in the way is named, not the first one of the statement or its event.
+#[test]
+fn duplicate_key_by_an_update() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.task.push_str(
+        "syncers:\n  sync: {worker-count: 1, safe-mode-duration: 0s, checkpoint-flush-interval: 1}\n",
+    );
+    for server in [&rig.sources[0], &rig.target] {
+        server.sql("INSERT INTO d.t VALUES (1,'a'), (2,'b')");
+    }
+    rig.note_positions();
+    rig.target.sql("INSERT INTO d.t VALUES (7,'in the way')");
+    rig.sources[0].sql("UPDATE d.t SET v='c' WHERE id=1; UPDATE d.t SET id=7 WHERE id=2");
+    let (_, end) = end_of(&rig.sources[0]);
+    let text = fails(&rig);
+    says(
+        &text,
+        &[
+            "code=10006",
+            "UPDATE `d`.`t` SET `id` = ? WHERE `id` = ? LIMIT 1",
+            "Duplicate entry '7'",
+            "key (7)",
+        ],
+    );
+    // The event ends 31 bytes before its transaction.
+    says(&text, &[&format!("endLocation: [position: (binlog.000001, {})", end - 31)]);
+    rig.target.sql("DELETE FROM d.t WHERE id=7");
+    goes_on(&rig);
+}
+
+/// A source that refuses the account ends the process, as a target does; one that is out of reach does not.
+#[test]
+fn a_source_that_refuses_the_account() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    let ends = |rig: &Rig, words: &[&str]| {
+        let done = rig.start().finish(LIMIT).expect_code(1);
+        says(&done.stderr, words);
+        let last = done.stderr.lines().rfind(|line| !line.is_empty()).unwrap_or_default().to_owned();
+        says(&last, words);
+    };
+    let account = rig.sources[0].account(Account::Replicate);
+    rig.sources[0].sql("ALTER USER replicate IDENTIFIED BY 'changed'");
+    ends(&rig, &["code=10005", "source s0", "Error 1045 (28000)", "Access denied"]);
+    rig.sources[0].sql(format!("ALTER USER replicate IDENTIFIED BY '{}'", account.password));
+    rig.sources[0].sql("REVOKE REPLICATION SLAVE ON *.* FROM replicate");
+    ends(&rig, &["code=36069", "source s0", "Error 1045", "GRANT REPLICATION SLAVE"]);
+    rig.sources[0].sql("GRANT REPLICATION SLAVE ON *.* TO replicate");
+    // Taken away while it runs.
+    rig.note_positions();
+    let mut tool = rig.start();
+    rig.sources[0].sql("INSERT INTO d.t VALUES (1,'a')");
+    rig.wait_synced(&mut tool);
+    rig.sources[0].sql("ALTER USER replicate IDENTIFIED BY 'changed'");
+    rig.sources[0].restart().unwrap();
+    says(&tool.finish(LIMIT).expect_code(1).stderr, &["source s0", "Error 1045 (28000)"]);
+    rig.sources[0].sql(format!("ALTER USER replicate IDENTIFIED BY '{}'", account.password));
+    // Out of reach: it waits.
+    rig.sources[0].stop();
+    let mut tool = rig.start();
+    wait_until_blocking(LIMIT, "it tries again", || tool.stderr_so_far().contains("dispatch auto resume"));
+    rig.sources[0].start_again().unwrap();
+    rig.sources[0].sql("INSERT INTO d.t VALUES (2,'b')");
+    wait_until_blocking(LIMIT, "the row", || rig.target.value("SELECT COUNT(*) FROM d.t") == "2");
+    rig.wait_synced(&mut tool);
+    stop(tool);
+    goes_on(&rig);
+}
+
+/// What runs is the statement as it was written, with other names; so the log has that, and not another form of it.
+#[test]
+fn the_log_has_the_statement_as_it_was_written() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.task.insert_str(0, "shard-mode: pessimistic\n");
+    rig.note_positions();
+    let clause = "add  Column e varchar(40) Default (concat('a', -1 , _utf8mb4'x')) COMMENT 'c  d'";
+    rig.sources[0].sql(format!("ALTER TABLE d.t {clause}; INSERT INTO d.t (id) VALUES (1)"));
+    let mut tool = rig.start();
+    rig.wait_synced(&mut tool);
+    let log = stop(tool);
+    for words in ["shard DDL reached", "shard DDL operation", "execute DDL"] {
+        assert!(log.lines().any(|line| line.contains(words) && line.contains(clause)), "{words}: {log}");
+    }
+    assert_eq!(rig.target.value("SELECT e FROM d.t"), "a-1x");
+}
+
+/// A DDL whose work the target has already, in part: the rest is done; one that it has in another form is named.
+#[test]
+fn ddl_of_things_that_exist() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.note_positions();
+    rig.target.sql("ALTER TABLE d.t ADD COLUMN e int; CREATE TABLE d.u (id int PRIMARY KEY)");
+    rig.sources[0].sql(
+        "ALTER TABLE d.t ADD COLUMN e int, ADD COLUMN f int; CREATE TABLE d.u (id int PRIMARY KEY); INSERT INTO d.u VALUES (1); \
+         ALTER TABLE d.t ADD KEY k (e); INSERT INTO d.t VALUES (1,'a',2,3)",
+    );
+    goes_on(&rig);
+    assert_eq!(rig.target.value("SELECT COUNT(*) FROM d.u"), "1");
+    assert_eq!(rig.target.value("SELECT CONCAT(e,f) FROM d.t"), "23");
+    // An object of another kind is in the way.
+    rig.target.sql("CREATE VIEW d.w AS SELECT 1 id");
+    rig.sources[0].sql("CREATE TABLE d.w (id int PRIMARY KEY, v int); INSERT INTO d.w VALUES (1,1)");
+    says(&fails(&rig), &["`d`.`w`", "[code="]);
+    rig.target.sql("DROP VIEW d.w; CREATE TABLE d.w (id int PRIMARY KEY, v int)");
+    goes_on(&rig);
+    assert_eq!(rig.target.value("SELECT COUNT(*) FROM d.w"), "1");
 }
 
 /// The servers go away for a while, one after the other.

@@ -22,7 +22,7 @@ const POINTS: [&str; 11] = [
 ];
 
 /// The target tables lose their keys: then only an exact restart gives exact rows.
-fn without_keys(rig: &Rig) {
+pub(super) fn without_keys(rig: &Rig) {
     for (table, key) in
         [("my_db.table5", "sid"), ("my_db.table6", "sid"), ("my_db2.table3", "sid"), ("my_db2.table4", "sid")]
     {

@@ -2,6 +2,11 @@
 
 mod bad_input;
 mod kills;
+mod locks;
 mod merge;
+mod places;
 mod rig;
+mod servers;
+mod stopping;
+mod tasks;
 mod types;

@@ -99,14 +99,23 @@ impl Rig {
     }
 
     pub fn start_with(&self, env: &[(&str, &str)]) -> Started {
-        let mut tool = Tool::new("rsync-dm").arg("run").arg("--task").arg(self.write_files());
-        for n in 0..self.sources.len() {
-            tool = tool.arg("--source").arg(self.dir.join(format!("source{n}.yaml")));
-        }
+        let mut tool = self.tool();
         for (key, value) in env {
             tool = tool.env(key, value);
         }
         tool.start()
+    }
+
+    pub fn start_args(&self, args: &[&str]) -> Started {
+        self.tool().args(args).start()
+    }
+
+    fn tool(&self) -> Tool {
+        let mut tool = Tool::new("rsync-dm").arg("run").arg("--task").arg(self.write_files());
+        for n in 0..self.sources.len() {
+            tool = tool.arg("--source").arg(self.dir.join(format!("source{n}.yaml")));
+        }
+        tool
     }
 
     pub fn write_files(&self) -> PathBuf {

@@ -1,0 +1,88 @@
+//! More than one task: on one source at a time, and of one name.
+
+use testkit::{LogCheck, Options, wait_until_blocking};
+
+use super::{
+    bad_input::{goes_on, small},
+    rig::{LIMIT, dump, stop},
+};
+use crate::cluster::{Dm, MERGED, SHARD, Servers};
+
+/// Two tasks on the same source, in one worker.
+#[test]
+fn two_tasks_on_one_source() {
+    let Some(servers) = Servers::start() else { return };
+    for source in &servers.sources {
+        source.sql(format!("CREATE DATABASE other; CREATE TABLE other.t {SHARD}"));
+    }
+    servers.target.sql(format!("CREATE DATABASE other; CREATE TABLE other.t {MERGED}"));
+    let dm = Dm::start(2);
+    let first = servers.task_yaml("first");
+    let second = first
+        .replace("name: first", "name: second")
+        .replace("db-name: my_db1, tbl-name: table1", "db-name: other, tbl-name: t")
+        .replace("    - {db-name: my_db1, tbl-name: table2}\n", "")
+        .replace(
+            "schema-pattern: my_db1, table-pattern: 'table[1-2]', target-schema: my_db, target-table: table5",
+            "schema-pattern: other, table-pattern: t, target-schema: other, target-table: t",
+        );
+    dm.run_task(&servers, &first);
+    let file = dm.file("second.yaml", &second);
+    dm.ctl(&["start-task", &file]).success();
+    let write = |from: u32, count: u32| {
+        for n in from..from + count {
+            for (s, source) in servers.sources.iter().enumerate() {
+                let sid = n * 10 + s as u32;
+                source.sql(format!(
+                    "BEGIN; INSERT INTO my_db1.table1 (sid,pid) VALUES ({sid},1); INSERT INTO other.t (sid,pid) VALUES ({sid},2); COMMIT; \
+                     UPDATE other.t SET pid=pid+1 WHERE sid < {sid}; DELETE FROM my_db1.table1 WHERE sid={sid}-30"
+                ));
+            }
+        }
+    };
+    write(1, 60);
+    let other = || {
+        let mut there = dump(&servers.target, "other.t");
+        let mut wanted: Vec<String> = servers.sources.iter().flat_map(|s| dump(s, "other.t")).collect();
+        there.sort();
+        wanted.sort();
+        there == wanted
+    };
+    servers.wait_equal("sid, pid, comment");
+    wait_until_blocking(LIMIT, "the rows of the second task", other);
+    // Each goes on without the other.
+    dm.ctl(&["pause-task", "first"]).success();
+    write(100, 20);
+    wait_until_blocking(LIMIT, "the rows of the second task", other);
+    assert_ne!(servers.rows("sid").0, servers.rows("sid").1);
+    dm.ctl(&["resume-task", "first"]).success();
+    servers.wait_equal("sid, pid, comment");
+    assert!(other());
+    dm.end(&LogCheck::new());
+}
+
+/// Two processes of one task at once, started together and while the first is at work: one of them has it, the other says so and ends.
+#[test]
+fn one_task_in_two_processes() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.note_positions();
+    let mut tools = [rig.start(), rig.start()];
+    let mut n = 0;
+    let mut write = || {
+        n += 1;
+        rig.sources[0]
+            .sql(format!("INSERT INTO d.t VALUES ({n},'a'); UPDATE d.t SET v=CONCAT('b',v) WHERE id={n}-3"));
+    };
+    wait_until_blocking(LIMIT, "one to end", || {
+        write();
+        tools.iter_mut().any(|tool| !tool.is_running())
+    });
+    let ended = if tools[0].is_running() { 1 } else { 0 };
+    let log = tools[ended].stderr_so_far();
+    assert!(log.contains("another process has taken over this subtask"), "{log}");
+    let [first, second] = tools;
+    let mut winner = if ended == 0 { second } else { first };
+    rig.wait_synced(&mut winner);
+    stop(winner);
+    goes_on(&rig);
+}
