@@ -1,159 +1,451 @@
-//! Cuts a table into chunks by ranges of an integer key (facts/dumpling.md 3.2).
+//! Cuts a table into chunks by ranges of a key (facts/dumpling.md 3.2).
 //!
-//! Unlike Dumpling's, the ranges are open at both ends and NULLs always belong to the first chunk, so they cover every
-//! row there can be, whatever the estimate and the limits say.
+//! Integer keys begin with Dumpling's equal steps; what the optimizer says holds far more rows than asked for is cut
+//! again, and so is every other key: by guesses half way between the least and the greatest value, moved to a value that
+//! is there, until both halves hold rows. All questions are dives into the index; rows are only counted through where no
+//! guess helps. Chunks come one by one and in the order of the key, so readers work while the rest is being cut.
+//!
+//! Unlike Dumpling's, the ranges are open at both ends and hold NULLs, so they cover every row there can be, whatever
+//! estimates and limits say (see [`crate::key`]).
 
 use common::ident::quote;
 use mysql::Flavor;
 use mysql::wire::WireConn;
-use tracing::info;
+use tracing::{debug, info};
 
-use crate::config::Config;
+use crate::config::{ChunkSize, Config};
 use crate::error::{Doing, Result};
+use crate::key::{Bound, ChunkKey, Class, KeyRange, Low};
 use crate::source::{Source, ask};
-use crate::table::{ChunkKey, Table};
+use crate::table::Table;
 
 /// More chunks than this help nobody; each costs a statement and perhaps a file.
 const MOST_CHUNKS: u64 = 1_000_000;
 
-/// The conditions of a table's chunks, in the order of the key. `None`: the whole table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Chunks {
-    /// Not cut.
-    Whole,
-    /// Cut; at least two.
-    Ranges(Ranges),
+/// With `-r auto` a chunk holds about this much.
+const AUTO_BYTES: u64 = 64 << 20;
+
+/// With `-r auto` no table is cut into chunks of fewer rows.
+const AUTO_LEAST_ROWS: u64 = 10_000;
+
+/// Guesses at one cut.
+const GUESSES: usize = 64;
+
+/// The chunks of one table, made one by one.
+#[derive(Debug)]
+pub struct Cutter<'a> {
+    table: &'a Table,
+    key: &'a ChunkKey,
+    flavor: Flavor,
+    /// The optimizer estimates ranges of an index that is forced on it.
+    dives_when_forced: bool,
+    /// Rows of a chunk, about.
+    aim: u64,
+    /// What is still to be cut, the next last.
+    stack: Vec<Part>,
+    /// Dumpling's equal steps that are still to come.
+    steps: Option<Steps>,
+    given: u64,
 }
 
-/// Equal steps over the key. Conditions are made one by one: a table may have very many.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ranges {
-    key: ChunkKey,
-    start: i128,
-    step: i128,
-    count: u64,
+/// A range, and whether it is to be taken as it is.
+#[derive(Debug)]
+struct Part {
+    range: KeyRange,
+    settled: bool,
 }
 
-impl Ranges {
-    /// Number of chunks.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// The condition of chunk `i`.
-    pub fn condition(&self, i: u64) -> String {
-        let column = quote(&self.key.column);
-        let bound = |i: u64| self.start + self.step * i128::from(i);
-        let last = i + 1 >= self.count;
-        match (i, last) {
-            (0, true) => "TRUE".into(),
-            (0, false) if self.key.nullable => {
-                format!("{column} IS NULL OR {column} < {}", bound(1))
-            }
-            (0, false) => format!("{column} < {}", bound(1)),
-            (_, true) => format!("{column} >= {}", bound(i)),
-            (_, false) => format!("{column} >= {} AND {column} < {}", bound(i), bound(i + 1)),
-        }
-    }
-
-    fn new(key: ChunkKey, min: i128, max: i128, estimate: u64, rows: u64) -> Option<Ranges> {
-        let wanted = (estimate / rows.max(1)).clamp(1, MOST_CHUNKS);
-        let step = (max - min) / i128::from(wanted) + 1;
-        let count = u64::try_from((max - min) / step + 1).ok()?;
-        (count > 1).then_some(Ranges { key, start: min, step, count })
-    }
-}
-
-/// Asks the server how many rows there are about, and cuts.
+/// Begins to cut a table. `None`: it is one chunk.
 ///
 /// # Errors
 /// The server's.
-pub async fn plan(conn: &mut WireConn, source: &Source, config: &Config, table: &Table) -> Result<Chunks> {
-    if config.rows == 0 {
-        return Ok(Chunks::Whole);
+pub async fn begin<'a>(
+    conn: &mut WireConn,
+    source: &Source,
+    config: &Config,
+    table: &'a Table,
+) -> Result<Option<Cutter<'a>>> {
+    if config.rows == ChunkSize::Whole {
+        return Ok(None);
     }
     let Some(key) = &table.chunk_key else {
         info!(table = %table.name, "fallback to sequential dump due to no proper field");
-        return Ok(Chunks::Whole);
+        return Ok(None);
     };
-    let doing = || format!("find the chunks of table {}", table.name);
-    let column = quote(&key.column);
+    let flavor = source.server.flavor;
+    let first = key.columns.first().map_or("", |column| column.name.as_str());
     let filter = config.where_clause.as_ref().map_or_else(String::new, |text| format!(" WHERE {text}"));
-    let estimate = estimate(conn, source, &format!("SELECT {column} FROM {}{filter}", table.name)).await?;
-    if estimate < config.rows {
-        return Ok(Chunks::Whole);
+    let select = format!("SELECT {} FROM {}{filter}", quote(first), table.name);
+    let estimate =
+        estimate(conn, flavor, &select).await.doing(|| format!("estimate the rows of `{select}`"))?;
+    let aim = match config.rows {
+        ChunkSize::Whole => return Ok(None),
+        ChunkSize::Rows(rows) => rows.max(estimate / MOST_CHUNKS),
+        ChunkSize::Auto => auto_size(conn, config, table, estimate).await?,
+    };
+    if estimate < aim {
+        return Ok(None);
     }
+    let mut cutter = Cutter {
+        table,
+        key,
+        flavor,
+        dives_when_forced: !source.server.is_mysql(8, 0, 0),
+        aim,
+        stack: Vec::new(),
+        steps: None,
+        given: 0,
+    };
+    if key.columns.first().is_some_and(|column| column.class == Class::Integer) {
+        cutter.steps = equal_steps(conn, key, table, &filter, estimate, aim).await?;
+    }
+    if cutter.steps.is_none() {
+        cutter.stack.push(Part { range: KeyRange::all(key), settled: flavor == Flavor::TiDb });
+    }
+    Ok(Some(cutter))
+}
+
+/// Rows of about [`AUTO_BYTES`], but so few that all readers have work to the end.
+async fn auto_size(conn: &mut WireConn, config: &Config, table: &Table, estimate: u64) -> Result<u64> {
+    let text = common::ident::quote_string;
+    let sql = format!(
+        "SELECT AVG_ROW_LENGTH FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        text(&table.name.schema),
+        text(&table.name.table)
+    );
+    let answer = ask(conn, &sql).await.doing(|| format!("read the row size of table {}", table.name))?;
+    let row = answer.at(0, 0).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0).max(16);
+    let for_all_readers = estimate / (4 * config.threads as u64).max(1);
+    Ok((AUTO_BYTES / row).min(for_all_readers).max(AUTO_LEAST_ROWS).max(estimate / MOST_CHUNKS))
+}
+
+/// Dumpling's ranges: equal steps from the least to the greatest value.
+#[derive(Debug, Clone)]
+struct Steps {
+    nullable: bool,
+    start: i128,
+    step: i128,
+    count: u64,
+    next: u64,
+}
+
+impl Steps {
+    fn new(nullable: bool, min: i128, max: i128, estimate: u64, rows: u64) -> Option<Steps> {
+        let wanted = (estimate / rows.max(1)).clamp(1, MOST_CHUNKS);
+        let step = (max - min) / i128::from(wanted) + 1;
+        let count = u64::try_from((max - min) / step + 1).ok()?;
+        (count > 1).then_some(Steps { nullable, start: min, step, count, next: 0 })
+    }
+}
+
+impl Iterator for Steps {
+    type Item = KeyRange;
+
+    fn next(&mut self) -> Option<KeyRange> {
+        if self.next >= self.count {
+            return None;
+        }
+        let (i, last) = (self.next, self.next + 1 == self.count);
+        let bound = |i: u64| (self.start + self.step * i128::from(i)).to_string().into_bytes();
+        self.next += 1;
+        Some(KeyRange::first_column(Bound::Between {
+            low: (i > 0).then(|| Low { value: bound(i), inclusive: true }),
+            high: (!last).then(|| bound(i + 1)),
+            nulls: i == 0 && self.nullable,
+        }))
+    }
+}
+
+async fn equal_steps(
+    conn: &mut WireConn,
+    key: &ChunkKey,
+    table: &Table,
+    filter: &str,
+    estimate: u64,
+    rows: u64,
+) -> Result<Option<Steps>> {
+    let Some(first) = key.columns.first() else { return Ok(None) };
+    let column = quote(&first.name);
     let sql = format!("SELECT MIN({column}),MAX({column}) FROM {}{filter}", table.name);
-    let limits = ask(conn, &sql).await.doing(doing)?;
+    let limits = ask(conn, &sql).await.doing(|| format!("find the chunks of table {}", table.name))?;
     let number = |column| limits.at(0, column).and_then(|text| text.parse::<i128>().ok());
-    let (Some(min), Some(max)) = (number(0), number(1)) else { return Ok(Chunks::Whole) };
-    let ranges = Ranges::new(key.clone(), min, max, estimate, config.rows);
-    Ok(ranges.map_or(Chunks::Whole, Chunks::Ranges))
+    let (Some(min), Some(max)) = (number(0), number(1)) else { return Ok(None) };
+    Ok(Steps::new(first.nullable, min, max, estimate, rows))
 }
 
 /// The optimizer's guess of a statement's rows; 0 if it has none.
-async fn estimate(conn: &mut WireConn, source: &Source, select: &str) -> Result<u64> {
+async fn estimate(conn: &mut WireConn, flavor: Flavor, select: &str) -> mysql::Result<u64> {
     // MySQL 9 prints a tree unless told otherwise; TiDB has one form only.
-    let explain = match source.server.flavor {
+    let explain = match flavor {
         Flavor::TiDb => format!("EXPLAIN {select}"),
         Flavor::MySql | Flavor::MariaDb => format!("EXPLAIN FORMAT=TRADITIONAL {select}"),
     };
     let answer = match ask(conn, &explain).await {
         Ok(answer) => answer,
-        Err(error) if error.code().is_some() && source.server.flavor != Flavor::TiDb => {
-            ask(conn, &format!("EXPLAIN {select}"))
-                .await
-                .doing(|| format!("estimate the rows of `{select}`"))?
+        Err(error) if error.code().is_some() && flavor != Flavor::TiDb => {
+            ask(conn, &format!("EXPLAIN {select}")).await?
         }
-        Err(error) => return Err(error).doing(|| format!("estimate the rows of `{select}`")),
+        Err(error) => return Err(error),
     };
     let last = answer.len().saturating_sub(1);
-    let text = answer.get(last, &["rows", "estRows", "count"]).unwrap_or_default();
-    Ok(text.parse::<f64>().map_or(0, |rows| rows.max(0.0) as u64))
+    let number = |names: &[&str]| answer.get(last, names).and_then(|text| text.parse::<f64>().ok());
+    let rows = number(&["rows", "estRows", "count"]).unwrap_or(0.0);
+    // If it rather reads the whole index, this is the part that the condition takes.
+    let reads_all = answer.get(last, &["type"]).is_some_and(|text| matches!(text.as_str(), "index" | "ALL"));
+    let part = number(&["filtered"]).filter(|_| reads_all).map_or(1.0, |percent| percent / 100.0);
+    Ok((rows * part).max(0.0) as u64)
+}
+
+impl Cutter<'_> {
+    /// The key.
+    pub fn key(&self) -> &ChunkKey {
+        self.key
+    }
+
+    /// The next chunk in the order of the key.
+    ///
+    /// # Errors
+    /// A lost connection.
+    pub async fn next(&mut self, conn: &mut WireConn) -> Result<Option<KeyRange>> {
+        loop {
+            let part = match self.stack.pop() {
+                Some(part) => part,
+                None => match self.steps.as_mut().and_then(Iterator::next) {
+                    Some(range) => Part { range, settled: self.flavor == Flavor::TiDb },
+                    None => return Ok(None),
+                },
+            };
+            if part.settled || self.given + self.stack.len() as u64 >= MOST_CHUNKS {
+                self.given += 1;
+                return Ok(Some(part.range));
+            }
+            let parts = self
+                .parts(conn, &part.range)
+                .await
+                .doing(|| format!("find the chunks of table {}", self.table.name))?;
+            match parts {
+                None => self.stack.push(Part { settled: true, ..part }),
+                Some(parts) => {
+                    let parts = parts.into_iter().rev();
+                    self.stack.extend(parts.map(|range| Part { range, settled: false }));
+                }
+            }
+        }
+    }
+
+    /// Cuts a range if it holds much more than it should.
+    async fn parts(&self, conn: &mut WireConn, range: &KeyRange) -> mysql::Result<Option<Vec<KeyRange>>> {
+        let Some(rows) = self.rows(conn, range).await? else { return Ok(None) };
+        // A half again is no reason: the halves would be smaller than asked for.
+        if rows <= self.aim + self.aim / 2 {
+            return Ok(None);
+        }
+        self.cut(conn, range, rows).await
+    }
+
+    /// Cuts a range of `rows` rows in two or more, if that is possible.
+    async fn cut(
+        &self,
+        conn: &mut WireConn,
+        range: &KeyRange,
+        rows: u64,
+    ) -> mysql::Result<Option<Vec<KeyRange>>> {
+        if let Some(inner) = range.next_column(self.key) {
+            return Ok(Some(vec![inner]));
+        }
+        if let Some((nulls, rest)) = range.cut_nulls()
+            && self.rows(conn, &nulls).await?.is_some_and(|rows| rows > self.aim)
+        {
+            return Ok(Some(vec![nulls, rest]));
+        }
+        let (Some(min), Some(max)) =
+            (self.end(conn, range, None, "").await?, self.end(conn, range, None, " DESC").await?)
+        else {
+            return Ok(None);
+        };
+        if min == max {
+            let deeper = self.key.columns.len() > range.depth() + 1;
+            let whole = deeper && self.is_inside(conn, range, &min).await?;
+            return Ok(if whole { range.take_out(&min, self.key) } else { None });
+        }
+        if let Some(value) = self.balanced(conn, range, &min, &max).await?
+            && self.is_inside(conn, range, &value).await?
+        {
+            return Ok(range.cut(&value).map(|(low, high)| vec![low, high]));
+        }
+        debug!(table = %self.table.name, rows, "no guess cuts this range, its rows are counted through");
+        self.counted(conn, range, &min).await
+    }
+
+    /// A value that is there and parts the range so that neither side is much smaller than the other.
+    async fn balanced(
+        &self,
+        conn: &mut WireConn,
+        range: &KeyRange,
+        min: &[u8],
+        max: &[u8],
+    ) -> mysql::Result<Option<Vec<u8>>> {
+        let Some(column) = self.key.columns.get(range.depth()) else { return Ok(None) };
+        let (mut low, mut high) = (min.to_vec(), max.to_vec());
+        let mut best: Option<(u64, Vec<u8>)> = None;
+        for _ in 0..GUESSES {
+            let Some(guess) = column.class.between(&low, &high) else { break };
+            let Some(value) = self.end(conn, range, Some((">=", &guess)), "").await? else {
+                if guess == high {
+                    break;
+                }
+                high = guess;
+                continue;
+            };
+            if value == min || value.is_empty() {
+                // Everything is behind the guess.
+                if guess == low {
+                    break;
+                }
+                low = guess;
+                continue;
+            }
+            let Some((left, right)) = range.cut(&value) else { break };
+            let (Some(left), Some(right)) = (self.rows(conn, &left).await?, self.rows(conn, &right).await?)
+            else {
+                // A value that no comparison takes, such as a zero date.
+                low = guess;
+                continue;
+            };
+            let least = left.min(right);
+            if least.saturating_mul(4) >= left.saturating_add(right) {
+                return Ok(Some(value));
+            }
+            if best.as_ref().is_none_or(|(most, _)| least > *most) {
+                best = Some((least, value));
+            }
+            match left < right {
+                true => low = guess,
+                false if guess == high => break,
+                false => high = guess,
+            }
+        }
+        // A heavy group of equal keys leaves no balance; an uneven cut still takes something off.
+        Ok(best.filter(|(least, _)| *least * 4 >= self.aim).map(|(_, value)| value))
+    }
+
+    /// Goes as many rows from the beginning as a chunk should hold.
+    async fn counted(
+        &self,
+        conn: &mut WireConn,
+        range: &KeyRange,
+        min: &[u8],
+    ) -> mysql::Result<Option<Vec<KeyRange>>> {
+        let offset = format!(" LIMIT 1 OFFSET {}", self.aim);
+        let Some(value) = self.ask_key(conn, range, None, "", &offset).await? else { return Ok(None) };
+        if !self.is_inside(conn, range, &value).await? {
+            return Ok(None);
+        }
+        if value != min {
+            return Ok(range.cut(&value).map(|(low, high)| vec![low, high]));
+        }
+        // More equal keys than that.
+        if self.key.columns.len() > range.depth() + 1 {
+            return Ok(range.take_out(min, self.key));
+        }
+        let Some(value) = self.end(conn, range, Some((">", min)), "").await? else { return Ok(None) };
+        if !self.is_inside(conn, range, &value).await? {
+            return Ok(None);
+        }
+        Ok(range.cut(&value).map(|(low, high)| vec![low, high]))
+    }
+
+    /// Whether the value as a literal is that of a row in this range. It is not where the text of a value stands for
+    /// another one: a TIMESTAMP in the hour that the clock is put back, characters without a place in the session's set.
+    async fn is_inside(&self, conn: &mut WireConn, range: &KeyRange, value: &[u8]) -> mysql::Result<bool> {
+        Ok(self.end(conn, range, Some(("=", value)), "").await?.is_some())
+    }
+
+    /// The first (or with `DESC` the last) value of the range's column.
+    async fn end(
+        &self,
+        conn: &mut WireConn,
+        range: &KeyRange,
+        beyond: Option<(&str, &[u8])>,
+        order: &str,
+    ) -> mysql::Result<Option<Vec<u8>>> {
+        self.ask_key(conn, range, beyond, order, " LIMIT 1").await
+    }
+
+    async fn ask_key(
+        &self,
+        conn: &mut WireConn,
+        range: &KeyRange,
+        beyond: Option<(&str, &[u8])>,
+        order: &str,
+        limit: &str,
+    ) -> mysql::Result<Option<Vec<u8>>> {
+        let Some(column) = self.key.columns.get(range.depth()) else { return Ok(None) };
+        let name = quote(&column.name);
+        let mut condition =
+            range.condition(self.key).map_or_else(String::new, |text| format!("({text}) AND "));
+        condition.push_str(&match beyond {
+            Some((sign, value)) => format!("{name} {sign} {}", column.class.literal(value)),
+            None => format!("{name} IS NOT NULL"),
+        });
+        // The columns before are fixed, so the index gives the rows in this order.
+        let sql = format!(
+            "SELECT {name} FROM {} FORCE INDEX ({}) WHERE {condition} ORDER BY {name}{order}{limit}",
+            self.table.name,
+            quote(&self.key.index)
+        );
+        match ask(conn, &sql).await {
+            Ok(answer) => Ok(answer.bytes(0, 0).map(<[u8]>::to_vec)),
+            // A literal that no comparison takes.
+            Err(error) if error.code().is_some() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The optimizer's guess of a range's rows. `None`: it does not take the condition.
+    async fn rows(&self, conn: &mut WireConn, range: &KeyRange) -> mysql::Result<Option<u64>> {
+        let condition = range.condition(self.key).map_or_else(String::new, |text| format!(" WHERE {text}"));
+        let names: Vec<&str> = self.key.columns.iter().map(|column| column.name.as_str()).collect();
+        // From 8.0 on MySQL does not look into an index that it is forced to use.
+        let word = if self.dives_when_forced { "FORCE" } else { "USE" };
+        let sql = format!(
+            "SELECT {} FROM {} {word} INDEX ({}){condition}",
+            common::ident::quote_list(&names),
+            self.table.name,
+            quote(&self.key.index)
+        );
+        match estimate(conn, self.flavor, &sql).await {
+            Ok(rows) => Ok(Some(rows)),
+            Err(error) if error.code().is_some() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::KeyColumn;
 
-    fn key(nullable: bool) -> ChunkKey {
-        ChunkKey { column: "a`".into(), nullable }
+    fn conditions(steps: Steps) -> Vec<String> {
+        let column = KeyColumn { name: "a`".into(), class: Class::Integer, nullable: steps.nullable };
+        let key = ChunkKey { index: "i".into(), columns: vec![column], unique: true };
+        steps.map(|range| range.condition(&key).unwrap_or_default()).collect()
     }
 
     #[test]
-    fn conditions_are_open_at_both_ends() {
-        let ranges = Ranges::new(key(true), 1, 1000, 1000, 400).unwrap();
-        let all: Vec<String> = (0..ranges.count()).map(|i| ranges.condition(i)).collect();
-        assert_eq!(all, ["`a``` IS NULL OR `a``` < 501", "`a``` >= 501"]);
-        let ranges = Ranges::new(key(false), -5, 5, 9, 3).unwrap();
-        let all: Vec<String> = (0..ranges.count()).map(|i| ranges.condition(i)).collect();
-        assert_eq!(all, ["`a``` < -1", "`a``` >= -1 AND `a``` < 3", "`a``` >= 3"]);
+    fn equal_steps_are_open_at_both_ends() {
+        let steps = Steps::new(true, 1, 1000, 1000, 400).unwrap();
+        assert_eq!(conditions(steps), ["`a``` IS NULL OR `a``` < 501", "`a``` >= 501"]);
+        let steps = Steps::new(false, -5, 5, 9, 3).unwrap();
+        assert_eq!(conditions(steps), ["`a``` < -1", "`a``` >= -1 AND `a``` < 3", "`a``` >= 3"]);
     }
 
     #[test]
-    fn small_or_narrow_tables_are_not_cut() {
-        assert_eq!(Ranges::new(key(false), 7, 7, 1_000_000, 10), None);
-        assert_eq!(Ranges::new(key(false), 1, 100, 15, 10), None);
-        assert_eq!(Ranges::new(key(false), 0, 2, 1_000_000, 10).unwrap().count(), 3);
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn every_number_is_in_exactly_one_chunk(
-            min in i64::MIN..i64::MAX, width in 0u64..u64::MAX, estimate: u64, rows in 1u64..1000, probe: i64, shift: u64,
-        ) {
-            let (min, max) = (i128::from(min), i128::from(min) + i128::from(width));
-            if let Some(ranges) = Ranges::new(key(false), min, max, estimate.min(rows * 50), rows) {
-                proptest::prop_assert!(ranges.count() <= 51);
-                // Above the limits, below them and between.
-                for probe in [i128::from(probe), min, max, min + i128::from(shift % width.max(1)), i128::from(u64::MAX)] {
-                    let inside = |i: u64| {
-                        let bound = |i: u64| ranges.start + ranges.step * i128::from(i);
-                        (i == 0 || probe >= bound(i)) && (i + 1 == ranges.count() || probe < bound(i + 1))
-                    };
-                    proptest::prop_assert_eq!((0..ranges.count()).filter(|&i| inside(i)).count(), 1);
-                }
-            }
-        }
+    fn small_or_narrow_tables_are_not_cut_by_steps() {
+        assert!(Steps::new(false, 7, 7, 1_000_000, 10).is_none());
+        assert!(Steps::new(false, 1, 100, 15, 10).is_none());
+        assert_eq!(Steps::new(false, 0, 2, 1_000_000, 10).unwrap().count, 3);
+        assert!(Steps::new(false, i64::MIN.into(), u64::MAX.into(), 100, 10).unwrap().count <= 11);
     }
 }

@@ -45,6 +45,27 @@ impl Consistency {
     }
 }
 
+/// How tables are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkSize {
+    /// Not at all.
+    Whole,
+    /// Into chunks of about this many rows.
+    Rows(u64),
+    /// Into chunks that suit the table and the number of readers.
+    Auto,
+}
+
+impl std::fmt::Display for ChunkSize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ChunkSize::Whole => f.write_str("0"),
+            ChunkSize::Rows(rows) => rows.fmt(f),
+            ChunkSize::Auto => f.write_str("auto"),
+        }
+    }
+}
+
 /// What is written to the data files.
 #[derive(Debug, Clone)]
 pub struct Output {
@@ -109,8 +130,8 @@ pub struct Config {
     pub dump_empty_database: bool,
     /// Reading connections.
     pub threads: usize,
-    /// Rows of a chunk; 0 does not split.
-    pub rows: u64,
+    /// Chunks.
+    pub rows: ChunkSize,
     /// Sort by the primary key.
     pub order_by_primary_key: bool,
     /// Form of the files.
@@ -248,7 +269,13 @@ impl Config {
             no_sequences: flags.bool("no-sequences"),
             dump_empty_database: flags.bool("dump-empty-database"),
             threads: threads as usize,
-            rows: flags.number("rows"),
+            rows: match flags.text("rows").as_str() {
+                "auto" => ChunkSize::Auto,
+                text => match text.parse() {
+                    Ok(rows) if rows > 0 => ChunkSize::Rows(rows),
+                    _ => ChunkSize::Whole,
+                },
+            },
             order_by_primary_key: flags.bool("order-by-primary-key"),
             output,
             output_url: flags.optional("output").unwrap_or_else(|| format!("./export-{now}")),
@@ -418,7 +445,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!((config.host.as_str(), config.port, config.threads), ("db1", 3306, 16));
-        assert_eq!((config.rows, config.output.file_size), (200_000, Some(256 << 20)));
+        assert_eq!((config.rows, config.output.file_size), (ChunkSize::Rows(200_000), Some(256 << 20)));
         assert_eq!((config.databases, config.output_url), (vec!["my_db1".to_owned()], "out".to_owned()));
         assert!(config.filter.matches_table("my_db1", "table2"));
         assert!(!config.filter.matches_table("my_db1", "table3"));
@@ -430,7 +457,11 @@ mod tests {
     fn defaults_are_dumplings() {
         let config = resolve(&[]).unwrap();
         assert_eq!((config.host.as_str(), config.port, config.user.as_str()), ("127.0.0.1", 4000, "root"));
-        assert_eq!((config.threads, config.rows, config.output.statement_size), (4, 0, 1_000_000));
+        assert_eq!(
+            (config.threads, config.rows, config.output.statement_size),
+            (4, ChunkSize::Whole, 1_000_000)
+        );
+        assert_eq!(resolve(&["-r", "auto"]).unwrap().rows, ChunkSize::Auto);
         assert_eq!((config.output.file_size, config.output.format), (None, Format::Sql));
         assert!(config.no_views && config.no_sequences && config.dump_empty_database);
         assert!(config.order_by_primary_key && config.output.escape_backslash);

@@ -47,7 +47,7 @@ pub struct TableJob {
     pub empty_rows: bool,
     /// Rows written so far.
     pub rows: AtomicU64,
-    /// Chunks that are not finished.
+    /// Chunks that are not finished, and one while chunks are still being made.
     pub chunks_left: AtomicU64,
 }
 

@@ -20,8 +20,8 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use crate::chunk::{self, Chunks};
-use crate::config::Config;
+use crate::chunk;
+use crate::config::{ChunkSize, Config};
 use crate::consistency::{self, Snapshot};
 use crate::csv::CsvWriter;
 use crate::data::{Chunk, Reader, Shared, TableJob};
@@ -82,7 +82,7 @@ impl Dumper {
     pub async fn run(self) -> Result<Summary> {
         let Dumper { config, mut source, first, mut folder, metrics } = self;
         info!(host = %config.host, port = config.port, user = %config.user, threads = config.threads,
-            rows = config.rows, output = folder.storage.uri(), "begin to run Dump");
+            rows = %config.rows, output = folder.storage.uri(), "begin to run Dump");
         let mut snapshot = consistency::take(&mut source, &config, first).await?;
         let started = Zoned::now();
         match &snapshot.position {
@@ -233,7 +233,7 @@ impl Work {
             compression: config.output.compression,
             format: config.output.format,
             file_size: config.output.file_size,
-            chunked: config.rows > 0,
+            chunked: config.rows != ChunkSize::Whole,
             read_timeout: config.read_timeout,
             metrics: metrics.clone(),
         });
@@ -357,10 +357,7 @@ impl ReaderTask {
             if rows == 0 {
                 info!(table = %chunk.job.name, chunk = chunk.index, "no data written in table chunk");
             }
-            if let Some(total) = chunk.job.finish_chunk(rows) {
-                self.shared.metrics.table_finished();
-                info!(table = %chunk.job.name, rows = total, "finished dumping table");
-            }
+            table_finished(&chunk.job, chunk.job.finish_chunk(rows), &self.shared.metrics);
         }
         reader.settle().await?;
         if let Some(conn) = self.conn {
@@ -394,6 +391,14 @@ impl ReaderTask {
             self.conn = Some(conn);
         }
         Err(DumpError::Stopped)
+    }
+}
+
+/// Says that a table is done, if this was its last chunk.
+fn table_finished(job: &TableJob, total: Option<u64>, metrics: &Metrics) {
+    if let Some(rows) = total {
+        metrics.table_finished();
+        info!(table = %job.name, rows, "finished dumping table");
     }
 }
 
@@ -475,43 +480,48 @@ impl Planner {
     }
 
     async fn plan_table(&mut self, table: Table) -> Result<()> {
-        let chunks = chunk::plan(&mut self.meta, &self.source, &self.config, &table).await?;
-        let count = match &chunks {
-            Chunks::Whole => 1,
-            Chunks::Ranges(ranges) => ranges.count(),
-        };
-        let job = self.add_job(
-            table.name.clone(),
-            self.form(&table),
-            table.explicit && table.columns.is_empty(),
-            count,
-        );
+        let job =
+            self.add_job(table.name.clone(), self.form(&table), table.explicit && table.columns.is_empty());
         let filter = self.config.where_clause.clone();
-        for index in 0..count {
-            let condition = match &chunks {
-                Chunks::Whole => None,
-                Chunks::Ranges(ranges) => Some(ranges.condition(index)),
-            };
+        let cutter = chunk::begin(&mut self.meta, &self.source, &self.config, &table).await?;
+        let Some(mut cutter) = cutter else {
+            let sql = table.select(None, filter.as_deref());
+            self.send(&job, 0, sql, false).await?;
+            self.planned(&job);
+            return Ok(());
+        };
+        let mut index = 0;
+        while let Some(range) = cutter.next(&mut self.meta).await? {
+            let condition = range.condition(cutter.key());
             let sql = table.select(condition.as_deref(), filter.as_deref());
-            self.send(Chunk { job: Arc::clone(&job), index, sql, header_from_result: false }).await?;
+            self.send(&job, index, sql, false).await?;
+            index += 1;
         }
+        self.planned(&job);
         Ok(())
     }
 
     async fn plan_query(&mut self, sql: String) -> Result<()> {
         let writer = CsvWriter::new(self.config.output.csv.clone());
         let form = Form::Csv { header: Vec::new(), writer };
-        let job = self.add_job(TableName::new(QUERY_RESULT, ""), form, false, 1);
-        self.send(Chunk { job, index: 0, sql, header_from_result: true }).await
+        let job = self.add_job(TableName::new(QUERY_RESULT, ""), form, false);
+        self.send(&job, 0, sql, true).await?;
+        self.planned(&job);
+        Ok(())
     }
 
-    fn add_job(&mut self, name: TableName, form: Form, empty_rows: bool, chunks: u64) -> Arc<TableJob> {
+    /// All chunks of the table are on their way.
+    fn planned(&self, job: &TableJob) {
+        table_finished(job, job.finish_chunk(0), &self.shared.metrics);
+    }
+
+    fn add_job(&mut self, name: TableName, form: Form, empty_rows: bool) -> Arc<TableJob> {
         let job = Arc::new(TableJob {
             name,
             form,
             empty_rows,
             rows: AtomicU64::new(0),
-            chunks_left: AtomicU64::new(chunks),
+            chunks_left: AtomicU64::new(1),
         });
         self.jobs.push(Arc::clone(&job));
         job
@@ -534,8 +544,16 @@ impl Planner {
         }
     }
 
-    async fn send(&mut self, chunk: Chunk) -> Result<()> {
+    async fn send(
+        &mut self,
+        job: &Arc<TableJob>,
+        index: u64,
+        sql: String,
+        header_from_result: bool,
+    ) -> Result<()> {
         self.shared.metrics.chunk_planned();
+        job.chunks_left.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let chunk = Chunk { job: Arc::clone(job), index, sql, header_from_result };
         // No reader listens any more: one of them has the error.
         self.queue.send(chunk).await.map_err(|_| DumpError::Stopped)
     }

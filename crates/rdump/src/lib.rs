@@ -22,6 +22,7 @@ pub mod error;
 pub mod escape;
 pub mod file;
 pub mod folder;
+pub mod key;
 pub mod listing;
 pub mod metrics;
 pub mod position;

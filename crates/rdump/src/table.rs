@@ -4,18 +4,10 @@ use common::ident::{TableName, quote, quote_list};
 use mysql::Flavor;
 use mysql::wire::WireConn;
 
-use crate::config::Config;
+use crate::config::{ChunkSize, Config};
 use crate::error::{Doing, Result};
+use crate::key::{ChunkKey, Class, KeyColumn};
 use crate::source::{Answer, Source, ask, needs_privilege};
-
-/// A column that can be cut by ranges of numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChunkKey {
-    /// Its name.
-    pub column: String,
-    /// Whether it may hold NULL.
-    pub nullable: bool,
-}
 
 /// A table that is dumped.
 #[derive(Debug, Clone)]
@@ -70,7 +62,7 @@ pub async fn describe(
     Ok(Table {
         name: name.clone(),
         create,
-        chunk_key: if config.rows > 0 { chunk_key(&index, &columns) } else { None },
+        chunk_key: if config.rows != ChunkSize::Whole { chunk_key(&index, &columns) } else { None },
         columns: columns.into_iter().filter(|column| !column.generated).map(|column| column.name).collect(),
         explicit,
         order_by,
@@ -124,7 +116,7 @@ impl Table {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Column {
     name: String,
-    integer: bool,
+    class: Option<Class>,
     nullable: bool,
     generated: bool,
     invisible: bool,
@@ -137,7 +129,7 @@ fn read_columns(fields: &Answer) -> Vec<Column> {
             let extra = text("Extra").to_ascii_uppercase();
             Column {
                 name: text("Field"),
-                integer: is_integer(&text("Type")),
+                class: Class::of(&text("Type")),
                 nullable: text("Null").eq_ignore_ascii_case("YES"),
                 // DEFAULT_GENERATED is an ordinary column with an expression as default.
                 generated: extra.split(' ').any(|word| matches!(word, "VIRTUAL" | "STORED" | "PERSISTENT")),
@@ -147,19 +139,19 @@ fn read_columns(fields: &Answer) -> Vec<Column> {
         .collect()
 }
 
-fn is_integer(column_type: &str) -> bool {
-    let word = column_type.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-    matches!(
-        word.to_ascii_lowercase().as_str(),
-        "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint"
-    )
-}
-
 /// One index of `SHOW INDEX`.
 struct Index {
     name: String,
     unique: bool,
-    columns: Vec<String>,
+    /// An ordered one that may be named in FORCE INDEX.
+    usable: bool,
+    columns: Vec<IndexColumn>,
+}
+
+struct IndexColumn {
+    name: String,
+    /// Only the beginning of the values is in the index.
+    prefix: bool,
     cardinality: u64,
 }
 
@@ -168,15 +160,20 @@ fn read_indexes(answer: &Answer) -> Vec<Index> {
     for row in 0..answer.len() {
         let text = |name: &str| answer.get(row, &[name]).unwrap_or_default();
         let name = text("Key_name");
-        // A functional key part has no column; the key is of no use here.
-        let column = text("Column_name");
-        let cardinality = text("Cardinality").parse().unwrap_or(0);
+        let column = IndexColumn {
+            // A functional key part has no column.
+            name: text("Column_name"),
+            prefix: !text("Sub_part").is_empty(),
+            cardinality: text("Cardinality").parse().unwrap_or(0),
+        };
         match out.iter_mut().find(|index| index.name == name) {
             Some(index) => index.columns.push(column),
             None => out.push(Index {
                 unique: text("Non_unique") == "0",
+                usable: text("Index_type").eq_ignore_ascii_case("BTREE")
+                    && text("Visible") != "NO"
+                    && text("Ignored") != "YES",
                 columns: vec![column],
-                cardinality,
                 name,
             }),
         }
@@ -188,25 +185,38 @@ fn primary_key(answer: &Answer) -> Vec<String> {
     read_indexes(answer)
         .into_iter()
         .find(|index| index.name == "PRIMARY")
-        .map(|index| index.columns)
+        .map(|index| index.columns.into_iter().map(|column| column.name).collect())
         .unwrap_or_default()
 }
 
-/// As Dumpling: only first key parts of an integer type; the primary key at once, else the unique key with the fewest
-/// columns, else the key with the most different values.
+/// The primary key; else a unique key, best without NULL and with few columns; else the key with the most different
+/// values. Of each its leading columns that can be cut.
 fn chunk_key(answer: &Answer, columns: &[Column]) -> Option<ChunkKey> {
-    let find = |index: &Index| {
-        let first = index.columns.first()?;
-        columns.iter().find(|column| column.name == *first && column.integer)
-    };
     let indexes = read_indexes(answer);
-    let candidates = || indexes.iter().filter(|index| find(index).is_some());
-    let chosen = candidates()
-        .find(|index| index.name == "PRIMARY")
-        .or_else(|| candidates().filter(|index| index.unique).min_by_key(|index| index.columns.len()))
-        .or_else(|| candidates().max_by_key(|index| index.cardinality))?;
-    let column = find(chosen)?;
-    Some(ChunkKey { column: column.name.clone(), nullable: column.nullable })
+    let keys = indexes.iter().filter(|index| index.usable).filter_map(|index| {
+        let leading: Vec<KeyColumn> = index
+            .columns
+            .iter()
+            .map_while(|part| {
+                let column = columns.iter().find(|column| column.name == part.name && !part.prefix)?;
+                let class = column.class?;
+                Some(KeyColumn { name: column.name.clone(), class, nullable: column.nullable })
+            })
+            .collect();
+        let values = index.columns.get(leading.len().checked_sub(1)?)?.cardinality;
+        let nullable = leading.iter().any(|column| column.nullable);
+        let unique = index.unique && leading.len() == index.columns.len() && !nullable;
+        let rank = match (index.name.as_str(), unique, index.unique) {
+            ("PRIMARY", ..) => 0,
+            (_, true, _) => 1,
+            (_, _, true) => 2,
+            _ => 3,
+        };
+        // Of unique keys the one with the fewest columns, of others that with the most values.
+        let order = if rank < 3 { index.columns.len() as u64 } else { u64::MAX - values };
+        Some(((rank, order), ChunkKey { index: index.name.clone(), columns: leading, unique }))
+    });
+    keys.min_by_key(|(order, _)| *order).map(|(_, key)| key)
 }
 
 #[cfg(test)]
@@ -241,15 +251,5 @@ mod tests {
         let empty = table(true, &[]);
         assert!(empty.select(None, None).starts_with("SELECT 1 FROM"));
         assert_eq!(empty.insert_prefix(), b"INSERT INTO `t``` VALUES\n");
-    }
-
-    #[test]
-    fn integer_types() {
-        for yes in ["int", "bigint(20) unsigned", "TINYINT(1)", "int unsigned zerofill"] {
-            assert!(is_integer(yes), "{yes}");
-        }
-        for no in ["varchar(3)", "decimal(3,0)", "datetime", "point", "interval", "", "bit(1)", "year"] {
-            assert!(!is_integer(no), "{no}");
-        }
     }
 }

@@ -42,7 +42,7 @@ const fn not_yet(group: &'static str, name: &'static str, kind: Kind) -> Flag {
     }
 }
 
-use Kind::{Bool, Duration, Int, List, Map, Text, Uint};
+use Kind::{Bool, Duration, Int, List, Map, Text, Uint, UintOrAuto};
 
 /// All flags.
 pub const FLAGS: &[Flag] = &[
@@ -129,9 +129,9 @@ pub const FLAGS: &[Flag] = &[
         SPLIT,
         "rows",
         Some('r'),
-        Uint,
+        UintOrAuto,
         "0",
-        "Split tables into chunks of about this many rows, read in parallel; 0 does not split",
+        "Split tables into chunks of about this many rows, read in parallel; auto: by size and readers; 0 does not split",
     ),
     flag(
         SPLIT,

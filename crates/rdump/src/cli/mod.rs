@@ -24,6 +24,7 @@ fn arg(flag: &pflag::Flag) -> clap::Arg {
         Kind::Bool => arg.action(ArgAction::SetTrue),
         Kind::Text => arg.value_name("TEXT"),
         Kind::Int | Kind::Uint => arg.value_name("NUMBER"),
+        Kind::UintOrAuto => arg.value_name("NUMBER|auto"),
         Kind::Duration => arg.value_name("DURATION"),
         Kind::List => arg.value_name("LIST").action(ArgAction::Append),
         Kind::Map => arg.value_name("KEY=VALUE").action(ArgAction::Append),

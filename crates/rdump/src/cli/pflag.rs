@@ -18,6 +18,8 @@ pub enum Kind {
     Int,
     /// A number that is not negative.
     Uint,
+    /// The same, or `auto`.
+    UintOrAuto,
     /// A Go duration.
     Duration,
     /// A CSV record; may be repeated.
@@ -34,6 +36,7 @@ impl Kind {
             Kind::Text => "string",
             Kind::Int => "int",
             Kind::Uint => "uint",
+            Kind::UintOrAuto => "uint|auto",
             Kind::Duration => "duration",
             Kind::List => "strings",
             Kind::Map => "k=v,...",
@@ -206,7 +209,8 @@ fn set(flag: &Flag, value: &str, out: &mut Parsed) -> Result<(), PflagError> {
         Kind::Text => slot.push(value.to_owned()),
         Kind::Bool => slot.push(parse_bool(value).map_err(invalid)?.to_string()),
         Kind::Int => slot.push(parse_int(value).map_err(invalid)?.to_string()),
-        Kind::Uint => slot.push(parse_uint(value).map_err(invalid)?.to_string()),
+        Kind::UintOrAuto if value == "auto" => slot.push(value.to_owned()),
+        Kind::Uint | Kind::UintOrAuto => slot.push(parse_uint(value).map_err(invalid)?.to_string()),
         Kind::Duration => {
             value.parse::<GoDuration>().map_err(|_| invalid(format!("time: invalid duration {value:?}")))?;
             slot.push(value.to_owned());

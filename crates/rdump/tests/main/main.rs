@@ -1,6 +1,7 @@
 //! rdump against real servers.
 
 mod bad_input;
+mod chunks;
 mod consistency;
 mod golden;
 mod kills;
