@@ -60,8 +60,10 @@ async fn checks(task: &TaskConfig, sources: &[Arc<SourceConfig>]) -> Result<Vec<
     for subtask in &subtasks {
         starts.push(target::start_of(&mut target, subtask).await?);
     }
-    let asked =
-        subtasks.iter().zip(&starts).map(|(subtask, start)| source::checks(task, subtask, start.as_ref()));
+    let asked = subtasks
+        .iter()
+        .zip(&starts)
+        .map(|(subtask, start)| source::checks(task, subtask, start.as_ref().map(|start| &start.at)));
     let mut checks = Vec::new();
     let mut found = Vec::new();
     for answer in futures::future::join_all(asked).await {
@@ -70,7 +72,8 @@ async fn checks(task: &TaskConfig, sources: &[Arc<SourceConfig>]) -> Result<Vec<
         found.extend(tables);
     }
     checks.extend(target::checks(task, &subtasks, &found, &mut target).await?);
-    checks.extend(tables::checks(task, &found, &mut target).await?);
+    let goes_on = starts.iter().flatten().any(|start| start.is_checkpoint);
+    checks.extend(tables::checks(task, goes_on, &found, &mut target).await?);
     target.close().await;
     Ok(checks)
 }

@@ -51,9 +51,10 @@ async fn definition(conn: &mut Conn, name: &TableName) -> Result<Option<Table>, 
     }
 }
 
-/// The checks of structures.
+/// The checks of structures. `goes_on`: there is a checkpoint, so shards may be on different sides of a DDL.
 pub(super) async fn checks(
     task: &TaskConfig,
+    goes_on: bool,
     tables: &[SourceTable],
     target: &mut Conn,
 ) -> Result<Vec<Check>, DmError> {
@@ -93,7 +94,9 @@ pub(super) async fn checks(
             }
         }
         if members.len() > 1 {
-            same_structure(task.shard_mode(), &name, members, &mut shards);
+            let fatal = task.shard_mode() == ShardMode::Pessimistic && !goes_on;
+            let severity = if fatal { Severity::Fail } else { Severity::Warn };
+            same_structure(severity, &name, members, &mut shards);
             repeating_keys(&name, members, &merged, &mut auto);
         }
     }
@@ -220,7 +223,7 @@ fn narrower(up: &Column, down: &Column) -> Option<String> {
     }
 }
 
-fn same_structure(mode: ShardMode, target: &TableName, members: &[&SourceTable], check: &mut Check) {
+fn same_structure(severity: Severity, target: &TableName, members: &[&SourceTable], check: &mut Check) {
     let shape = |table: &Table| -> Vec<String> {
         table
             .columns
@@ -239,7 +242,6 @@ fn same_structure(mode: ShardMode, target: &TableName, members: &[&SourceTable],
     };
     let mut known = members.iter().filter_map(|m| m.table.as_ref().map(|t| (m, t)));
     let Some((first, first_table)) = known.next() else { return };
-    let severity = if mode == ShardMode::Pessimistic { Severity::Fail } else { Severity::Warn };
     for (member, table) in known {
         if shape(table) != shape(first_table) {
             let place = |m: &SourceTable| format!("source {} table {}", m.source_id, m.name);

@@ -15,11 +15,15 @@ use mysql::{
 use super::{failed, report::Check, tables::SourceTable};
 use crate::config::{SubtaskConfig, TaskConfig};
 
-/// Where replication of a source will start: the checkpoint in the target, else the task's `meta`.
-pub(super) async fn start_of(
-    target: &mut Conn,
-    subtask: &SubtaskConfig,
-) -> Result<Option<Location>, DmError> {
+/// Where replication of a source will start.
+pub(super) struct Start {
+    pub at: Location,
+    /// The checkpoint says so, not the task's `meta`.
+    pub is_checkpoint: bool,
+}
+
+/// The checkpoint in the target, else the task's `meta`.
+pub(super) async fn start_of(target: &mut Conn, subtask: &SubtaskConfig) -> Result<Option<Start>, DmError> {
     let table =
         format!("{}.{}", quote(&subtask.meta_schema), quote(&format!("{}_syncer_checkpoint", subtask.task)));
     let sql = format!(
@@ -39,12 +43,12 @@ pub(super) async fn start_of(
         let pos = row.parse::<u64>(1).map_err(|e| failed(&e))?.unwrap_or(0);
         let mut location = Location::new(text(0)?, pos);
         location.gtid = gtid(&text(2)?);
-        return Ok(Some(location));
+        return Ok(Some(Start { at: location, is_checkpoint: true }));
     }
     Ok(subtask.meta.as_ref().map(|meta| {
         let mut location = Location::new(meta.binlog_name.as_str(), u64::from(meta.binlog_pos));
         location.gtid = gtid(&meta.binlog_gtid);
-        location
+        Start { at: location, is_checkpoint: false }
     }))
 }
 

@@ -47,7 +47,7 @@ fn wait_golden(dm: &Dm, args: &[&str], name: &str) {
 }
 
 /// The findings of the report come in the order of the real tool's goroutines.
-fn assert_report_as_golden(stdout: &str, name: &str) {
+pub(super) fn assert_report_as_golden(stdout: &str, name: &str) {
     let sorted = |text: &str| {
         let text = mask(text).replace("`my_db1`.`table2`", "`my_db1`.`table1`");
         text.lines().map(str::to_owned).collect::<Vec<_>>().join("\n")

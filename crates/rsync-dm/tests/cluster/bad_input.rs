@@ -249,5 +249,11 @@ fn names_in_use_and_wrong_passwords() {
     assert!(twice.contains("[code=46014:"), "{twice}");
     dm.ctl(&["stop-task", "t"]).success();
     dm.ctl(&["operate-source", "stop", "mysql-01"]).success();
+    // A source that is to be read under the id of its own server.
+    let id = servers.sources[0].value("SELECT @@server_id");
+    let clash = format!("{}server-id: {id}\n", servers.source_yaml(0));
+    let clash = dm.ctl(&["operate-source", "create", &dm.file("clash.yaml", &clash)]).failure().stdout;
+    let text = format!("server-id {id} is the id of the source itself, Workaround: Leave `server-id` out");
+    assert!(clash.contains(&text), "{clash}");
     dm.end(&LogCheck::new());
 }

@@ -16,7 +16,7 @@ pub(super) fn insert(servers: &Servers, from: i64, to: i64) {
     }
 }
 
-fn alter(servers: &Servers, i: usize) {
+pub(super) fn alter(servers: &Servers, i: usize) {
     for table in ["table1", "table2"] {
         servers.sources[i].sql(format!("ALTER TABLE my_db1.{table} ADD COLUMN extra INT NOT NULL DEFAULT 7"));
     }

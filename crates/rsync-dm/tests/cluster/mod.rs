@@ -32,8 +32,14 @@ pub(crate) const MERGED: &str = "(id bigint NOT NULL, sid bigint NOT NULL, pid b
 impl Servers {
     /// With the tables of the golden task, empty.
     pub fn start() -> Option<Self> {
-        let source = || Server::start_or_skip(Kind::MySql8033, Options::default());
-        let servers = Self { sources: [source()?, source()?], target: source()? };
+        Self::start_of([Kind::MySql8033; 2])
+    }
+
+    /// With sources of these kinds.
+    pub fn start_of(kinds: [Kind; 2]) -> Option<Self> {
+        let server = |kind| Server::start_or_skip(kind, Options::default());
+        let sources = [server(kinds[0])?, server(kinds[1])?];
+        let servers = Self { sources, target: server(Kind::MySql8033)? };
         for source in &servers.sources {
             source.sql("CREATE DATABASE my_db1");
             for table in ["table1", "table2"] {
@@ -67,12 +73,15 @@ impl Servers {
         for (i, source) in self.sources.iter().enumerate() {
             let rows = source.rows("SHOW MASTER STATUS");
             let status = rows.first().unwrap();
+            // MariaDB has no such column.
+            let gtid =
+                status.text("Executed_Gtid_Set").unwrap_or_else(|_| source.value("SELECT @@gtid_binlog_pos"));
             text.push_str(&format!(
                 "- source-id: mysql-0{}\n  block-allow-list: b\n  route-rules: [r]\n  syncer-config-name: global\n  meta: {{binlog-name: '{}', binlog-pos: {}, binlog-gtid: '{}'}}\n",
                 i + 1,
                 status.text("File").unwrap(),
                 status.text("Position").unwrap(),
-                status.text("Executed_Gtid_Set").unwrap().replace('\n', ""),
+                gtid.replace('\n', ""),
             ));
         }
         text
