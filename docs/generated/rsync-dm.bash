@@ -259,7 +259,7 @@ _rsync__dm() {
             return 0
             ;;
         rsync__subcmd__dm__subcmd__ctl)
-            opts="-s -V -h --master-addr --config --rpc-timeout --source --secret-key-path --version --help operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help"
+            opts="-s -V -h --master-addr --config --rpc-timeout --source --secret-key-path --ssl-ca --ssl-cert --ssl-key --version --help operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -286,6 +286,18 @@ _rsync__dm() {
                     return 0
                     ;;
                 --secret-key-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssl-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssl-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssl-key)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1863,7 +1875,7 @@ _rsync__dm() {
             return 0
             ;;
         rsync__subcmd__dm__subcmd__master)
-            opts="-L -V -h --config --master-addr --advertise-addr --name --data-dir --secret-key-path --log-level --log-file --log-format --print-sample-config --version --help"
+            opts="-L -V -h --config --master-addr --advertise-addr --name --data-dir --secret-key-path --ssl-ca --ssl-cert --ssl-key --cert-allowed-cn --log-level --log-file --log-format --print-sample-config --version --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1890,6 +1902,22 @@ _rsync__dm() {
                     return 0
                     ;;
                 --secret-key-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssl-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssl-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssl-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cert-allowed-cn)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2001,7 +2029,7 @@ _rsync__dm() {
             return 0
             ;;
         rsync__subcmd__dm__subcmd__worker)
-            opts="-L -V -h --config --worker-addr --advertise-addr --join --name --keepalive-ttl --log-level --log-file --log-format --print-sample-config --version --help"
+            opts="-L -V -h --config --worker-addr --advertise-addr --join --name --keepalive-ttl --ssl-ca --ssl-cert --ssl-key --cert-allowed-cn --log-level --log-file --log-format --print-sample-config --version --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2028,6 +2056,22 @@ _rsync__dm() {
                     return 0
                     ;;
                 --keepalive-ttl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssl-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssl-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssl-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cert-allowed-cn)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -38,6 +38,10 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand master" -l advertise-a
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand master" -l name -d 'Name of this master' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand master" -l data-dir -d 'Folder of the store' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand master" -l secret-key-path -d 'File of 64 hexadecimal digits with which passwords are encrypted' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand master" -l ssl-ca -d 'Certificate (PEM) of the CA that the certificates of master, workers and ctl are of' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand master" -l ssl-cert -d 'Own certificate (PEM)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand master" -l ssl-key -d 'Key (PEM) of the own certificate' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand master" -l cert-allowed-cn -d 'Common names of the client certificates that are let in, separated by commas; all of the CA if not given' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand master" -s L -l log-level -d 'Lowest level that is logged: debug, info, warn, error, fatal' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand master" -l log-file -d 'Log file; the terminal if not given' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand master" -l log-format -d 'Form of a log line: text or json' -r
@@ -50,6 +54,10 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand worker" -l advertise-a
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand worker" -l join -d 'Addresses of masters, separated by commas' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand worker" -l name -d 'Name of this worker, unique in the cluster (default: its address)' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand worker" -l keepalive-ttl -d 'Seconds without a sign of life after which the master gives the source to another worker' -r
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand worker" -l ssl-ca -d 'Certificate (PEM) of the CA that the certificates of master, workers and ctl are of' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand worker" -l ssl-cert -d 'Own certificate (PEM)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand worker" -l ssl-key -d 'Key (PEM) of the own certificate' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand worker" -l cert-allowed-cn -d 'Common names of the client certificates that are let in, separated by commas; all of the CA if not given' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand worker" -s L -l log-level -d 'Lowest level that is logged: debug, info, warn, error, fatal' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand worker" -l log-file -d 'Log file; the terminal if not given' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand worker" -l log-format -d 'Form of a log line: text or json' -r
@@ -57,10 +65,13 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand worker" -l print-sampl
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand worker" -s V -l version -d 'Print the version and exit'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand worker" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and not __fish_seen_subcommand_from operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and not __fish_seen_subcommand_from operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and not __fish_seen_subcommand_from operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and not __fish_seen_subcommand_from operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and not __fish_seen_subcommand_from operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and not __fish_seen_subcommand_from operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and not __fish_seen_subcommand_from operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help" -l ssl-ca -d 'Certificate (PEM) of the CA that the certificates of master, workers and ctl are of' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and not __fish_seen_subcommand_from operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help" -l ssl-cert -d 'Own certificate (PEM)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and not __fish_seen_subcommand_from operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help" -l ssl-key -d 'Key (PEM) of the own certificate' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and not __fish_seen_subcommand_from operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help" -s V -l version -d 'Print the version and exit'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and not __fish_seen_subcommand_from operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and not __fish_seen_subcommand_from operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help" -f -a "operate-source" -d 'Create, show or stop sources'
@@ -84,7 +95,7 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and not __fish_se
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and not __fish_seen_subcommand_from operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from operate-source" -s w -l worker -d 'The worker that is to have the source' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from operate-source" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from operate-source" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from operate-source" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from operate-source" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from operate-source" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from operate-source" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
@@ -95,7 +106,7 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -s w -l warn -d 'Most warnings to show' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -l start-time -d 'Start at this time' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
@@ -103,7 +114,7 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from start-task" -l start-time -d 'Start at this time' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from start-task" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from start-task" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from start-task" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from start-task" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from start-task" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from start-task" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
@@ -111,7 +122,7 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from start-task" -s V -l version -d 'Print the version and exit'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from start-task" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from query-status" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from query-status" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from query-status" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from query-status" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from query-status" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from query-status" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
@@ -120,7 +131,7 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from query-status" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from pause-task" -l batch-size -d 'Tasks at a time, if a whole source is operated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from pause-task" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from pause-task" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from pause-task" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from pause-task" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from pause-task" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from pause-task" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
@@ -128,7 +139,7 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from pause-task" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from resume-task" -l batch-size -d 'Tasks at a time, if a whole source is operated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from resume-task" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from resume-task" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from resume-task" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from resume-task" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from resume-task" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from resume-task" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
@@ -136,14 +147,14 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from resume-task" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from stop-task" -l batch-size -d 'Tasks at a time, if a whole source is operated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from stop-task" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from stop-task" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from stop-task" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from stop-task" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from stop-task" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from stop-task" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from stop-task" -s V -l version -d 'Print the version and exit'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from stop-task" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from shard-ddl-lock" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from shard-ddl-lock" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from shard-ddl-lock" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from shard-ddl-lock" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from shard-ddl-lock" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from shard-ddl-lock" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
@@ -152,7 +163,7 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from shard-ddl-lock" -a "unlock" -d 'End the waiting of a lock'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from shard-ddl-lock" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from show-ddl-locks" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from show-ddl-locks" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from show-ddl-locks" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from show-ddl-locks" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from show-ddl-locks" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from show-ddl-locks" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
@@ -163,7 +174,7 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from unlock-ddl-lock" -s d -l database -d 'Database of the table (optimistic mode)' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from unlock-ddl-lock" -s t -l table -d 'The table (optimistic mode)' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from unlock-ddl-lock" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from unlock-ddl-lock" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from unlock-ddl-lock" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from unlock-ddl-lock" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from unlock-ddl-lock" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from unlock-ddl-lock" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
@@ -172,7 +183,7 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from unlock-ddl-lock" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from list-member" -s n -l name -d 'Only members of these names' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from list-member" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from list-member" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from list-member" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from list-member" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from list-member" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from list-member" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
@@ -183,7 +194,7 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from list-member" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from offline-member" -s n -l name -d 'Its name' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from offline-member" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from offline-member" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from offline-member" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from offline-member" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from offline-member" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from offline-member" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
@@ -192,7 +203,7 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from offline-member" -s V -l version -d 'Print the version and exit'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from offline-member" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from transfer-source" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from transfer-source" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from transfer-source" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from transfer-source" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from transfer-source" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from transfer-source" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
@@ -200,7 +211,7 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from transfer-source" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from config" -s p -l path -d 'Write it to this file' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from config" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from config" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from config" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from config" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from config" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from config" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
@@ -208,21 +219,21 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from config" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from get-config" -s p -l path -d 'Write it to this file' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from get-config" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from get-config" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from get-config" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from get-config" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from get-config" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from get-config" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from get-config" -s V -l version -d 'Print the version and exit'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from get-config" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from encrypt" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from encrypt" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from encrypt" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from encrypt" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from encrypt" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from encrypt" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from encrypt" -s V -l version -d 'Print the version and exit'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from encrypt" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from decrypt" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from decrypt" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from decrypt" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from decrypt" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from decrypt" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from decrypt" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
@@ -230,7 +241,7 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from decrypt" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from meta-from" -l task -d 'The task whose filter and target are used; give its source files with --source' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from meta-from" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from meta-from" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout)' -r -F
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from meta-from" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from meta-from" -l rpc-timeout -d 'How long a call to the master may take' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from meta-from" -s s -l source -d 'Only these sources; may be repeated' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from meta-from" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
