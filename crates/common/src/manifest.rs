@@ -128,6 +128,22 @@ pub struct TableLine {
     pub rows: Option<u64>,
 }
 
+/// A finished chunk.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkLine {
+    /// Schema of its rows, unescaped.
+    pub schema: String,
+    /// Table of its rows, unescaped.
+    pub table: String,
+    /// Number of the chunk within the table.
+    pub chunk: u64,
+    /// Rows in it.
+    pub rows: u64,
+    /// The range of keys as a condition; `None`: the whole table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<String>,
+}
+
 /// A finished file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileLine {
@@ -137,10 +153,16 @@ pub struct FileLine {
     pub schema: String,
     /// Table of its rows, unescaped.
     pub table: String,
+    /// The chunk that it belongs to; `None` in dumps of rdump 0.1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk: Option<u64>,
     /// Rows in it.
     pub rows: u64,
     /// Bytes before compression.
     pub bytes: u64,
+    /// BLAKE3 of the content before compression, as hexadecimal digits; empty in dumps of rdump 0.1.0.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub blake3: String,
 }
 
 /// Last line: the dump is whole.
@@ -161,6 +183,7 @@ pub struct EndLine {
 enum Line {
     Dump(Box<DumpHead>),
     Table(TableLine),
+    Chunk(ChunkLine),
     File(FileLine),
     End(EndLine),
 }
@@ -195,6 +218,8 @@ pub struct Manifest {
     pub dump: DumpHead,
     /// All tables, views, sequences and schemas.
     pub tables: Vec<TableLine>,
+    /// All chunks; empty while the dump runs.
+    pub chunks: Vec<ChunkLine>,
     /// All data files; empty while the dump runs.
     pub files: Vec<FileLine>,
     /// `None` while the dump runs.
@@ -232,6 +257,7 @@ impl Manifest {
                     return Err(malformed(i + 1, "a second line of type `dump`".into()));
                 }
                 (Some(m), Line::Table(table)) => m.tables.push(table),
+                (Some(m), Line::Chunk(chunk)) => m.chunks.push(chunk),
                 (Some(m), Line::File(file)) => m.files.push(file),
                 (Some(m), Line::End(end)) => m.end = Some(end),
             }
@@ -250,6 +276,7 @@ impl Manifest {
         };
         push(&Line::Dump(Box::new(self.dump.clone())));
         self.tables.iter().for_each(|table| push(&Line::Table(table.clone())));
+        self.chunks.iter().for_each(|chunk| push(&Line::Chunk(chunk.clone())));
         self.files.iter().for_each(|file| push(&Line::File(file.clone())));
         self.end.iter().for_each(|end| push(&Line::End(end.clone())));
         out
@@ -302,10 +329,13 @@ mod tests {
                     rows: Some(3),
                 },
             ],
+            chunks: vec![ChunkLine { rows: 3, range: Some("`a` < 'ü\n'".into()), ..ChunkLine::default() }],
             files: vec![FileLine {
                 name: "a.c.000000000.sql".into(),
                 rows: 3,
                 bytes: 10,
+                chunk: Some(0),
+                blake3: "00".into(),
                 ..FileLine::default()
             }],
             end: Some(EndLine { rows: 3, files: 1, ..EndLine::default() }),
@@ -316,7 +346,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         let manifest = sample();
         let bytes = manifest.render();
-        assert_eq!(bytes.iter().filter(|&&b| b == b'\n').count(), 5);
+        assert_eq!(bytes.iter().filter(|&&b| b == b'\n').count(), 6);
         assert_eq!(Manifest::from_bytes(&bytes).unwrap(), manifest);
         assert_eq!(manifest.start_of("a", "c").unwrap().pos, "9");
         assert_eq!(manifest.start_of("a", "b\n\"`").unwrap().pos, "4");

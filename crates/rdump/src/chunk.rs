@@ -8,7 +8,7 @@
 //! Unlike Dumpling's, the ranges are open at both ends and hold NULLs, so they cover every row there can be, whatever
 //! estimates and limits say (see [`crate::key`]).
 
-use common::ident::quote;
+use common::ident::{TableName, quote};
 use mysql::Flavor;
 use mysql::wire::WireConn;
 use tracing::{debug, info};
@@ -31,14 +31,32 @@ const AUTO_LEAST_ROWS: u64 = 10_000;
 /// Guesses at one cut.
 const GUESSES: usize = 64;
 
-/// The chunks of one table, made one by one.
-#[derive(Debug)]
-pub struct Cutter<'a> {
-    table: &'a Table,
+/// Asks where a range of a table's key can be cut.
+#[derive(Debug, Clone, Copy)]
+pub struct Finder<'a> {
+    name: &'a TableName,
     key: &'a ChunkKey,
     flavor: Flavor,
     /// The optimizer estimates ranges of an index that is forced on it.
     dives_when_forced: bool,
+}
+
+impl<'a> Finder<'a> {
+    /// For one table of this server.
+    pub fn new(source: &Source, name: &'a TableName, key: &'a ChunkKey) -> Finder<'a> {
+        Finder {
+            name,
+            key,
+            flavor: source.server.flavor,
+            dives_when_forced: !source.server.is_mysql(8, 0, 0),
+        }
+    }
+}
+
+/// The chunks of one table, made one by one.
+#[derive(Debug)]
+pub struct Cutter<'a> {
+    finder: Finder<'a>,
     /// Rows of a chunk, about.
     aim: u64,
     /// What is still to be cut, the next last.
@@ -52,10 +70,20 @@ pub struct Cutter<'a> {
 #[derive(Debug)]
 struct Part {
     range: KeyRange,
+    rows: u64,
     settled: bool,
 }
 
-/// Begins to cut a table. `None`: it is one chunk.
+/// A chunk, and the rows that it may hold.
+#[derive(Debug)]
+pub struct Planned {
+    /// Its range.
+    pub range: KeyRange,
+    /// The optimizer's guess.
+    pub rows: u64,
+}
+
+/// Begins to cut a table. `None`: nobody asked for that, or there is nothing to cut it by.
 ///
 /// # Errors
 /// The server's.
@@ -83,24 +111,22 @@ pub async fn begin<'a>(
         ChunkSize::Rows(rows) => rows.max(estimate / MOST_CHUNKS),
         ChunkSize::Auto => auto_size(conn, config, table, estimate).await?,
     };
+    let finder = Finder::new(source, &table.name, key);
+    let mut cutter = Cutter { finder, aim, stack: Vec::new(), steps: None, given: 0 };
     if estimate < aim {
-        return Ok(None);
+        // Idle readers may still cut it, if the estimate was wrong or its rows are large.
+        cutter.stack.push(Part { range: KeyRange::all(key), rows: estimate, settled: true });
+        return Ok(Some(cutter));
     }
-    let mut cutter = Cutter {
-        table,
-        key,
-        flavor,
-        dives_when_forced: !source.server.is_mysql(8, 0, 0),
-        aim,
-        stack: Vec::new(),
-        steps: None,
-        given: 0,
-    };
     if key.columns.first().is_some_and(|column| column.class == Class::Integer) {
         cutter.steps = equal_steps(conn, key, table, &filter, estimate, aim).await?;
     }
     if cutter.steps.is_none() {
-        cutter.stack.push(Part { range: KeyRange::all(key), settled: flavor == Flavor::TiDb });
+        cutter.stack.push(Part {
+            range: KeyRange::all(key),
+            rows: estimate,
+            settled: flavor == Flavor::TiDb,
+        });
     }
     Ok(Some(cutter))
 }
@@ -197,64 +223,67 @@ async fn estimate(conn: &mut WireConn, flavor: Flavor, select: &str) -> mysql::R
 }
 
 impl Cutter<'_> {
-    /// The key.
-    pub fn key(&self) -> &ChunkKey {
-        self.key
-    }
-
     /// The next chunk in the order of the key.
     ///
     /// # Errors
     /// A lost connection.
-    pub async fn next(&mut self, conn: &mut WireConn) -> Result<Option<KeyRange>> {
+    pub async fn next(&mut self, conn: &mut WireConn) -> Result<Option<Planned>> {
+        let is_tidb = self.finder.flavor == Flavor::TiDb;
         loop {
             let part = match self.stack.pop() {
                 Some(part) => part,
                 None => match self.steps.as_mut().and_then(Iterator::next) {
-                    Some(range) => Part { range, settled: self.flavor == Flavor::TiDb },
+                    Some(range) => Part { range, rows: self.aim, settled: is_tidb },
                     None => return Ok(None),
                 },
             };
             if part.settled || self.given + self.stack.len() as u64 >= MOST_CHUNKS {
                 self.given += 1;
-                return Ok(Some(part.range));
+                return Ok(Some(Planned { range: part.range, rows: part.rows }));
             }
-            let parts = self
+            let (rows, parts) = self
                 .parts(conn, &part.range)
                 .await
-                .doing(|| format!("find the chunks of table {}", self.table.name))?;
+                .doing(|| format!("find the chunks of table {}", self.finder.name))?;
             match parts {
-                None => self.stack.push(Part { settled: true, ..part }),
+                None => self.stack.push(Part { settled: true, rows, ..part }),
                 Some(parts) => {
                     let parts = parts.into_iter().rev();
-                    self.stack.extend(parts.map(|range| Part { range, settled: false }));
+                    self.stack.extend(parts.map(|range| Part { range, rows: 0, settled: false }));
                 }
             }
         }
     }
 
     /// Cuts a range if it holds much more than it should.
-    async fn parts(&self, conn: &mut WireConn, range: &KeyRange) -> mysql::Result<Option<Vec<KeyRange>>> {
-        let Some(rows) = self.rows(conn, range).await? else { return Ok(None) };
+    async fn parts(
+        &self,
+        conn: &mut WireConn,
+        range: &KeyRange,
+    ) -> mysql::Result<(u64, Option<Vec<KeyRange>>)> {
+        let Some(rows) = self.finder.rows(conn, range).await? else { return Ok((self.aim, None)) };
         // A half again is no reason: the halves would be smaller than asked for.
         if rows <= self.aim + self.aim / 2 {
-            return Ok(None);
+            return Ok((rows, None));
         }
-        self.cut(conn, range, rows).await
+        Ok((rows, self.finder.cut(conn, range, rows, self.aim).await?))
     }
+}
 
+impl Finder<'_> {
     /// Cuts a range of `rows` rows in two or more, if that is possible.
     async fn cut(
         &self,
         conn: &mut WireConn,
         range: &KeyRange,
         rows: u64,
+        aim: u64,
     ) -> mysql::Result<Option<Vec<KeyRange>>> {
         if let Some(inner) = range.next_column(self.key) {
             return Ok(Some(vec![inner]));
         }
         if let Some((nulls, rest)) = range.cut_nulls()
-            && self.rows(conn, &nulls).await?.is_some_and(|rows| rows > self.aim)
+            && self.rows(conn, &nulls).await?.is_some_and(|rows| rows > aim)
         {
             return Ok(Some(vec![nulls, rest]));
         }
@@ -268,13 +297,13 @@ impl Cutter<'_> {
             let whole = deeper && self.is_inside(conn, range, &min).await?;
             return Ok(if whole { range.take_out(&min, self.key) } else { None });
         }
-        if let Some(value) = self.balanced(conn, range, &min, &max).await?
+        if let Some(value) = self.balanced(conn, range, (&min, &max), aim).await?
             && self.is_inside(conn, range, &value).await?
         {
             return Ok(range.cut(&value).map(|(low, high)| vec![low, high]));
         }
-        debug!(table = %self.table.name, rows, "no guess cuts this range, its rows are counted through");
-        self.counted(conn, range, &min).await
+        debug!(table = %self.name, rows, "no guess cuts this range, its rows are counted through");
+        self.counted(conn, range, &min, aim).await
     }
 
     /// A value that is there and parts the range so that neither side is much smaller than the other.
@@ -282,8 +311,8 @@ impl Cutter<'_> {
         &self,
         conn: &mut WireConn,
         range: &KeyRange,
-        min: &[u8],
-        max: &[u8],
+        (min, max): (&[u8], &[u8]),
+        aim: u64,
     ) -> mysql::Result<Option<Vec<u8>>> {
         let Some(column) = self.key.columns.get(range.depth()) else { return Ok(None) };
         let (mut low, mut high) = (min.to_vec(), max.to_vec());
@@ -326,7 +355,31 @@ impl Cutter<'_> {
             }
         }
         // A heavy group of equal keys leaves no balance; an uneven cut still takes something off.
-        Ok(best.filter(|(least, _)| *least * 4 >= self.aim).map(|(_, value)| value))
+        Ok(best.filter(|(least, _)| *least * 4 >= aim).map(|(_, value)| value))
+    }
+
+    /// A value of the range's column that parts it about in the middle, if there is one.
+    ///
+    /// # Errors
+    /// A lost connection.
+    pub async fn middle(
+        &self,
+        conn: &mut WireConn,
+        range: &KeyRange,
+        least: u64,
+    ) -> mysql::Result<Option<Vec<u8>>> {
+        if self.rows(conn, range).await?.is_none_or(|rows| rows < least.saturating_mul(2)) {
+            return Ok(None);
+        }
+        let (Some(min), Some(max)) =
+            (self.end(conn, range, None, "").await?, self.end(conn, range, None, " DESC").await?)
+        else {
+            return Ok(None);
+        };
+        match self.balanced(conn, range, (&min, &max), least).await? {
+            Some(value) if self.is_inside(conn, range, &value).await? => Ok(Some(value)),
+            _ => Ok(None),
+        }
     }
 
     /// Goes as many rows from the beginning as a chunk should hold.
@@ -335,8 +388,9 @@ impl Cutter<'_> {
         conn: &mut WireConn,
         range: &KeyRange,
         min: &[u8],
+        aim: u64,
     ) -> mysql::Result<Option<Vec<KeyRange>>> {
-        let offset = format!(" LIMIT 1 OFFSET {}", self.aim);
+        let offset = format!(" LIMIT 1 OFFSET {aim}");
         let Some(value) = self.ask_key(conn, range, None, "", &offset).await? else { return Ok(None) };
         if !self.is_inside(conn, range, &value).await? {
             return Ok(None);
@@ -391,7 +445,7 @@ impl Cutter<'_> {
         // The columns before are fixed, so the index gives the rows in this order.
         let sql = format!(
             "SELECT {name} FROM {} FORCE INDEX ({}) WHERE {condition} ORDER BY {name}{order}{limit}",
-            self.table.name,
+            self.name,
             quote(&self.key.index)
         );
         match ask(conn, &sql).await {
@@ -411,7 +465,7 @@ impl Cutter<'_> {
         let sql = format!(
             "SELECT {} FROM {} {word} INDEX ({}){condition}",
             common::ident::quote_list(&names),
-            self.table.name,
+            self.name,
             quote(&self.key.index)
         );
         match estimate(conn, self.flavor, &sql).await {

@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use common::dumpfile::{Compression, FileIndex, FileNamer, Format};
 use common::ident::TableName;
-use common::manifest::FileLine;
+use common::manifest::{ChunkLine, FileLine};
 use common::storage::{Storage, StorageError};
 use futures::FutureExt;
-use mysql::wire::WireConn;
+use mysql::wire::{RowStream, WireConn};
+use mysql::{Endpoint, ErrorClass};
 use tokio::task::JoinHandle;
 
 use crate::error::{Doing, DumpError, Result};
-use crate::file::FileWriter;
+use crate::file::{FileWriter, Stored};
+use crate::key::KeyRange;
 use crate::metrics::Metrics;
+use crate::queue::{Question, Running};
 use crate::render::{CellKind, ChunkText, Form, Todo, csv_header};
+use crate::table::Table;
 
 /// What all chunks share.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub struct Shared {
     pub read_timeout: Duration,
     /// Counters.
     pub metrics: Metrics,
+    /// The server, to end statements early.
+    pub endpoint: Endpoint,
 }
 
 /// A table on its way into files.
@@ -45,10 +51,49 @@ pub struct TableJob {
     pub form: Form,
     /// No column is inserted: rows are `()`, whatever is selected.
     pub empty_rows: bool,
+    /// The table; `None` for `--sql`.
+    pub table: Option<Table>,
+    /// The user's condition.
+    pub filter: Option<String>,
+    /// Number of the next chunk.
+    pub next_index: AtomicU64,
     /// Rows written so far.
     pub rows: AtomicU64,
     /// Chunks that are not finished, and one while chunks are still being made.
     pub chunks_left: AtomicU64,
+}
+
+impl TableJob {
+    /// Makes a chunk with the next number; `None` for the whole table.
+    pub fn chunk(self: &Arc<Self>, range: Option<KeyRange>, estimate: u64) -> Chunk {
+        let key = self.table.as_ref().and_then(|table| table.chunk_key.as_ref());
+        let condition = range.as_ref().zip(key).and_then(|(range, key)| range.condition(key));
+        let sql = match &self.table {
+            Some(table) => table.select(condition.as_deref(), self.filter.as_deref()),
+            None => String::new(),
+        };
+        Chunk {
+            index: self.next_index.fetch_add(1, Ordering::SeqCst),
+            job: Arc::clone(self),
+            sql,
+            header_from_result: false,
+            position_column: range.as_ref().and_then(|range| self.table.as_ref()?.position_column(range)),
+            range,
+            estimate,
+            attempts: 0,
+        }
+    }
+
+    /// The condition of a range, for people.
+    pub fn condition(&self, range: Option<&KeyRange>) -> Option<String> {
+        range?.condition(self.table.as_ref()?.chunk_key.as_ref()?)
+    }
+
+    /// Counts a finished chunk; gives the table's rows when it was the last.
+    pub fn finish_chunk(&self, rows: u64) -> Option<u64> {
+        let total = self.rows.fetch_add(rows, Ordering::SeqCst) + rows;
+        (self.chunks_left.fetch_sub(1, Ordering::SeqCst) == 1).then_some(total)
+    }
 }
 
 /// One statement to run.
@@ -62,9 +107,27 @@ pub struct Chunk {
     pub sql: String,
     /// Column names for CSV are taken from the result (`--sql`).
     pub header_from_result: bool,
+    /// Its range; `None`: all rows.
+    pub range: Option<KeyRange>,
+    /// Rows, as the optimizer guesses; 0 if nobody has asked.
+    pub estimate: u64,
+    /// The column that the rows are sorted by inside the range, if the chunk can be cut while it is read.
+    pub position_column: Option<String>,
+    /// Readers that lost their connection over it.
+    pub attempts: u32,
 }
 
 impl Chunk {
+    /// The same chunk for another reader, with what is left of its range.
+    pub fn again(&self, range: Option<KeyRange>) -> Chunk {
+        let condition = self.job.condition(range.as_ref());
+        let sql = match &self.job.table {
+            Some(table) => table.select(condition.as_deref(), self.job.filter.as_deref()),
+            None => self.sql.clone(),
+        };
+        Chunk { sql, range, attempts: self.attempts + 1, ..self.clone() }
+    }
+
     /// For messages.
     pub fn describe(&self) -> String {
         match self.job.name.table.is_empty() {
@@ -74,11 +137,22 @@ impl Chunk {
     }
 }
 
+/// A chunk all of whose files are durable.
+#[derive(Debug)]
+pub struct Finished {
+    /// The table.
+    pub job: Arc<TableJob>,
+    /// What the manifest says of it.
+    pub line: ChunkLine,
+    /// Its files.
+    pub files: Vec<FileLine>,
+}
+
 /// A file that is being synced while the reader goes on.
 struct Finishing {
     turn: u64,
     line: FileLine,
-    task: JoinHandle<Result<u64, StorageError>>,
+    task: JoinHandle<Result<Stored, StorageError>>,
 }
 
 /// One reader: its buffer, its file, and the file that is being synced.
@@ -88,6 +162,8 @@ pub struct Reader {
     finishing: Option<Finishing>,
     /// Files that are complete and durable, each with the turn that wrote it.
     done: Vec<(u64, FileLine)>,
+    /// Chunks whose last file may still be on its way, each with its turn.
+    ended: Vec<(u64, Arc<TableJob>, ChunkLine)>,
     /// Counts the calls of `dump_chunk`.
     turn: u64,
 }
@@ -100,22 +176,36 @@ impl Reader {
             writer: FileWriter::new(Arc::clone(&shared.storage), shared.compression),
             finishing: None,
             done: Vec::new(),
+            ended: Vec::new(),
             turn: 0,
         }
     }
 
     /// Reads a chunk and writes its files. The last of them may still be on its way to the disk afterwards, see
-    /// [`Reader::settle`]. After an error, finished files of this chunk stay, see [`Reader::forget_chunk`].
+    /// [`Reader::settle`]. After an error, finished files of this chunk stay, see [`Reader::forget_chunk`]. Where `running`
+    /// is cut meanwhile, it ends there.
     ///
     /// # Errors
     /// The server's and the storage's.
-    pub async fn dump_chunk(&mut self, conn: &mut WireConn, shared: &Shared, chunk: &Chunk) -> Result<u64> {
+    pub async fn dump_chunk(
+        &mut self,
+        conn: &mut WireConn,
+        shared: &Shared,
+        running: &Running,
+    ) -> Result<()> {
+        let chunk = &running.chunk;
+        let id = conn.connection_id();
         self.turn += 1;
         let mut stream = match tokio::time::timeout(shared.read_timeout, conn.query(&chunk.sql)).await {
             Ok(answer) => answer,
             Err(_) => Err(mysql::Error::timeout(shared.read_timeout)),
         }
         .doing(|| chunk.describe())?;
+        let position = chunk.position_column.as_ref();
+        let position =
+            position.and_then(|name| stream.columns().iter().position(|column| column.name == *name));
+        let mut stop: Option<Vec<u8>> = None;
+        let mut stopped = false;
         let mut kinds: Vec<CellKind> = stream.columns().iter().map(CellKind::of).collect();
         if chunk.job.empty_rows {
             kinds.clear();
@@ -144,13 +234,26 @@ impl Reader {
                 },
             };
             let Some(row) = row.doing(|| chunk.describe())? else { break };
+            if let (Some(stop), Some(position)) = (&stop, position)
+                && row.cell(position) == Some(stop)
+            {
+                stopped = true;
+                break;
+            }
             let todo = text.push_row(row.cells());
             rows_counted += 1;
             if todo == Todo::Nothing {
                 continue;
             }
-            shared.metrics.read(rows_counted, text.pending().len() as u64);
+            let bytes = text.pending().len() as u64;
+            shared.metrics.read(rows_counted, bytes);
+            running.advance(rows_counted, bytes);
             rows_counted = 0;
+            if let Some(question) = running.question()
+                && let Some(here) = position.and_then(|position| row.cell(position))
+            {
+                stop = agree(question, here).await.or(stop);
+            }
             if name.is_none() {
                 name = Some(self.begin_file(shared, chunk, file_number).await?);
             }
@@ -161,8 +264,20 @@ impl Reader {
                 file_number += 1;
             }
         }
-        let rows_read = stream.rows_read();
-        drop(stream);
+        let rows_read = stream.rows_read() - u64::from(stopped);
+        if stop.is_some() && !stopped {
+            // The rest was promised to another reader, who reads it now.
+            return Err(DumpError::Count(format!(
+                "{}: the key where its second half begins was not met, so rows would be doubled",
+                chunk.describe()
+            )));
+        }
+        if stopped {
+            end_early(stream, shared, id).await.doing(|| chunk.describe())?;
+            conn_is_clean(conn).await.doing(|| chunk.describe())?;
+        } else {
+            drop(stream);
+        }
         if text.in_file() {
             shared.metrics.read(rows_counted, text.pending().len() as u64);
             let name = match name {
@@ -181,7 +296,31 @@ impl Reader {
                 chunk.describe()
             )));
         }
-        Ok(rows_read)
+        let line = ChunkLine {
+            schema: chunk.job.name.schema.clone(),
+            table: chunk.job.name.table.clone(),
+            chunk: chunk.index,
+            rows: rows_read,
+            range: chunk.job.condition(running.range().as_ref()),
+        };
+        self.ended.push((self.turn, Arc::clone(&chunk.job), line));
+        Ok(())
+    }
+
+    /// Takes the chunks all of whose files are durable.
+    pub fn take_finished(&mut self) -> Vec<Finished> {
+        let open = self.finishing.as_ref().map(|finishing| finishing.turn);
+        let (ended, wait): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.ended).into_iter().partition(|(turn, ..)| Some(*turn) != open);
+        self.ended = wait;
+        let mut finished = Vec::with_capacity(ended.len());
+        for (turn, job, line) in ended {
+            let (files, rest): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut self.done).into_iter().partition(|(of, _)| *of == turn);
+            self.done = rest;
+            finished.push(Finished { job, line, files: files.into_iter().map(|(_, file)| file).collect() });
+        }
+        finished
     }
 
     async fn begin_file(&mut self, shared: &Shared, chunk: &Chunk, number: u64) -> Result<String> {
@@ -206,8 +345,10 @@ impl Reader {
             name,
             schema: chunk.job.name.schema.clone(),
             table: chunk.job.name.table.clone(),
+            chunk: Some(chunk.index),
             rows,
             bytes,
+            blake3: String::new(),
         };
         let metrics = shared.metrics.clone();
         let task = tokio::spawn(async move {
@@ -225,11 +366,12 @@ impl Reader {
     /// # Errors
     /// The storage's.
     pub async fn settle(&mut self) -> Result<()> {
-        if let Some(Finishing { turn, line, task }) = self.finishing.take() {
-            match task.await {
+        if let Some(Finishing { turn, mut line, task }) = self.finishing.take() {
+            let stored = match task.await {
                 Ok(result) => result?,
                 Err(error) => return Err(DumpError::Internal(error.to_string())),
             };
+            line.blake3 = stored.hash.to_hex().to_string();
             self.done.push((turn, line));
         }
         Ok(())
@@ -249,10 +391,32 @@ impl Reader {
         self.done = keep;
         Ok(again.into_iter().map(|(_, line)| line.name).collect())
     }
+}
 
-    /// Takes the lines of the files that are durable.
-    pub fn into_files(mut self) -> Vec<FileLine> {
-        std::mem::take(&mut self.done).into_iter().map(|(_, line)| line).collect()
+/// Tells another reader where this one is, and hears where to stop.
+#[cold]
+async fn agree(question: Question, here: &[u8]) -> Option<Vec<u8>> {
+    question.position.send(here.to_vec()).ok()?;
+    question.stop.await.ok()
+}
+
+/// Ends a statement whose further rows belong to somebody else; the transaction and its snapshot stay.
+async fn end_early(stream: RowStream<'_>, shared: &Shared, id: u32) -> mysql::Result<()> {
+    if let Err(error) = WireConn::kill_query(&shared.endpoint, id).await {
+        // Then its rows are read and thrown away.
+        tracing::warn!(%error, "a statement can't be ended early");
+    }
+    match stream.skip_rest().await {
+        Err(error) if error.class() != ErrorClass::Interrupted => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The kill may have come after the last row: then it meets the next statement, which may be this one only.
+async fn conn_is_clean(conn: &mut WireConn) -> mysql::Result<()> {
+    match conn.simple("DO 0").await {
+        Err(error) if error.class() != ErrorClass::Interrupted => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -276,13 +440,5 @@ impl Shared {
             true => namer.query_result(index, self.format),
             false => namer.data(&chunk.job.name, index, self.format),
         }
-    }
-}
-
-impl TableJob {
-    /// Counts a finished chunk; gives the table's rows when it was the last.
-    pub fn finish_chunk(&self, rows: u64) -> Option<u64> {
-        let total = self.rows.fetch_add(rows, Ordering::SeqCst) + rows;
-        (self.chunks_left.fetch_sub(1, Ordering::SeqCst) == 1).then_some(total)
     }
 }

@@ -22,21 +22,32 @@ const PIECE: usize = 256 * 1024;
 /// more.
 const ZSTD_WINDOW_LOG: u32 = 19;
 
-/// The future of a file that is being made durable: its size on disk.
-pub type Durable = BoxFuture<'static, Result<u64, StorageError>>;
+/// A file that is durable.
+#[derive(Debug, Clone, Copy)]
+pub struct Stored {
+    /// Bytes in the storage.
+    pub size: u64,
+    /// BLAKE3 of the content before compression.
+    pub hash: blake3::Hash,
+}
+
+/// The future of a file that is being made durable.
+pub type Durable = BoxFuture<'static, Result<Stored, StorageError>>;
 
 /// Writes files one after the other. A file that is begun and not ended leaves nothing behind.
 pub struct FileWriter {
     storage: Arc<dyn Storage>,
     compression: Compression,
     sink: Option<Box<dyn Sink>>,
+    /// Of a plain file.
+    hasher: blake3::Hasher,
     compressor: Option<Compressor>,
 }
 
 impl FileWriter {
     /// Writes nothing yet.
     pub fn new(storage: Arc<dyn Storage>, compression: Compression) -> Self {
-        Self { storage, compression, sink: None, compressor: None }
+        Self { storage, compression, sink: None, hasher: blake3::Hasher::new(), compressor: None }
     }
 
     /// Begins a file under `name` (its suffix included). The one before must have been ended or given up.
@@ -47,6 +58,7 @@ impl FileWriter {
         let sink = self.storage.create(name).await?;
         if self.compression == Compression::None {
             self.sink = Some(sink);
+            self.hasher.reset();
             return Ok(());
         }
         if self.compressor.is_none() {
@@ -61,6 +73,7 @@ impl FileWriter {
     /// The storage's.
     pub async fn write_pending(&mut self, text: &mut ChunkText<'_>) -> Result<(), StorageError> {
         if let Some(sink) = &mut self.sink {
+            self.hasher.update(text.pending());
             sink.write(text.pending()).await?;
             text.written();
             return Ok(());
@@ -77,7 +90,8 @@ impl FileWriter {
     /// The storage's.
     pub async fn end(&mut self) -> Result<Durable, StorageError> {
         if let Some(sink) = self.sink.take() {
-            return Ok(sink.finish());
+            let hash = self.hasher.finalize();
+            return Ok(Box::pin(async move { Ok(Stored { size: sink.finish().await?, hash }) }));
         }
         let (answer, result) = oneshot::channel();
         self.job(Job::End(answer)).await?;
@@ -142,7 +156,7 @@ fn gone() -> StorageError {
 enum Job {
     Begin(String, Box<dyn Sink>),
     Data(Vec<u8>),
-    End(oneshot::Sender<Result<u64, StorageError>>),
+    End(oneshot::Sender<Result<Stored, StorageError>>),
     GiveUp(oneshot::Sender<()>),
 }
 
@@ -165,7 +179,13 @@ impl Compressor {
         let runtime = tokio::runtime::Handle::current();
         let error = |cause| StorageError::from_io("compressed file", "start the compressor of", cause);
         let encoder = Encoder::new(compression).map_err(error)?;
-        let worker = Worker { encoder, runtime, give_back, failed: Arc::clone(&failed) };
+        let worker = Worker {
+            encoder,
+            hasher: blake3::Hasher::new(),
+            runtime,
+            give_back,
+            failed: Arc::clone(&failed),
+        };
         let thread = std::thread::Builder::new()
             .name("compress".into())
             .spawn(move || worker.run(receiver))
@@ -186,6 +206,7 @@ impl Drop for Compressor {
 
 struct Worker {
     encoder: Encoder,
+    hasher: blake3::Hasher,
     runtime: tokio::runtime::Handle,
     give_back: mpsc::Sender<Vec<u8>>,
     failed: Arc<AtomicBool>,
@@ -200,6 +221,7 @@ impl Worker {
             match job {
                 Job::Begin(name, sink) => {
                     out.clear();
+                    self.hasher.reset();
                     failure = self
                         .encoder
                         .restart()
@@ -227,9 +249,13 @@ impl Worker {
                     };
                     match result {
                         // The sync waits for the disk; the next file need not.
-                        Ok(sink) => drop(self.runtime.spawn(async move {
-                            let _ = answer.send(sink.finish().await);
-                        })),
+                        Ok(sink) => {
+                            let hash = self.hasher.finalize();
+                            drop(self.runtime.spawn(async move {
+                                let size = sink.finish().await;
+                                let _ = answer.send(size.map(|size| Stored { size, hash }));
+                            }));
+                        }
                         Err(error) => drop(answer.send(Err(error))),
                     }
                 }
@@ -248,6 +274,7 @@ impl Worker {
         bytes: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), StorageError> {
+        self.hasher.update(bytes);
         self.encoder
             .write(bytes, out)
             .map_err(|cause| StorageError::from_io(name.as_str(), "compress", cause))?;

@@ -15,8 +15,10 @@ pub enum Class {
     Integer,
     /// DECIMAL.
     Decimal,
-    /// DATE, DATETIME, TIMESTAMP.
+    /// DATE, DATETIME.
     Date,
+    /// TIMESTAMP, whose text stands for two moments in the hour that the clock is put back.
+    Timestamp,
     /// TIME.
     Time,
     /// CHAR, VARCHAR, TEXT in any collation.
@@ -33,7 +35,8 @@ impl Class {
         Some(match word.to_ascii_lowercase().as_str() {
             "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" | "year" => Class::Integer,
             "decimal" | "numeric" => Class::Decimal,
-            "date" | "datetime" | "timestamp" => Class::Date,
+            "date" | "datetime" => Class::Date,
+            "timestamp" => Class::Timestamp,
             "time" => Class::Time,
             "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => Class::Text,
             "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Class::Binary,
@@ -41,9 +44,9 @@ impl Class {
         })
     }
 
-    /// Whether values that are equal to the server are the same bytes.
+    /// Whether values that are equal to the server are the same bytes, and a value's text stands for nothing else.
     pub fn equal_means_identical(self) -> bool {
-        !matches!(self, Class::Text)
+        !matches!(self, Class::Text | Class::Timestamp)
     }
 
     /// A value as the server printed it, as a literal that the column is compared with by its own rules.
@@ -172,6 +175,13 @@ impl KeyRange {
             self.with_last(Bound::Between { low: low.clone(), high: Some(value.to_vec()), nulls: *nulls }),
             self.with_last(Bound::Between { low: Some(low_end), high: high.clone(), nulls: false }),
         ))
+    }
+
+    /// What is above a value, itself not inside; `None` if the range can't be cut.
+    pub fn above(&self, value: &[u8]) -> Option<KeyRange> {
+        let Bound::Between { high, .. } = self.last() else { return None };
+        let low = Low { value: value.to_vec(), inclusive: false };
+        Some(self.with_last(Bound::Between { low: Some(low), high: high.clone(), nulls: false }))
     }
 
     /// NULL, and everything else.

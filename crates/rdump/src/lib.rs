@@ -25,13 +25,16 @@ pub mod folder;
 pub mod key;
 pub mod listing;
 pub mod metrics;
+pub mod planner;
 pub mod position;
 pub mod preflight;
+pub mod queue;
 pub mod render;
 pub mod schema;
 pub mod source;
 pub mod status;
 pub mod table;
+pub mod work;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use mysql::wire::WireConn;
 
 use crate::config::{ChunkSize, Config};
 use crate::error::{Doing, Result};
-use crate::key::{ChunkKey, Class, KeyColumn};
+use crate::key::{Bound, ChunkKey, Class, KeyColumn, KeyRange};
 use crate::source::{Answer, Source, ask, needs_privilege};
 
 /// A table that is dumped.
@@ -100,6 +100,19 @@ impl Table {
             sql.push_str(&format!(" ORDER BY {}", quote_list(&self.order_by)));
         }
         sql
+    }
+
+    /// The column that rows of this range are sorted by, if its values tell exactly where a reader is: another reader may
+    /// take over from one of them on.
+    pub fn position_column(&self, range: &KeyRange) -> Option<String> {
+        let key = self.chunk_key.as_ref()?;
+        let sorted =
+            key.columns.iter().zip(&self.order_by).take_while(|(column, by)| column.name == **by).count();
+        let column = key.columns.get(range.depth())?;
+        let exact = column.class.equal_means_identical()
+            || (column.class == Class::Text && key.unique && self.order_by.len() == 1);
+        let cuttable = matches!(range.last(), Bound::Between { .. });
+        (cuttable && exact && range.depth() < sorted).then(|| column.name.clone())
     }
 
     /// ``INSERT INTO `t` VALUES`` with its line end.

@@ -346,6 +346,7 @@ fn an_unfinished_dump_of_rdump() {
         table: "t".into(),
         rows: 1,
         bytes: 1,
+        ..Default::default()
     }];
     task.write("rdump-manifest.jsonl", whole.render());
     task.fails("rdump wrote 1");

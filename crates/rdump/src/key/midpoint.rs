@@ -7,7 +7,7 @@ pub(super) fn between(class: Class, low: &[u8], high: &[u8]) -> Option<Vec<u8>> 
     match class {
         Class::Integer => numbers(low, high, 0),
         Class::Decimal => numbers(low, high, fraction_digits(low).max(fraction_digits(high))),
-        Class::Date => dates(low, high),
+        Class::Date | Class::Timestamp => dates(low, high),
         Class::Time => times(low, high),
         Class::Text => text(low, high),
         Class::Binary => binary(low, high),

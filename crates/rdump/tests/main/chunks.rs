@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use testkit::{Kind, Options, Server};
+use testkit::{Account, Kind, LogCheck, Options, Server, Tool};
 
-use crate::support::{dump, files, manifest, rows, work_dir};
+use crate::support::{dump, files, manifest, program, rows, work_dir};
 
 const ROWS: usize = 5000;
 
@@ -100,5 +100,60 @@ fn keys_of_every_type_are_cut() {
         let names: Vec<String> =
             files(&dir.join("cut")).into_keys().filter(|name| name.starts_with("c.hash.0")).collect();
         assert!(names.iter().enumerate().all(|(i, name)| *name == format!("c.hash.{i:09}.sql")), "{names:?}");
+    }
+}
+
+/// One chunk of large rows that the plan did not cut: the idle reader takes half of what is left, and half of that.
+#[test]
+fn idle_readers_share_a_running_chunk() {
+    for kind in [Kind::MySql8033, Kind::MySql57, Kind::MariaDb1011] {
+        let Some(server) = Server::start_or_skip(kind, Options::default()) else { continue };
+        fill(&server);
+        for (table, columns, values) in [
+            ("numbers", "k INT PRIMARY KEY", "n"),
+            ("words", "k VARCHAR(40) CHARACTER SET utf8 PRIMARY KEY", "CONCAT('Key ', LPAD(n, 6, '0'))"),
+            ("pairs", "a INT, k INT, PRIMARY KEY (a, k)", "n DIV 2, n"),
+        ] {
+            server.sql(format!(
+                "CREATE TABLE c.{table} ({columns}, pad MEDIUMBLOB);
+                 INSERT INTO c.{table} SELECT {values}, REPEAT('p', 10000) FROM c.seed; ANALYZE TABLE c.{table}"
+            ));
+        }
+        let dir = work_dir();
+        for table in ["numbers", "words", "pairs"] {
+            let proxy = testkit::Proxy::to(&server);
+            proxy.delay(std::time::Duration::from_millis(3));
+            let out = dir.join(table);
+            let login = Account::Dump.credentials();
+            let done = Tool::at("rdump", &program())
+                .args([
+                    "-P",
+                    &proxy.port().to_string(),
+                    "-u",
+                    login.user,
+                    "-p",
+                    login.password,
+                    "--status-addr=",
+                ])
+                .args(["-T", &format!("c.{table}"), "-r", "1000000", "-t", "3", "-o"])
+                .arg(&out)
+                .run()
+                .success();
+            LogCheck::new().check(&done.stdout);
+            let done = done.says("an idle reader takes half of what is left");
+            assert!(done.stdout.contains("new="), "{}", done.shown());
+            let name = format!("c.{table}");
+            dump(&server, &["-T", &name], &dir.join(format!("{table}-whole")));
+            let (mut cut, mut whole) = (rows(&out, &name), rows(&dir.join(format!("{table}-whole")), &name));
+            cut.sort();
+            whole.sort();
+            assert_eq!(whole.len(), ROWS);
+            assert!(cut == whole, "{kind} {table}: {} rows", cut.len());
+            let (most, count) = largest(&out, table);
+            assert!(count >= 2 && most < ROWS as u64 * 9 / 10, "{kind} {table}: {count} chunks, {most} rows");
+            let manifest = manifest(&out);
+            assert_eq!(manifest.chunks.iter().map(|chunk| chunk.rows).sum::<u64>(), ROWS as u64);
+            assert!(manifest.chunks.iter().all(|chunk| chunk.range.is_some()), "{:?}", manifest.chunks);
+        }
     }
 }

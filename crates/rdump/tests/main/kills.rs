@@ -165,20 +165,48 @@ fn the_password_is_not_in_the_log() {
     assert!(!done.shown().contains(Account::Dump.credentials().password), "{}", done.shown());
 }
 
-/// In flush mode the snapshot is gone with the connection: one clear error, and the next run makes it good.
+/// In flush and lock mode another reader with the same snapshot reads the chunk; rows are whole and once.
 #[test]
-fn a_cut_connection_fails_the_dump() {
+fn a_cut_connection_is_made_good_by_another_reader() {
     let Some(server) = server_with_rows(Kind::MySql8033) else { return };
     let dir = work_dir();
-    let out = dir.join("o");
-    for (bytes, end) in [(2_000_000, End::Reset), (4_000_000, End::Truncate)] {
+    for (i, (mode, bytes, end)) in [
+        ("flush", 2_000_000, End::Reset),
+        ("lock", 4_000_000, End::Truncate),
+        ("flush", 8_000_000, End::Reset),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let out = dir.join(format!("{i}"));
         let proxy = Proxy::to(&server);
         proxy.end_after(Direction::ToClient, bytes, end);
-        let done = through(&proxy, &out).args(SPLIT).run().expect_code(1);
-        assert_eq!(done.stdout.matches("dump failed: ").count(), 1, "{}", done.shown());
-        done.says("read table `k`.`t`").says("dump failed error stack info");
-        assert_unfinished(&out, false);
+        let done = through(&proxy, &out).args(SPLIT).args(["--consistency", mode]).run().success();
+        testkit::LogCheck::new().require("connection is lost").check(&done.stdout);
+        assert_whole(&out);
     }
+}
+
+/// With no reader left the dump ends with one clear error, and the next run makes it good.
+#[test]
+fn with_all_connections_cut_the_dump_fails() {
+    let Some(server) = server_with_rows(Kind::MySql57) else { return };
+    let dir = work_dir();
+    let out = dir.join("o");
+    let proxy = Proxy::to(&server);
+    proxy.end_after(Direction::ToClient, 3_000_000, End::Reset);
+    let done = through(&proxy, &out).args(SPLIT).args(["-t", "1"]).run().expect_code(1);
+    assert_eq!(done.stdout.matches("dump failed: ").count(), 1, "{}", done.shown());
+    done.says("read table `k`.`t`").says("dump failed error stack info");
+    assert_unfinished(&out, false);
+    let proxy = Proxy::to(&server);
+    let hold = proxy.hold("(?i)^select \\* from `k`\\.`t`", true);
+    let tool = through(&proxy, &out).args(SPLIT).start();
+    hold.wait_held(Duration::from_secs(30));
+    proxy.cut_all();
+    let done = tool.finish(Duration::from_secs(60)).expect_code(1);
+    assert_eq!(done.stdout.matches("dump failed: ").count(), 1, "{}", done.shown());
+    assert_unfinished(&out, false);
     dump(&server, &SPLIT, &out);
     assert_whole(&out);
 }
@@ -322,7 +350,10 @@ fn a_silent_server_is_given_up() {
     let dir = work_dir();
     let proxy = Proxy::to(&server);
     let _hold = proxy.hold("(?i)^select \\* from `k`\\.`t`", true);
-    let done = through(&proxy, &dir.join("o")).args(["-B", "k", "--read-timeout", "1s"]).run().expect_code(1);
+    let done = through(&proxy, &dir.join("o"))
+        .args(["-B", "k", "-t", "1", "--read-timeout", "1s"])
+        .run()
+        .expect_code(1);
     done.says("no answer within 1s");
     assert_unfinished(&dir.join("o"), false);
 }

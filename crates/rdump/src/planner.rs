@@ -1,0 +1,191 @@
+//! Walks databases and tables on the metadata connection, writes schema files and makes chunks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use common::dumpfile::{FileNamer, Format};
+use common::ident::TableName;
+use mysql::wire::WireConn;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::chunk;
+use crate::config::Config;
+use crate::csv::CsvWriter;
+use crate::data::{Chunk, Shared, TableJob};
+use crate::error::{DumpError, Result};
+use crate::file::write_small;
+use crate::folder::QUERY_RESULT;
+use crate::listing::{Listing, Object, ObjectKind};
+use crate::queue::Queue;
+use crate::render::{Form, csv_header};
+use crate::schema;
+use crate::source::Source;
+use crate::table::{self, Table};
+use crate::work::Report;
+
+/// See the module.
+pub(crate) struct Planner {
+    pub config: Arc<Config>,
+    pub source: Arc<Source>,
+    pub shared: Arc<Shared>,
+    pub listing: Listing,
+    pub meta: WireConn,
+    pub queue: Arc<Queue>,
+    pub reports: mpsc::UnboundedSender<Report>,
+    /// Schema files on their way to the disk.
+    pub writes: JoinSet<Result<()>>,
+}
+
+/// Schema files written at a time: each waits for the disk.
+const SCHEMA_WRITES: usize = 8;
+
+impl Planner {
+    pub(crate) async fn run(mut self) -> Result<()> {
+        if let Some(sql) = self.config.sql.clone() {
+            self.plan_query(sql).await;
+        } else {
+            self.plan_policies().await?;
+            let listing = std::mem::take(&mut self.listing);
+            for database in &listing.databases {
+                if !self.config.no_schemas {
+                    let create = schema::database(&mut self.meta, database).await?;
+                    self.write_schema(self.namer().schema_create(database), &create).await?;
+                }
+            }
+            for object in &listing.objects {
+                self.plan_object(object).await?;
+            }
+        }
+        while let Some(written) = self.writes.join_next().await {
+            written.map_err(|error| DumpError::Internal(error.to_string()))??;
+        }
+        self.shared.metrics.all_planned();
+        self.queue.planned_all();
+        self.meta.close().await;
+        Ok(())
+    }
+
+    fn namer(&self) -> FileNamer {
+        FileNamer { compression: self.shared.compression }
+    }
+
+    async fn plan_policies(&mut self) -> Result<()> {
+        for (policy, create) in schema::placement_policies(&mut self.meta, &self.source).await? {
+            self.write_schema(self.namer().placement_policy(&policy), &create).await?;
+        }
+        Ok(())
+    }
+
+    async fn plan_object(&mut self, object: &Object) -> Result<()> {
+        let name = &object.name;
+        match object.kind {
+            ObjectKind::Table => {
+                let table = table::describe(&mut self.meta, &self.source, &self.config, name).await?;
+                if !self.config.no_schemas {
+                    self.write_schema(self.namer().table_schema(name), &table.create).await?;
+                }
+                if !self.config.no_data {
+                    self.plan_table(table).await?;
+                }
+            }
+            ObjectKind::View if !self.config.no_schemas => {
+                let (stand_in, view) = schema::view(&mut self.meta, &self.source, name).await?;
+                self.write_schema(self.namer().table_schema(name), &stand_in).await?;
+                self.write_schema(self.namer().view_schema(name), &view).await?;
+            }
+            ObjectKind::Sequence if !self.config.no_schemas => {
+                let create = schema::sequence(&mut self.meta, &self.source, name).await?;
+                self.write_schema(self.namer().sequence_schema(name), &create).await?;
+            }
+            ObjectKind::View | ObjectKind::Sequence => {}
+        }
+        Ok(())
+    }
+
+    async fn plan_table(&mut self, table: Table) -> Result<()> {
+        let form = self.form(&table);
+        let empty_rows = table.explicit && table.columns.is_empty();
+        let job = job(table.name.clone(), form, empty_rows, Some(table), self.config.where_clause.clone());
+        let Some(table) = &job.table else { return Ok(()) };
+        let cutter = chunk::begin(&mut self.meta, &self.source, &self.config, table).await?;
+        match cutter {
+            None => self.send(job.chunk(None, 0)).await,
+            Some(mut cutter) => {
+                while let Some(planned) = cutter.next(&mut self.meta).await? {
+                    self.send(job.chunk(Some(planned.range), planned.rows)).await;
+                }
+            }
+        }
+        self.planned(job);
+        Ok(())
+    }
+
+    async fn plan_query(&mut self, sql: String) {
+        let writer = CsvWriter::new(self.config.output.csv.clone());
+        let form = Form::Csv { header: Vec::new(), writer };
+        let job = job(TableName::new(QUERY_RESULT, ""), form, false, None, None);
+        self.send(Chunk { sql, header_from_result: true, ..job.chunk(None, 0) }).await;
+        self.planned(job);
+    }
+
+    /// All chunks of the table are on their way.
+    fn planned(&self, job: Arc<TableJob>) {
+        // Nobody listens any more when the dump has failed.
+        let _ = self.reports.send(Report::Planned(job));
+    }
+
+    fn form(&self, table: &Table) -> Form {
+        let output = &self.config.output;
+        match output.format {
+            Format::Csv => {
+                let writer = CsvWriter::new(output.csv.clone());
+                let header = csv_header(&writer, table.columns.iter().map(String::as_str));
+                Form::Csv { header, writer }
+            }
+            _ => Form::Sql {
+                header: schema::header(self.source.server.flavor).to_vec(),
+                prefix: table.insert_prefix(),
+                backslash: output.escape_backslash,
+                statement_size: output.statement_size,
+            },
+        }
+    }
+
+    async fn send(&mut self, chunk: Chunk) {
+        self.shared.metrics.chunk_planned();
+        chunk.job.chunks_left.fetch_add(1, Ordering::SeqCst);
+        self.queue.push(chunk).await;
+    }
+
+    async fn write_schema(&mut self, name: String, statement: &[u8]) -> Result<()> {
+        if self.writes.len() >= SCHEMA_WRITES
+            && let Some(written) = self.writes.join_next().await
+        {
+            written.map_err(|error| DumpError::Internal(error.to_string()))??;
+        }
+        let bytes = schema::file(self.source.server.flavor, statement);
+        let (storage, compression) = (Arc::clone(&self.shared.storage), self.shared.compression);
+        self.writes.spawn(async move { Ok(write_small(&storage, &name, compression, &bytes).await?) });
+        Ok(())
+    }
+}
+
+fn job(
+    name: TableName,
+    form: Form,
+    empty_rows: bool,
+    table: Option<Table>,
+    filter: Option<String>,
+) -> Arc<TableJob> {
+    Arc::new(TableJob {
+        name,
+        form,
+        empty_rows,
+        table,
+        filter,
+        next_index: AtomicU64::new(0),
+        rows: AtomicU64::new(0),
+        chunks_left: AtomicU64::new(1),
+    })
+}

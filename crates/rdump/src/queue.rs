@@ -1,0 +1,233 @@
+//! The chunks on their way from the planner to the readers.
+//!
+//! States of a chunk: waiting, running, done; or running, given back (its reader lost the connection), running. Owner is the
+//! queue while it waits, then the reader. Invariants:
+//! 1. A reader leaves only when no chunk waits, runs or can still be planned: a chunk that is given back finds a reader as
+//!    long as there is one.
+//! 2. At most `room` planned chunks wait, so the planner stays a little ahead and memory small.
+//! 3. A running chunk is cut only by an agreement with its reader, which stands still meanwhile: it gives the key it is at,
+//!    and gets back a key behind it to stop at.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::data::Chunk;
+use crate::key::KeyRange;
+
+/// How long an idle reader waits before it looks again for a chunk to share.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// A rest of a chunk smaller than this is not worth a second statement, in bytes.
+pub const LEAST_REST: u64 = 4 << 20;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Queue {
+    state: Mutex<State>,
+    changed: Notify,
+    room: usize,
+    /// Readers share running chunks.
+    shares: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Chunk>,
+    running: Vec<Arc<Running>>,
+    planned_all: bool,
+    readers: usize,
+}
+
+/// What a reader is to do next.
+#[derive(Debug)]
+pub enum Next {
+    /// Read this chunk.
+    Chunk(Box<Chunk>, Arc<Running>),
+    /// Nothing waits, but this chunk may be large enough for two.
+    Share(Arc<Running>),
+    /// All is done.
+    End,
+}
+
+impl Queue {
+    /// A queue for `readers` readers.
+    pub fn new(readers: usize, shares: bool) -> Queue {
+        let state = State { readers, ..State::default() };
+        Queue { state: Mutex::new(state), changed: Notify::new(), room: readers * 2, shares }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code that holds it panics.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a planned chunk when there is room. Cancel-safe: the chunk is added or dropped.
+    pub async fn push(&self, chunk: Chunk) {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let mut state = self.state();
+                if state.waiting.len() < self.room {
+                    state.waiting.push_back(chunk);
+                    drop(state);
+                    self.changed.notify_waiters();
+                    return;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// No more chunks will be planned.
+    pub fn planned_all(&self) {
+        self.state().planned_all = true;
+        self.changed.notify_waiters();
+    }
+
+    /// Waits for something to do.
+    pub async fn next(&self) -> Next {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let mut state = self.state();
+                if let Some(chunk) = state.waiting.pop_front() {
+                    let running = Arc::new(Running::new(&chunk));
+                    state.running.push(Arc::clone(&running));
+                    drop(state);
+                    self.changed.notify_waiters();
+                    return Next::Chunk(Box::new(chunk), running);
+                }
+                if state.planned_all && state.running.is_empty() {
+                    return Next::End;
+                }
+                if self.shares && state.planned_all {
+                    let rest = state.running.iter().filter(|running| running.rest() >= 2 * LEAST_REST);
+                    if let Some(largest) = rest.max_by_key(|running| running.rest()) {
+                        return Next::Share(Arc::clone(largest));
+                    }
+                }
+            }
+            // The rest of a running chunk is seen only after a while.
+            let _ = tokio::time::timeout(LOOK_AGAIN, changed).await;
+        }
+    }
+
+    /// Registers the other half of a chunk as running.
+    pub fn shared(&self, chunk: &Chunk) -> Arc<Running> {
+        let running = Arc::new(Running::new(chunk));
+        self.state().running.push(Arc::clone(&running));
+        running
+    }
+
+    /// The chunk is done.
+    pub fn done(&self, running: &Arc<Running>) {
+        self.state().running.retain(|other| !Arc::ptr_eq(other, running));
+        self.changed.notify_waiters();
+    }
+
+    /// A reader that has no chunk leaves. `false`: it was the last one.
+    pub fn leave(&self) -> bool {
+        let mut state = self.state();
+        state.readers = state.readers.saturating_sub(1);
+        state.readers > 0
+    }
+
+    /// The chunk's reader has lost its connection and leaves. `false`: it was the last one.
+    pub fn give_back(&self, running: &Arc<Running>, chunk: Chunk) -> bool {
+        let mut state = self.state();
+        state.running.retain(|other| !Arc::ptr_eq(other, running));
+        state.readers = state.readers.saturating_sub(1);
+        state.waiting.push_front(chunk);
+        let others = state.readers > 0;
+        drop(state);
+        self.changed.notify_waiters();
+        others
+    }
+}
+
+/// A chunk that is being read, as others see it.
+#[derive(Debug)]
+pub struct Running {
+    /// The chunk as it was begun.
+    pub chunk: Chunk,
+    /// What is left of its range after cuts.
+    range: Mutex<Option<KeyRange>>,
+    rows: AtomicU64,
+    bytes: AtomicU64,
+    asked: AtomicBool,
+    question: Mutex<Option<Question>>,
+}
+
+/// Asks a reader where it is, and tells it where to stop.
+#[derive(Debug)]
+pub struct Question {
+    /// Takes the key of the row that was written last.
+    pub position: oneshot::Sender<Vec<u8>>,
+    /// Gives the key of the first row that is not its own any more; none: it goes on to the end.
+    pub stop: oneshot::Receiver<Vec<u8>>,
+}
+
+impl Running {
+    fn new(chunk: &Chunk) -> Running {
+        Running {
+            chunk: chunk.clone(),
+            range: Mutex::new(chunk.range.clone()),
+            rows: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            asked: AtomicBool::new(false),
+            question: Mutex::new(None),
+        }
+    }
+
+    /// Its range.
+    pub fn range(&self) -> Option<KeyRange> {
+        self.range.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Part of its range is another chunk's now.
+    pub fn narrow(&self, range: KeyRange) {
+        *self.range.lock().unwrap_or_else(PoisonError::into_inner) = Some(range);
+    }
+
+    /// The reader has written so much.
+    pub fn advance(&self, rows: u64, bytes: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The reader's question box, if there is something in it. Cheap when there is not.
+    pub fn question(&self) -> Option<Question> {
+        if !self.asked.swap(false, Ordering::Acquire) {
+            return None;
+        }
+        self.question.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Asks the reader; a question that it has not seen yet is replaced.
+    pub fn ask(&self) -> (oneshot::Receiver<Vec<u8>>, oneshot::Sender<Vec<u8>>) {
+        let (position, its_position) = oneshot::channel();
+        let (stop_here, stop) = oneshot::channel();
+        *self.question.lock().unwrap_or_else(PoisonError::into_inner) = Some(Question { position, stop });
+        self.asked.store(true, Ordering::Release);
+        (its_position, stop_here)
+    }
+
+    /// Bytes of an average row so far.
+    pub fn row_size(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed) / self.rows.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Bytes that are still to come, about; 0 if the chunk can't be cut or that is not known.
+    fn rest(&self) -> u64 {
+        let rows = self.rows.load(Ordering::Relaxed);
+        if self.chunk.position_column.is_none() || rows == 0 {
+            return 0;
+        }
+        // An estimate that has proved too low says nothing; half as much again is a fair guess then.
+        self.chunk.estimate.saturating_sub(rows).max(rows / 2).saturating_mul(self.row_size())
+    }
+}

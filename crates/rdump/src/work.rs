@@ -1,0 +1,344 @@
+//! Planner and readers at work, until all chunks are durable.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use common::ident::TableName;
+use common::manifest::{ChunkLine, FileLine};
+use common::progress::{Progress, Show, Unit};
+use futures::FutureExt;
+use mysql::wire::WireConn;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{debug, error, info, warn};
+
+use crate::chunk::Finder;
+use crate::config::{ChunkSize, Config, Consistency};
+use crate::consistency::{self, Snapshot};
+use crate::data::{Finished, Reader, Shared, TableJob};
+use crate::error::{Doing, DumpError, Result};
+use crate::folder::Folder;
+use crate::metrics::Metrics;
+use crate::planner::Planner;
+use crate::queue::{LEAST_REST, Next, Queue, Running};
+use crate::source::Source;
+
+/// What planner and readers tell while they work.
+pub(crate) enum Report {
+    /// All chunks of a table are planned.
+    Planned(Arc<TableJob>),
+    /// A chunk is durable.
+    Finished(Finished),
+}
+
+/// What is in the files in the end.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub files: Vec<FileLine>,
+    pub chunks: Vec<ChunkLine>,
+    /// Rows of each table.
+    pub tables: HashMap<TableName, u64>,
+}
+
+/// Planner and readers at work.
+pub(crate) struct Work {
+    tasks: JoinSet<Result<()>>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    metrics: Metrics,
+    started: Instant,
+    written: Written,
+    /// Keeps the tables locked to the end, if asked for.
+    _lock: Option<WireConn>,
+}
+
+impl Work {
+    pub(crate) fn start(
+        config: Arc<Config>,
+        source: Source,
+        snapshot: Snapshot,
+        folder: &Folder,
+        metrics: Metrics,
+    ) -> Work {
+        let Snapshot { consistency, meta, readers, lock, listing, .. } = snapshot;
+        let shared = Arc::new(Shared {
+            storage: Arc::clone(&folder.storage),
+            compression: config.output.compression,
+            format: config.output.format,
+            file_size: config.output.file_size,
+            chunked: config.rows != ChunkSize::Whole,
+            read_timeout: config.read_timeout,
+            metrics: metrics.clone(),
+            endpoint: source.endpoint().clone(),
+        });
+        let source = Arc::new(source);
+        // Two readers must see the same rows to share a chunk.
+        let shares = shared.chunked && matches!(consistency, Consistency::Flush | Consistency::Lock);
+        let queue = Arc::new(Queue::new(readers.len(), shares));
+        let (report, reports) = mpsc::unbounded_channel();
+        let mut tasks = JoinSet::new();
+        for conn in readers {
+            let reader = ReaderTask {
+                conn,
+                queue: Arc::clone(&queue),
+                reports: report.clone(),
+                shared: Arc::clone(&shared),
+                source: Arc::clone(&source),
+                consistency,
+            };
+            tasks.spawn(reader.run());
+        }
+        let planner =
+            Planner { config, source, shared, listing, meta, queue, reports: report, writes: JoinSet::new() };
+        tasks.spawn(planner.run());
+        Work { tasks, reports, metrics, started: Instant::now(), written: Written::default(), _lock: lock }
+    }
+
+    /// Waits for the end of all tasks; logs and shows progress meanwhile.
+    pub(crate) async fn finish(mut self) -> Result<Written> {
+        let progress = Progress::new(shown());
+        let bar = progress.bar("rows", self.metrics.estimated_rows(), Unit::Rows);
+        let mut log_tick = tokio::time::interval(Duration::from_secs(120));
+        log_tick.reset();
+        let mut bar_tick = tokio::time::interval(Duration::from_millis(250));
+        let mut last = (Instant::now(), 0);
+        loop {
+            tokio::select! {
+                joined = self.tasks.join_next() => match joined {
+                    None => break,
+                    Some(Ok(Ok(()))) => {}
+                    Some(Ok(Err(error))) => return self.fail(error).await,
+                    Some(Err(error)) => return self.fail(DumpError::Internal(error.to_string())).await,
+                },
+                Some(report) = self.reports.recv() => self.report(report),
+                _ = bar_tick.tick() => bar.set(self.metrics.rows()),
+                _ = log_tick.tick() => {
+                    let bytes = self.metrics.bytes();
+                    let recent = (bytes - last.1) as f64 / last.0.elapsed().as_secs_f64().max(0.001);
+                    self.metrics.log_progress(recent);
+                    last = (Instant::now(), bytes);
+                }
+            }
+        }
+        while let Some(report) = self.reports.recv().await {
+            self.report(report);
+        }
+        bar.finish();
+        self.written.files.sort_by(|a, b| a.name.cmp(&b.name));
+        self.written
+            .chunks
+            .sort_by(|a, b| (&a.schema, &a.table, a.chunk).cmp(&(&b.schema, &b.table, b.chunk)));
+        check_counts(&self.written)?;
+        self.metrics.log_summary(true, 0);
+        info!(took = %common::duration::GoDuration::from(self.started.elapsed()), "all rows are written");
+        Ok(self.written)
+    }
+
+    fn report(&mut self, report: Report) {
+        let (job, rows) = match report {
+            Report::Planned(job) => (job, 0),
+            Report::Finished(finished) => {
+                let rows = finished.line.rows;
+                self.written.chunks.push(finished.line);
+                self.written.files.extend(finished.files);
+                (finished.job, rows)
+            }
+        };
+        if let Some(rows) = job.finish_chunk(rows) {
+            self.written.tables.insert(job.name.clone(), rows);
+            self.metrics.table_finished();
+            info!(table = %job.name, rows, "finished dumping table");
+        }
+    }
+
+    async fn fail<T>(mut self, first: DumpError) -> Result<T> {
+        self.metrics.failed();
+        // Their files vanish before we say that it failed.
+        self.tasks.shutdown().await;
+        let (finished, total) = self.metrics.chunks();
+        self.metrics.log_summary(false, total - finished);
+        error!(error = %first, "dump failed error stack info");
+        Err(first)
+    }
+}
+
+/// Every row that was read stands in a file.
+fn check_counts(written: &Written) -> Result<()> {
+    let read: u64 = written.tables.values().sum();
+    let chunks: u64 = written.chunks.iter().map(|chunk| chunk.rows).sum();
+    let files: u64 = written.files.iter().map(|file| file.rows).sum();
+    if read == files && read == chunks {
+        return Ok(());
+    }
+    Err(DumpError::Count(format!("{read} rows were read, {chunks} stand in chunks and {files} in files")))
+}
+
+/// Bars only where they do not run into the log.
+fn shown() -> Show {
+    use std::io::IsTerminal;
+    if std::io::stdout().is_terminal() { Show::Nothing } else { Show::Auto }
+}
+
+struct ReaderTask {
+    conn: WireConn,
+    queue: Arc<Queue>,
+    reports: mpsc::UnboundedSender<Report>,
+    shared: Arc<Shared>,
+    source: Arc<Source>,
+    consistency: Consistency,
+}
+
+/// Attempts at one chunk.
+const CHUNK_ATTEMPTS: u32 = 3;
+
+/// After a chunk that could not be shared the next one is looked for after this time.
+const SHARE_AGAIN: Duration = Duration::from_millis(200);
+
+/// How long a reader may take to say where it is.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+impl ReaderTask {
+    async fn run(mut self) -> Result<()> {
+        let mut reader = Reader::new(&self.shared);
+        loop {
+            let waited = Instant::now();
+            let next = match self.queue.next().now_or_never() {
+                Some(next) => next,
+                None => {
+                    // Nothing to do: the last file may as well be made durable.
+                    self.settle(&mut reader).await?;
+                    self.queue.next().await
+                }
+            };
+            let running = match next {
+                Next::End => break,
+                Next::Chunk(chunk, running) => {
+                    self.shared.metrics.chunk_received(waited.elapsed());
+                    debug!(table = %chunk.job.name, chunk = chunk.index, "chunk begins");
+                    running
+                }
+                Next::Share(other) => match self.share(&other).await {
+                    Ok(Some(running)) => running,
+                    Ok(None) => {
+                        tokio::time::sleep(SHARE_AGAIN).await;
+                        continue;
+                    }
+                    Err(error) if is_lost(&error) && self.queue.leave() => {
+                        warn!(%error, "an idle reader's connection is lost, the others go on");
+                        return self.settle(&mut reader).await;
+                    }
+                    Err(error) => return Err(error),
+                },
+            };
+            if let Err(error) = self.chunk(&mut reader, &running).await {
+                return self.leave(reader, &running, error).await;
+            }
+            self.queue.done(&running);
+            self.report(&mut reader);
+        }
+        self.settle(&mut reader).await?;
+        self.conn.close().await;
+        Ok(())
+    }
+
+    async fn settle(&self, reader: &mut Reader) -> Result<()> {
+        reader.settle().await?;
+        self.report(reader);
+        Ok(())
+    }
+
+    fn report(&self, reader: &mut Reader) {
+        for finished in reader.take_finished() {
+            self.shared.metrics.chunk_finished();
+            if finished.line.rows == 0 {
+                info!(table = %finished.job.name, chunk = finished.line.chunk, "no data written in table chunk");
+            }
+            // Nobody listens any more when the dump has failed.
+            let _ = self.reports.send(Report::Finished(finished));
+        }
+    }
+
+    /// Takes over the second half of a chunk that another reader is at.
+    async fn share(&mut self, other: &Arc<Running>) -> Result<Option<Arc<Running>>> {
+        let job = &other.chunk.job;
+        let Some(table) = &job.table else { return Ok(None) };
+        let Some(key) = &table.chunk_key else { return Ok(None) };
+        let (position, stop) = other.ask();
+        let Ok(Ok(here)) = tokio::time::timeout(ANSWER_WITHIN, position).await else { return Ok(None) };
+        let Some(range) = other.range() else { return Ok(None) };
+        let Some(rest) = range.above(&here) else { return Ok(None) };
+        let finder = Finder::new(&self.source, &job.name, key);
+        let least = (LEAST_REST / other.row_size().max(1)).max(1);
+        let middle = finder
+            .middle(&mut self.conn, &rest, least)
+            .await
+            .doing(|| format!("find the middle of what is left of table {}", job.name))?;
+        let Some((first, second)) = middle.as_ref().and_then(|middle| range.cut(middle)) else {
+            return Ok(None);
+        };
+        let rows = other.chunk.estimate / 2;
+        // Before the other reader may end: the table is not finished, and the chunk not alone.
+        job.chunks_left.fetch_add(1, Ordering::SeqCst);
+        let chunk = job.chunk(Some(second), rows);
+        let running = self.queue.shared(&chunk);
+        other.narrow(first);
+        if stop.send(middle.unwrap_or_default()).is_err() {
+            return Err(DumpError::Stopped);
+        }
+        self.shared.metrics.chunk_planned();
+        self.shared.metrics.chunk_received(Duration::ZERO);
+        info!(table = %job.name, chunk = other.chunk.index, new = chunk.index, "an idle reader takes half of what is left");
+        Ok(Some(running))
+    }
+
+    async fn chunk(&mut self, reader: &mut Reader, running: &Running) -> Result<()> {
+        for attempt in 1.. {
+            let error = match reader.dump_chunk(&mut self.conn, &self.shared, running).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if !is_lost(&error) || !consistency::can_reconnect(self.consistency) || attempt >= CHUNK_ATTEMPTS
+            {
+                return Err(error);
+            }
+            warn!(%error, attempt, "connection lost, the chunk is read again on a new one");
+            self.forget(reader).await?;
+            tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
+            let mut conn = self.source.connect().await?;
+            consistency::begin(&mut conn, self.consistency).await?;
+            self.conn = conn;
+        }
+        Err(DumpError::Stopped)
+    }
+
+    /// The new attempt may cut its files elsewhere and write fewer.
+    async fn forget(&self, reader: &mut Reader) -> Result<()> {
+        for name in reader.forget_chunk().await? {
+            self.shared.storage.delete(&name).await?;
+        }
+        self.report(reader);
+        Ok(())
+    }
+
+    /// The snapshot of this connection is gone: another reader, which has the same one, reads the chunk.
+    async fn leave(self, mut reader: Reader, running: &Arc<Running>, error: DumpError) -> Result<()> {
+        let same_snapshot = matches!(self.consistency, Consistency::Flush | Consistency::Lock);
+        if !is_lost(&error) || !same_snapshot || running.chunk.attempts + 1 >= CHUNK_ATTEMPTS {
+            return Err(error);
+        }
+        self.forget(&mut reader).await?;
+        self.settle(&mut reader).await?;
+        // What was taken from it by others is theirs.
+        let again = running.chunk.again(running.range());
+        if !self.queue.give_back(running, again) {
+            return Err(error);
+        }
+        warn!(%error, "a reader's connection is lost, another reader with the same snapshot reads its chunk");
+        Ok(())
+    }
+}
+
+fn is_lost(error: &DumpError) -> bool {
+    error.server().is_some_and(|cause| cause.class().is_connection_gone())
+}
