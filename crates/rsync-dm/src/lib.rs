@@ -12,6 +12,7 @@ pub mod meta_from;
 pub mod proto;
 pub mod run;
 pub mod shard;
+pub mod start_time;
 pub mod syncer;
 pub mod tls;
 pub mod upstream;

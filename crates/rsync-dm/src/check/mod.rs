@@ -6,15 +6,19 @@ mod source;
 mod tables;
 mod target;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use common::{
     error::{DmError, dm_codes as code},
     ident::quote,
 };
-use mysql::Conn;
+use mysql::{Conn, Location};
 
+use crate::checkpoint::{Store, Tables};
 use crate::config::{Database, SourceConfig, SubtaskConfig, TaskConfig};
+
+/// Where sources begin, by their id.
+pub type Begins = BTreeMap<String, Location>;
 
 /// A run that takes longer is given up, as in DM.
 const TIMEOUT: Duration = Duration::from_secs(30 * 60);
@@ -34,25 +38,31 @@ impl Default for Limits {
     }
 }
 
-/// Runs the checks of a task on these of its sources, and says what was found.
+/// Runs the checks of a task on these of its sources, and says what was found. `begins` has the start of a source where an
+/// operator chose another one than the checkpoint's or the file's.
 ///
 /// # Errors
 /// 26005 with the report; 26002 a server that can't be reached; 10005 a question that was not answered.
 pub async fn run(
     task: &TaskConfig,
     sources: &[Arc<SourceConfig>],
+    begins: &Begins,
     limits: Limits,
 ) -> Result<String, DmError> {
     if task.ignores_check("all") {
         return Ok("pre-check is passed. ".into());
     }
-    match tokio::time::timeout(TIMEOUT, checks(task, sources)).await {
+    match tokio::time::timeout(TIMEOUT, checks(task, sources, begins)).await {
         Ok(checks) => report::conclude(&checks?, limits),
         Err(_) => Err(code::TASK_CHECK_SYNC_CONFIG_ERROR.error("the checks took more than 30 minutes")),
     }
 }
 
-async fn checks(task: &TaskConfig, sources: &[Arc<SourceConfig>]) -> Result<Vec<report::Check>, DmError> {
+async fn checks(
+    task: &TaskConfig,
+    sources: &[Arc<SourceConfig>],
+    begins: &Begins,
+) -> Result<Vec<report::Check>, DmError> {
     let subtasks =
         sources.iter().map(|source| task.subtask(source)).collect::<Result<Vec<SubtaskConfig>, _>>()?;
     let mut target = connect(task.target(), "target").await?;
@@ -60,10 +70,10 @@ async fn checks(task: &TaskConfig, sources: &[Arc<SourceConfig>]) -> Result<Vec<
     for subtask in &subtasks {
         starts.push(target::start_of(&mut target, subtask).await?);
     }
-    let asked = subtasks
-        .iter()
-        .zip(&starts)
-        .map(|(subtask, start)| source::checks(task, subtask, start.as_ref().map(|start| &start.at)));
+    let asked = subtasks.iter().zip(&starts).map(|(subtask, start)| {
+        let start = begins.get(&subtask.source_id).or(start.as_ref().map(|start| &start.at));
+        source::checks(task, subtask, start)
+    });
     let mut checks = Vec::new();
     let mut found = Vec::new();
     for answer in futures::future::join_all(asked).await {
@@ -107,6 +117,25 @@ fn failed(e: &mysql::Error) -> DmError {
     code::DB_QUERY_FAILED.wrap("", e)
 }
 
+/// Makes the subtasks of a task begin at these places (`start-task --start-time`), whatever their checkpoints say.
+///
+/// # Errors
+/// 26002, 10006.
+pub async fn begin_at(task: &TaskConfig, begins: &Begins) -> Result<(), DmError> {
+    if begins.is_empty() {
+        return Ok(());
+    }
+    let mut target = connect(task.target(), "target").await?;
+    for (source, location) in begins {
+        let store = Store::new(Tables::new(task.meta_schema(), task.name()), source);
+        let failed = |e: mysql::Error| code::DB_EXECUTE_FAILED.wrap("cannot write the checkpoint", &e);
+        store.tables().create(&mut target).await.map_err(failed)?;
+        store.begin_at(&mut target, location, None, &[]).await.map_err(failed)?;
+    }
+    target.close().await;
+    Ok(())
+}
+
 /// Drops the state tables of a task (`start-task --remove-meta`).
 ///
 /// # Errors
@@ -130,7 +159,7 @@ pub async fn remove_meta(task: &TaskConfig) -> Result<(), DmError> {
             Err(e) => return Err(code::DB_EXECUTE_FAILED.wrap("cannot remove the state tables", &e)),
         }
     }
-    let tables = crate::checkpoint::Tables::new(task.meta_schema(), task.name());
+    let tables = Tables::new(task.meta_schema(), task.name());
     match tables.drop_all(&mut target).await {
         Err(e) if e.code() != Some(1049) => {
             return Err(code::DB_EXECUTE_FAILED.wrap("cannot remove the state tables", &e));

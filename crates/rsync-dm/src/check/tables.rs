@@ -206,6 +206,14 @@ fn needs_value(column: &Column) -> bool {
     !column.nullable && column.default.is_none() && !column.auto_increment && column.generated.is_none()
 }
 
+/// The length, where it bounds the values. Integers have a display width, which newer servers leave out.
+fn width(column: &Column) -> Option<u32> {
+    use sql::ddl::TypeKind as T;
+    let shown_only =
+        matches!(column.kind, T::TinyInt | T::SmallInt | T::MediumInt | T::Int | T::BigInt | T::Year);
+    column.length.filter(|_| !shown_only)
+}
+
 /// Why values of `up` may not fit into `down`.
 fn narrower(up: &Column, down: &Column) -> Option<String> {
     if up.kind != down.kind {
@@ -217,7 +225,7 @@ fn narrower(up: &Column, down: &Column) -> Option<String> {
     if up.nullable && !down.nullable {
         return Some("it may be NULL upstream and not downstream".into());
     }
-    match (up.length, down.length) {
+    match (width(up), width(down)) {
         (Some(a), Some(b)) if b < a => Some(format!("its length is {a} upstream and {b} downstream")),
         _ => None,
     }
@@ -233,7 +241,7 @@ fn same_structure(severity: Severity, target: &TableName, members: &[&SourceTabl
                     "{} {:?} {:?} {:?} {}",
                     c.name.to_lowercase(),
                     c.kind,
-                    c.length,
+                    width(c),
                     c.decimals,
                     c.unsigned
                 )
@@ -329,6 +337,10 @@ mod tests {
         assert!(texts(&check).contains("different columns"));
         let mut check = Check::new("a", "b", "");
         same_structure(Severity::Fail, &a.target, &[&a, &a], &mut check);
+        assert!(!texts(&check).contains("different columns"));
+        // One from MySQL 5.7, one from 8.0.
+        let older = member("b", &SHARD.replace("bigint", "bigint(20)"));
+        same_structure(Severity::Fail, &a.target, &[&a, &older], &mut check);
         assert!(!texts(&check).contains("different columns"));
         let mut check = Check::new("a", "b", "");
         repeating_keys(&a.target, &[&a, &b], &table(MERGED), &mut check);

@@ -191,6 +191,24 @@ impl Store {
         all
     }
 
+    /// Runs these statements in one transaction.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn begin_at(
+        &self,
+        conn: &mut Conn,
+        global: &Location,
+        exit: Option<&Location>,
+        tables: &[TablePoint],
+    ) -> mysql::Result<()> {
+        conn.exec("BEGIN").await?;
+        for statement in self.start_statements(global, exit, tables) {
+            conn.exec(statement).await?;
+        }
+        conn.exec("COMMIT").await.map(drop)
+    }
+
     fn row(
         &self,
         table: &TableName,

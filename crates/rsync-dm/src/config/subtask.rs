@@ -103,8 +103,6 @@ pub struct SubtaskConfig {
     pub online_ddl: Option<OnlineDdl>,
     /// Start when there is no checkpoint; `None`: the source's position at the first start.
     pub meta: Option<Meta>,
-    /// `--start-time`: start there whatever the checkpoint says; `YYYY-MM-DD HH:MM:SS` in the source's time zone.
-    pub start_time: Option<String>,
     /// The `syncers` block.
     pub syncer: SyncerConfig,
     /// How the subtask is resumed unasked after an error.

@@ -203,7 +203,6 @@ impl TaskConfig {
             filters: parts.filters,
             online_ddl: parts.online_ddl,
             meta: self.meta(&source.source_id),
-            start_time: None,
             syncer: parts.syncer,
             checker: source.checker.clone(),
         })

@@ -111,8 +111,8 @@ pub struct CheckTaskArgs {
     /// Most warnings to show
     #[arg(short = 'w', long, default_value_t = 10)]
     pub warn: i64,
-    /// Start at this time
-    #[arg(long, default_value = "", value_name = "TIME")]
+    /// Check for a start at this time of the source (2021-10-21 00:01:00, or with an offset)
+    #[arg(long, default_value = "", value_name = "TIME", hide_default_value = true)]
     pub start_time: String,
 }
 
@@ -124,8 +124,8 @@ pub struct StartTaskArgs {
     /// Drop the task's state tables first
     #[arg(long)]
     pub remove_meta: bool,
-    /// Start at this time
-    #[arg(long, default_value = "", value_name = "TIME")]
+    /// Begin with the first transaction at or after this time of the source (2021-10-21 00:01:00, or with an offset)
+    #[arg(long, default_value = "", value_name = "TIME", hide_default_value = true)]
     pub start_time: String,
 }
 

@@ -22,7 +22,7 @@ enum Until {
 impl Master {
     pub(super) async fn start_task(&self, request: pb::StartTaskRequest) -> pb::StartTaskResponse {
         let mut response = pb::StartTaskResponse::default();
-        let prepared = self.prepare(&request.task, &request.sources, &request.start_time);
+        let prepared = self.prepare(&request.task, &request.sources);
         let (config, sources) = match prepared {
             Ok(prepared) => prepared,
             Err(e) => {
@@ -30,7 +30,14 @@ impl Master {
                 return response;
             }
         };
-        match self.check(&config, &sources, check::Limits::default()).await {
+        let begins = match self.begins(&config, &sources, &request.start_time).await {
+            Ok(begins) => begins,
+            Err(e) => {
+                response.msg = e.to_string();
+                return response;
+            }
+        };
+        match self.check(&config, &sources, &begins, check::Limits::default()).await {
             Ok(report) => response.check_result = report,
             Err(e) => {
                 response.check_result = e.to_string();
@@ -38,7 +45,7 @@ impl Master {
                 return response;
             }
         }
-        match self.start(&config, &sources, request.remove_meta).await {
+        match self.start(&config, &sources, &begins, request.remove_meta).await {
             Ok(answers) => {
                 response.result = answers.iter().all(|a| a.result);
                 response.sources = answers;
@@ -51,8 +58,11 @@ impl Master {
     pub(super) async fn check_task(&self, request: pb::CheckTaskRequest) -> pb::CheckTaskResponse {
         let limit = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
         let limits = check::Limits { errors: limit(request.err_cnt), warnings: limit(request.warn_cnt) };
-        let result = match self.prepare(&request.task, &[], &request.start_time) {
-            Ok((config, sources)) => self.check(&config, &sources, limits).await,
+        let result = match self.prepare(&request.task, &[]) {
+            Ok((config, sources)) => match self.begins(&config, &sources, &request.start_time).await {
+                Ok(begins) => self.check(&config, &sources, &begins, limits).await,
+                Err(e) => Err(e),
+            },
             Err(e) => Err(e),
         };
         match result {
@@ -62,17 +72,7 @@ impl Master {
     }
 
     /// The checked task and the sources that are meant.
-    fn prepare(
-        &self,
-        text: &str,
-        asked: &[String],
-        start_time: &str,
-    ) -> Result<(Arc<TaskConfig>, Vec<String>), DmError> {
-        if !start_time.is_empty() {
-            return Err(code::CONFIG_METADATA_NOT_SET
-                .error("`--start-time` is not supported yet")
-                .with_workaround("State `meta` for each source, see `ctl meta-from`."));
-        }
+    fn prepare(&self, text: &str, asked: &[String]) -> Result<(Arc<TaskConfig>, Vec<String>), DmError> {
         let config = TaskConfig::parse(text, "task file", self.config.key.as_ref())?;
         let all: Vec<String> = config.source_ids().map(str::to_owned).collect();
         if let Some(foreign) = asked.iter().find(|s| !all.contains(s)) {
@@ -87,20 +87,41 @@ impl Master {
         Ok((Arc::new(config), sources))
     }
 
+    /// Where `--start-time` lets each source begin; nothing without one.
+    async fn begins(
+        &self,
+        config: &TaskConfig,
+        sources: &[String],
+        start_time: &str,
+    ) -> Result<check::Begins, DmError> {
+        let mut begins = check::Begins::new();
+        if start_time.is_empty() {
+            return Ok(begins);
+        }
+        for source in sources.iter().filter_map(|s| self.lock().scheduler.source(s)) {
+            let location = crate::start_time::locate(&config.subtask(&source)?, start_time).await?;
+            info!(source = %source.source_id, "start-time" = start_time, at = %location, "the start time is found in the binlog");
+            begins.insert(source.source_id.clone(), location);
+        }
+        Ok(begins)
+    }
+
     async fn check(
         &self,
         config: &TaskConfig,
         sources: &[String],
+        begins: &check::Begins,
         limits: check::Limits,
     ) -> Result<String, DmError> {
         let sources: Vec<_> = sources.iter().filter_map(|s| self.lock().scheduler.source(s)).collect();
-        check::run(config, &sources, limits).await
+        check::run(config, &sources, begins, limits).await
     }
 
     async fn start(
         &self,
         config: &Arc<TaskConfig>,
         sources: &[String],
+        begins: &check::Begins,
         remove_meta: bool,
     ) -> Result<Vec<pb::CommonWorkerResponse>, DmError> {
         self.lock().scheduler.check_new(config.name(), sources)?;
@@ -111,8 +132,9 @@ impl Master {
                     config.name()
                 )));
             }
-            crate::check::remove_meta(config).await?;
+            check::remove_meta(config).await?;
         }
+        check::begin_at(config, begins).await?;
         let generation = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX));

@@ -171,11 +171,7 @@ async fn write(subtask: &SubtaskConfig, plan: &SourcePlan, overwrite: bool) -> R
             .with_workaround("Start the task to go on from there, or add --overwrite to begin anew."));
     }
     let points = points(subtask, plan).await?;
-    conn.exec("BEGIN").await.map_err(failed)?;
-    for statement in store.start_statements(&plan.earliest, Some(&plan.earliest), &points) {
-        conn.exec(statement).await.map_err(failed)?;
-    }
-    conn.exec("COMMIT").await.map_err(failed)?;
+    store.begin_at(&mut conn, &plan.earliest, Some(&plan.earliest), &points).await.map_err(failed)?;
     conn.close().await;
     out::println(&format!(
         "# checkpoint of source {} written: starts at {}, {} tables with points of their own, safe mode off",

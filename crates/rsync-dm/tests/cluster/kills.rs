@@ -23,7 +23,7 @@ pub(super) fn alter(servers: &Servers, i: usize) {
 }
 
 /// A killed process shows in the logs of the others, and nothing else does.
-pub(super) fn after_kills() -> LogCheck {
+pub(crate) fn after_kills() -> LogCheck {
     LogCheck::new()
         .allow("no connection to the master; replication goes on")
         .allow("the worker is gone, its source may move")

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use kills::after_kills;
 use testkit::{
     Account, Kind, LogCheck, Options, Server, Tool, WorkDir,
     tool::{Finished, Started},
@@ -24,6 +25,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 pub(crate) struct Servers {
     pub sources: [Server; 2],
     pub target: Server,
+    /// Which sources are read by GTID.
+    pub gtid: [bool; 2],
 }
 
 pub(crate) const SHARD: &str = "(id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, sid bigint NOT NULL UNIQUE, pid bigint NOT NULL, comment varchar(255), at timestamp NULL) DEFAULT CHARSET=latin1";
@@ -35,11 +38,24 @@ impl Servers {
         Self::start_of([Kind::MySql8033; 2])
     }
 
+    /// As [`Servers::start_of`], the MySQL ones without GTIDs and read by position.
+    pub fn start_without_gtid(kinds: [Kind; 2]) -> Option<Self> {
+        let gtid = kinds.map(|kind| kind == Kind::MariaDb1011);
+        Self::start_all(kinds, gtid)
+    }
+
     /// With sources of these kinds.
     pub fn start_of(kinds: [Kind; 2]) -> Option<Self> {
-        let server = |kind| Server::start_or_skip(kind, Options::default());
-        let sources = [server(kinds[0])?, server(kinds[1])?];
-        let servers = Self { sources, target: server(Kind::MySql8033)? };
+        Self::start_all(kinds, [true; 2])
+    }
+
+    fn start_all(kinds: [Kind; 2], gtid: [bool; 2]) -> Option<Self> {
+        let server = |kind, gtid| {
+            let options = Options::default();
+            Server::start_or_skip(kind, if gtid { options } else { options.no_gtid() })
+        };
+        let sources = [server(kinds[0], gtid[0])?, server(kinds[1], gtid[1])?];
+        let servers = Self { sources, target: server(Kind::MySql8033, true)?, gtid };
         for source in &servers.sources {
             source.sql("CREATE DATABASE my_db1");
             for table in ["table1", "table2"] {
@@ -53,8 +69,9 @@ impl Servers {
     pub fn source_yaml(&self, number: usize) -> String {
         let who = Account::Replicate.credentials();
         format!(
-            "source-id: mysql-0{}\nenable-gtid: true\nfrom:\n  host: 127.0.0.1\n  port: {}\n  user: {}\n  password: '{}'\n",
+            "source-id: mysql-0{}\nenable-gtid: {}\nfrom:\n  host: 127.0.0.1\n  port: {}\n  user: {}\n  password: '{}'\n",
             number + 1,
+            self.gtid[number],
             self.sources[number].port(),
             who.user,
             who.password

@@ -285,3 +285,69 @@ fn sources_of_mysql_57_and_mariadb() {
     let check = after_errors().allow("cannot see the ids of the source's replicas");
     dm.end(&check.allow("the rows do not fit the table as it is at the source now"));
 }
+
+/// `--start-time`: replication begins with the first transaction of that time or later, whatever the checkpoint says, once.
+fn begins_at_a_time(servers: Option<Servers>) {
+    let Some(servers) = servers else { return };
+    let dm = Dm::start(2);
+    let text = servers.task_yaml("t");
+    let task = dm.file("task.yaml", &text);
+    for i in 0..2 {
+        let file = dm.file(&format!("source-{i}.yaml"), &servers.source_yaml(i));
+        dm.ctl(&["operate-source", "create", &file]).success();
+    }
+    // The times before each of three writes, each a second of its own.
+    let write = |n: i64| {
+        let clock = || servers.sources[0].value("SELECT NOW()");
+        let before = clock();
+        wait_until(SOON, "the next second", || clock() != before);
+        let at = clock();
+        for (i, source) in servers.sources.iter().enumerate() {
+            let sid = n * 10 + i as i64;
+            source.sql(format!(
+                "INSERT INTO my_db1.table1 VALUES ({n}, {sid}, 1, 'a', NULL); BEGIN; INSERT INTO my_db1.table2 VALUES ({n}, {sid} + 5, 1, 'b', NULL); \
+                 UPDATE my_db1.table2 SET pid=2 WHERE id={n}; COMMIT"
+            ));
+        }
+        at
+    };
+    let _first = write(1);
+    let second = write(2);
+    // The third stands in a file of its own at one of the sources.
+    servers.sources[1].sql("FLUSH BINARY LOGS");
+    let third = write(3);
+    let begun = |args: &[&str], ids: &str| {
+        servers.target.sql("DELETE FROM my_db.table5");
+        dm.ctl(&[&["start-task", &task], args].concat()).success();
+        let rows = "SELECT GROUP_CONCAT(n ORDER BY n) FROM (SELECT CONCAT(id, '*', COUNT(*)) n FROM my_db.table5 GROUP BY id) x";
+        wait_until(SOON, &format!("{args:?}: the rows {ids}"), || servers.target.value(rows) == ids);
+        dm.ctl(&["stop-task", "t"]).success();
+    };
+    begun(&[], "1*4,2*4,3*4");
+    let late = dm.ctl(&["start-task", &task, "--start-time", "2036-01-01 00:00:00"]).failure();
+    assert!(late.stdout.contains("[code=20057:"), "{}", late.shown());
+    let bad = dm.ctl(&["start-task", &task, "--start-time", "soon"]).failure();
+    assert!(
+        bad.stdout.contains("`soon` is no time") && bad.stdout.contains("2021-10-21 00:01:00"),
+        "{}",
+        bad.shown()
+    );
+    dm.ctl(&["check-task", &task, "--start-time", &second]).success();
+    begun(&["--start-time", &third], "3*4");
+    begun(&["--start-time", &second.replace(' ', "T")], "2*4,3*4");
+    begun(&["--start-time", &third, "--remove-meta"], "3*4");
+    // Once: the next start goes on from the checkpoint.
+    write(4);
+    begun(&[], "4*4");
+    dm.end(&after_errors().allow("cannot see the ids of the source's replicas"));
+}
+
+#[test]
+fn a_start_time() {
+    begins_at_a_time(Servers::start_of([Kind::MySql8033, Kind::MySql57]));
+}
+
+#[test]
+fn a_start_time_of_a_mariadb_and_without_gtids() {
+    begins_at_a_time(Servers::start_without_gtid([Kind::MariaDb1011, Kind::MySql56]));
+}
