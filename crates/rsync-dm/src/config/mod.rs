@@ -19,7 +19,7 @@ use std::path::Path;
 
 use common::{
     config as read,
-    error::{DmError, dm_codes as code},
+    error::{DmCode, DmError, dm_codes as code},
 };
 
 pub use database::{Certificates, Database};
@@ -43,6 +43,19 @@ fn from_text<T: serde::de::DeserializeOwned>(text: &str, origin: &str) -> Result
     read::text_of(text.as_bytes().to_vec(), origin)
         .and_then(|text| read::from_yaml(&text, origin))
         .map_err(|e| code::CONFIG_YAML_TRANSFORM.wrap("", &e))
+}
+
+/// Reads a TOML file of a process; without one everything has its default. `unknown` is the code of keys that nothing knows.
+///
+/// # Errors
+/// 20002: missing, unreadable, empty, not UTF-8, not TOML, a wrong type; `unknown`.
+pub fn load_toml<T: Default + serde::de::DeserializeOwned>(
+    path: Option<&Path>,
+    unknown: &'static DmCode,
+) -> Result<T, DmError> {
+    let Some(path) = path else { return Ok(T::default()) };
+    let loaded = read::load_toml::<T>(path).map_err(|e| code::CONFIG_TOML_TRANSFORM.wrap("", &e))?;
+    loaded.strict(&path.display().to_string()).map_err(|e| unknown.wrap("", &e))
 }
 
 /// Puts the passwords that the serialised form masks back into a block of a YAML value.

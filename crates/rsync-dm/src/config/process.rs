@@ -5,7 +5,6 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use common::{
     cipher::Key,
-    config as read,
     duration::GoDuration,
     error::{DmCode, DmError, dm_codes as code},
     log::{LogConfig, LogFormat},
@@ -228,7 +227,7 @@ impl MasterConfig {
     /// # Errors
     /// 38011 unknown keys and what is not supported yet, 20002 a bad file, 38051 TLS, 20067 the key.
     pub fn load(flags: &MasterFlags) -> Result<Self, DmError> {
-        let file: MasterToml = load(flags.config.as_ref(), &code::MASTER_CONFIG_UNKNOWN_ITEM)?;
+        let file: MasterToml = super::load_toml(flags.config.as_deref(), &code::MASTER_CONFIG_UNKNOWN_ITEM)?;
         let refuse = |what: &str| {
             Err(code::MASTER_CONFIG_UNKNOWN_ITEM
                 .error(format!("{what} is not supported yet"))
@@ -291,7 +290,8 @@ impl WorkerConfig {
     /// # Errors
     /// 40004 unknown keys, 20002 a bad file, 40069 addresses, 40076 TLS.
     pub fn load(flags: &WorkerFlags) -> Result<Self, DmError> {
-        let file: WorkerToml = load(flags.config.as_ref(), &code::WORKER_UNDECODED_ITEM_FROM_FILE)?;
+        let file: WorkerToml =
+            super::load_toml(flags.config.as_deref(), &code::WORKER_UNDECODED_ITEM_FROM_FILE)?;
         let tls = Tls::load(
             &flags.tls.or(&file.ssl_ca, &file.ssl_cert, &file.ssl_key),
             if flags.cert_allowed_cn.is_empty() {
@@ -341,16 +341,6 @@ impl WorkerConfig {
             log: log(&flags.log, file.log_level, file.log_file, &file.log_format, &file.log_rotate)?,
         })
     }
-}
-
-fn load<T: Default + serde::de::DeserializeOwned>(
-    path: Option<&PathBuf>,
-    unknown: &'static DmCode,
-) -> Result<T, DmError> {
-    let Some(path) = path else { return Ok(T::default()) };
-    let origin = path.display().to_string();
-    let loaded = read::load_toml::<T>(path).map_err(|e| code::CONFIG_TOML_TRANSFORM.wrap("", &e))?;
-    loaded.strict(&origin).map_err(|e| unknown.wrap("", &e))
 }
 
 fn some(text: String) -> Option<String> {

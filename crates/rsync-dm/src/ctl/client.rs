@@ -1,9 +1,8 @@
 //! Where the master is, and the connection to it.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use common::{
-    config as read,
     duration::GoDuration,
     error::{DmError, dm_codes as code},
 };
@@ -12,6 +11,7 @@ use tonic::transport::Channel;
 
 use super::CtlArgs;
 use crate::{
+    config::load_toml,
     proto::pb::master_client::MasterClient,
     tls::{Tls, bare, endpoint},
 };
@@ -33,10 +33,7 @@ struct CtlToml {
 /// # Errors
 /// 48001 no address, no master; 48002 TLS; 20002 the file.
 pub async fn connect(args: &CtlArgs) -> Result<MasterClient<Channel>, DmError> {
-    let file = match &args.config {
-        Some(path) => load(path)?,
-        None => CtlToml::default(),
-    };
+    let file: CtlToml = load_toml(args.config.as_deref(), &code::CONFIG_TOML_TRANSFORM)?;
     let tls = args.tls.or(&file.ssl_ca, &file.ssl_cert, &file.ssl_key);
     let tls = Tls::load(&tls, Vec::new(), &code::CTL_INVALID_TLS_CFG)?;
     let environment = std::env::var("DM_MASTER_ADDR").ok();
@@ -73,10 +70,4 @@ async fn open(
     timeout: Duration,
 ) -> Result<Channel, tonic::transport::Error> {
     endpoint(tls, address)?.connect_timeout(Duration::from_secs(5)).timeout(timeout).connect().await
-}
-
-fn load(path: &Path) -> Result<CtlToml, DmError> {
-    let origin = path.display().to_string();
-    let loaded = read::load_toml::<CtlToml>(path).map_err(|e| code::CONFIG_TOML_TRANSFORM.wrap("", &e))?;
-    loaded.strict(&origin).map_err(|e| code::CONFIG_TOML_TRANSFORM.wrap("", &e))
 }

@@ -36,6 +36,15 @@ fn files_that_cannot_be_used() {
     let nobody =
         Tool::new("rsync-dm").args(["ctl", "query-status"]).env("DM_MASTER_ADDR", "").run().failure();
     assert!(nobody.stderr.contains("--master-addr not provided"), "{}", nobody.shown());
+    for (text, says) in [
+        ("", "is empty"),
+        ("master-addr = 'x", "line 1"),
+        ("ssl-ca = 1", "ssl-ca"),
+        ("[log]\nlevel = 'x'", "unknown configuration options: log"),
+    ] {
+        fails(&["--config", &dm.file("ctl.toml", text), "list-member"], says);
+    }
+    fails(&["--config", "/no/such.toml", "list-member"], "does not exist");
     let config = dm.file("m.toml", "nope = 1\n");
     let master = Tool::new("rsync-dm").args(["master", "-config", &config]).run().expect_code(2);
     assert!(master.stderr.contains("[code=38011:") && master.stderr.contains("nope"), "{}", master.shown());

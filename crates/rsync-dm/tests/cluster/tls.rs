@@ -91,6 +91,30 @@ fn clients_without_a_good_certificate_are_refused() {
     assert!(log.contains("rmt test client") && log.contains("is not in cert-allowed-cn"), "{log}");
     dm.ctl(&["list-member", "-w"]).success().says("\"stage\": \"free\"");
 
+    // A browser's or Prometheus's request, of HTTP/1.1.
+    let file = |name: &str| certs.file(name).display().to_string();
+    let mut page = std::process::Command::new("openssl")
+        .args([
+            "s_client",
+            "-quiet",
+            "-alpn",
+            "http/1.1",
+            "-connect",
+            &dm.address,
+            "-CAfile",
+            &file("ca.pem"),
+        ])
+        .args(["-cert", &file("server.pem"), "-key", &file("server-key.pem")])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    std::io::Write::write_all(page.stdin.as_mut().unwrap(), request.as_bytes()).unwrap();
+    let text = String::from_utf8(page.wait_with_output().unwrap().stdout).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200") && text.contains("dm_master_start_leader_counter 1"), "{text}");
+
     // A worker without TLS is not let in, and says so; the keys of a file do as well as flags.
     let plain = format!("127.0.0.1:{}", testkit::port::free_port());
     let mut worker = Tool::new("rsync-dm")
@@ -99,7 +123,6 @@ fn clients_without_a_good_certificate_are_refused() {
     wait_until(SOON, "the worker says it", || worker.stderr_so_far().contains("no connection to the master"));
     worker.signal(15);
     worker.finish(SOON).success();
-    let file = |name: &str| certs.file(name).display().to_string();
     let config = dm.file(
         "ctl.toml",
         &format!(
