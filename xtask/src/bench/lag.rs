@@ -31,9 +31,9 @@ async fn measure(setting: &Setting) -> Result<Vec<Duration>> {
     let mut writer = mysql::Conn::connect(&source.endpoint(Account::Admin)).await?;
     let mut reader = mysql::Conn::connect(&target.endpoint(Account::Admin)).await?;
     let begin = mysql::session::binlog_location(&mut writer).await?.context("the source has no binlog")?;
-    writer.exec("CREATE DATABASE lag").await?;
-    writer.exec("CREATE TABLE lag.t (id bigint PRIMARY KEY, text varchar(100))").await?;
-    let running = backlog::start(setting, &source, &target, &begin, "lag")?;
+    writer.exec("CREATE DATABASE lags").await?;
+    writer.exec("CREATE TABLE lags.t (id bigint PRIMARY KEY, text varchar(100))").await?;
+    let running = backlog::start(setting, &source, &target, &begin, "lags")?;
     wait_for_table(&mut reader).await?;
     let mut tick = interval(Duration::from_millis(10));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -41,7 +41,7 @@ async fn measure(setting: &Setting) -> Result<Vec<Duration>> {
         let mut sent = Vec::new();
         for id in 1..=ROWS {
             tick.tick().await;
-            writer.exec(format!("INSERT INTO lag.t VALUES ({id}, 'row {id}')")).await?;
+            writer.exec(format!("INSERT INTO lags.t VALUES ({id}, 'row {id}')")).await?;
             sent.push(Instant::now());
         }
         anyhow::Ok(sent)
@@ -50,7 +50,7 @@ async fn measure(setting: &Setting) -> Result<Vec<Duration>> {
         let mut seen = Vec::new();
         while (seen.len() as u64) < ROWS {
             // Rows of one worker may come before those of another: all that are there count.
-            let rows = reader.query("SELECT count(*) FROM lag.t").await?;
+            let rows = reader.query("SELECT count(*) FROM lags.t").await?;
             let there = rows.first().and_then(|row| row.parse::<u64>(0).ok().flatten()).unwrap_or(0);
             let now = Instant::now();
             seen.resize(there as usize, now);
@@ -67,7 +67,7 @@ async fn measure(setting: &Setting) -> Result<Vec<Duration>> {
 
 async fn wait_for_table(reader: &mut mysql::Conn) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(60);
-    while reader.query("SELECT 1 FROM lag.t").await.is_err() {
+    while reader.query("SELECT 1 FROM lags.t").await.is_err() {
         anyhow::ensure!(Instant::now() < deadline, "the table did not arrive in the target");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -68,9 +68,11 @@ fn client_copies(setting: &Setting, files: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut copies = Vec::new();
     for file in files {
         let mut bytes = fs::read(file)?;
-        const HEAD: &[u8] = b"/*!40101 SET NAMES binary*/;";
-        if bytes.starts_with(HEAD) {
-            bytes[..HEAD.len()].copy_from_slice(b"SET NAMES utf8mb4;          ");
+        const BINARY: &[u8] = b"SET NAMES binary*/;";
+        const TEXT: &[u8] = b"SET NAMES utf8mb4*/;";
+        let head = &bytes[..bytes.len().min(256)];
+        if let Some(at) = head.windows(BINARY.len()).position(|window| window == BINARY) {
+            bytes.splice(at..at + BINARY.len(), TEXT.iter().copied());
         }
         let copy = folder.join(file.file_name().unwrap_or_default());
         fs::write(&copy, bytes)?;
@@ -101,8 +103,9 @@ fn two_clients(setting: &Setting, target: &Server, files: &[PathBuf]) -> Result<
     let script = format!("exec {} bench < \"$1\"", words.join(" "));
     let mut command = Command::new("xargs");
     command.args(["-P", "2", "-n", "1", "-a"]).arg(&list).args(["sh", "-c", &script, "client"]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    run_together(vec![command])
+    let complaints = setting.dir.join("clients.log");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&complaints)?);
+    run_together(vec![command]).with_context(|| fs::read_to_string(&complaints).unwrap_or_default())
 }
 
 fn rlightning(setting: &Setting, target: &Server, files: &Path) -> Result<Command> {
