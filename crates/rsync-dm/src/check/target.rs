@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use common::{
-    error::DmError,
+    error::{DmError, dm_codes as code},
     ident::{quote, quote_string},
 };
 use mysql::{
@@ -45,11 +45,22 @@ pub(super) async fn start_of(target: &mut Conn, subtask: &SubtaskConfig) -> Resu
         location.gtid = gtid(&text(2)?);
         return Ok(Some(Start { at: location, is_checkpoint: true }));
     }
-    Ok(subtask.meta.as_ref().map(|meta| {
-        let mut location = Location::new(meta.binlog_name.as_str(), u64::from(meta.binlog_pos));
-        location.gtid = gtid(&meta.binlog_gtid);
-        Start { at: location, is_checkpoint: false }
-    }))
+    let Some(meta) = &subtask.meta else { return Ok(None) };
+    let mut location = Location::new(meta.binlog_name.as_str(), u64::from(meta.binlog_pos));
+    if !meta.binlog_gtid.trim().is_empty() {
+        let set = GtidSet::parse(flavor, &meta.binlog_gtid).map_err(|e| {
+            code::PARSE_GTID
+                .wrap(
+                    format!("`meta` of source {}: binlog-gtid `{}`", subtask.source_id, meta.binlog_gtid),
+                    &e,
+                )
+                .with_workaround(
+                    "Copy the GTID set from the dump's `metadata`, or let `ctl meta-from` print it.",
+                )
+        })?;
+        location.gtid = Some(set);
+    }
+    Ok(Some(Start { at: location, is_checkpoint: false }))
 }
 
 /// The checks of the target.

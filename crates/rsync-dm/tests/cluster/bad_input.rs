@@ -142,6 +142,84 @@ fn keys_encrypt_and_decrypt() {
     dm.end(&LogCheck::new());
 }
 
+/// The master's key encrypts; the workers get it from the master, and nothing else has to know it.
+#[test]
+fn encrypted_passwords_travel_with_the_key_of_the_master() {
+    let Some(servers) = Servers::start() else { return };
+    let keys = WorkDir::new("key").unwrap();
+    std::fs::write(keys.join("dm.key"), "0123456789abcdef".repeat(4)).unwrap();
+    let master = vec!["--secret-key-path".into(), keys.join("dm.key").to_str().unwrap().into()];
+    let dm = Dm::start_with(2, MoreArgs { master, ..Default::default() });
+    let encrypted = |text: &str, account: Account| {
+        let plain = account.credentials().password;
+        let cipher = dm.ctl(&["encrypt", plain]).success().stdout.trim().to_owned();
+        assert!(text.contains(plain) && !cipher.is_empty() && !cipher.contains(plain));
+        text.replace(plain, &cipher)
+    };
+    for i in 0..2 {
+        let source = encrypted(&servers.source_yaml(i), Account::Replicate);
+        let file = dm.file(&format!("source-{i}.yaml"), &source);
+        dm.ctl(&["operate-source", "create", &file]).success();
+    }
+    let task = encrypted(&servers.task_yaml("t"), Account::Target);
+    dm.ctl(&["start-task", &dm.file("task.yaml", &task)]).success();
+    super::kills::insert(&servers, 1, 10);
+    servers.wait_equal("sid, id, pid, comment");
+    dm.ctl(&["config", "task", "t"]).success().says("password: '******'");
+    dm.end(&LogCheck::new());
+}
+
+/// What a source lacks that no grant gives: no binlog, no GTIDs, and those that are gone already.
+#[test]
+fn sources_that_cannot_be_replicated() {
+    let start = |options: Options| Server::start_or_skip(Kind::MySql8033, options);
+    let (Some(off), Some(no_gtid), Some(purged), Some(target)) = (
+        start(Options::default().no_binlog()),
+        start(Options::default().no_gtid()),
+        start(Options::default()),
+        start(Options::default()),
+    ) else {
+        return;
+    };
+    let dm = Dm::start(2);
+    let create = |id: &str, server: &Server, gtid: bool| {
+        let who = Account::Replicate.credentials();
+        let (port, user, password) = (server.port(), who.user, who.password);
+        let yaml = format!(
+            "source-id: {id}\nenable-gtid: {gtid}\nfrom: {{host: 127.0.0.1, port: {port}, user: {user}, password: {password}}}\n"
+        );
+        dm.ctl(&["operate-source", "create", &dm.file("s.yaml", &yaml)])
+    };
+    let check = |id: &str, meta: &str| {
+        let who = Account::Target.credentials();
+        let (port, user, password) = (target.port(), who.user, who.password);
+        let task = format!(
+            "name: t\ntask-mode: incremental\ntarget-database: {{host: 127.0.0.1, port: {port}, user: {user}, password: {password}}}\n\
+             mysql-instances: [{{source-id: {id}{meta}}}]\n"
+        );
+        dm.ctl(&["check-task", &dm.file("t.yaml", &task)]).failure().stdout
+    };
+    let refused = create("no-gtid", &no_gtid, true).failure().stdout;
+    assert!(refused.contains("[code=26007:") && refused.contains("has gtid_mode OFF"), "{refused}");
+    create("off", &off, false).success();
+    let report = check("off", "");
+    assert!(report.contains("source off: log_bin is OFF") && report.contains("Set `log_bin`"), "{report}");
+    purged.sql("CREATE DATABASE c");
+    let gtid = purged.value("SELECT @@gtid_executed");
+    purged.sql("CREATE DATABASE d; FLUSH BINARY LOGS; CREATE DATABASE e; FLUSH BINARY LOGS");
+    let last = purged.rows("SHOW MASTER STATUS").first().unwrap().text("File").unwrap();
+    purged.sql(format!("PURGE BINARY LOGS TO '{last}'"));
+    create("purged", &purged, true).success();
+    let report = check("purged", &format!(", meta: {{binlog-gtid: '{gtid}'}}"));
+    assert!(report.contains("have been purged") && report.contains("Dump again"), "{report}");
+    let foreign = "3a4f9d62-0000-11f0-9d62-02fc00000001:1-5";
+    let report = check("purged", &format!(", meta: {{binlog-gtid: '{foreign}'}}"));
+    assert!(report.contains("holds transactions that the source never had"), "{report}");
+    let report = check("purged", ", meta: {binlog-gtid: 'nonsense'}");
+    assert!(report.contains("`meta` of source purged") && report.contains("nonsense"), "{report}");
+    dm.end(&LogCheck::new());
+}
+
 /// What the checks before a task find at a source that is not set up for replication.
 #[test]
 fn checks_name_what_is_wrong() {

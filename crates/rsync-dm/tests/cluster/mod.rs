@@ -130,28 +130,34 @@ impl Servers {
     }
 }
 
+/// More arguments of each program.
+#[derive(Default)]
+pub(crate) struct MoreArgs {
+    pub master: Vec<String>,
+    pub worker: Vec<String>,
+    pub ctl: Vec<String>,
+}
+
 /// The processes of a cluster, with their files in one folder.
 pub(crate) struct Dm {
     pub dir: WorkDir,
     pub address: String,
     master: Option<Started>,
     workers: Vec<(String, Started)>,
-    /// More arguments of master and workers, and of ctl.
-    own_args: Vec<String>,
-    ctl_args: Vec<String>,
+    more: MoreArgs,
 }
 
 impl Dm {
     /// A master and this many workers.
     pub fn start(workers: usize) -> Self {
-        Self::start_with(workers, Vec::new(), Vec::new())
+        Self::start_with(workers, MoreArgs::default())
     }
 
-    /// The same, with more arguments of master and workers, and of ctl.
-    pub fn start_with(workers: usize, own_args: Vec<String>, ctl_args: Vec<String>) -> Self {
+    /// The same, with more arguments.
+    pub fn start_with(workers: usize, more: MoreArgs) -> Self {
         let address = format!("127.0.0.1:{}", testkit::port::free_port());
         let dir = WorkDir::new("dm").unwrap();
-        let mut dm = Self { dir, address, master: None, workers: Vec::new(), own_args, ctl_args };
+        let mut dm = Self { dir, address, master: None, workers: Vec::new(), more };
         dm.start_master();
         wait_until(SOON, "the master answers", || dm.ctl(&["list-member"]).status.success());
         for i in 1..=workers {
@@ -168,7 +174,7 @@ impl Dm {
             .arg(self.dir.join("master"))
             .arg("--log-file")
             .arg(self.log("master"))
-            .args(&self.own_args);
+            .args(&self.more.master);
         self.master = Some(tool.start());
     }
 
@@ -184,7 +190,7 @@ impl Dm {
             .args(["worker", "--name", name, "--worker-addr", &own, "--join", master])
             .arg("--log-file")
             .arg(self.log(name))
-            .args(&self.own_args);
+            .args(&self.more.worker);
         self.workers.push((name.into(), tool.start()));
     }
 
@@ -212,7 +218,7 @@ impl Dm {
     }
 
     pub fn ctl(&self, args: &[&str]) -> Finished {
-        self.ctl_with(&self.ctl_args, args)
+        self.ctl_with(&self.more.ctl, args)
     }
 
     /// With these flags in place of its own.
