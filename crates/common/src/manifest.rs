@@ -109,6 +109,9 @@ pub struct DumpHead {
     pub consistency: String,
     /// Position of the dump; `None` if the server's binlog is off.
     pub start: Option<StartPoint>,
+    /// `--output-filename-template`; `None` for the default names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
 }
 
 /// A table of the dump.

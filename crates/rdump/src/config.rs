@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use common::dumpfile::{Compression, Format};
 use common::duration::GoDuration;
-use common::filter::{DUMPLING_DEFAULT, TableFilter};
+use common::filter::{ColumnFilter, DUMPLING_DEFAULT, TableFilter};
 use common::ident::TableName;
 use common::secret::Secret;
 use common::size::parse_filesize_flag;
@@ -13,6 +13,7 @@ use common::size::parse_filesize_flag;
 use crate::cli::flags::FLAGS;
 use crate::cli::pflag::Parsed;
 use crate::csv::{CsvOptions, Dialect};
+use crate::template::Templates;
 
 /// Environment variable with the password, used when `-p` is not given.
 pub const PASSWORD_VARIABLE: &str = "MYSQL_PWD";
@@ -73,6 +74,12 @@ pub struct Output {
     pub format: Format,
     /// Compression of all files but `metadata`.
     pub compression: Compression,
+    /// Its level; `None` for the library's default.
+    pub compress_level: Option<i32>,
+    /// Names of files; `None` for Dumpling's.
+    pub templates: Option<Templates>,
+    /// Columns that are generated and stored are written, too.
+    pub stored_generated: bool,
     /// Column list in every INSERT.
     pub complete_insert: bool,
     /// Backslash escapes.
@@ -96,6 +103,8 @@ pub struct Config {
     pub user: String,
     /// Password; empty for none.
     pub password: Secret,
+    /// A server may ask for the password in the clear, over TLS with a verified server.
+    pub cleartext_password: bool,
     /// CA certificate.
     pub ca: Option<PathBuf>,
     /// Client certificate.
@@ -114,6 +123,8 @@ pub struct Config {
     pub tables: Vec<TableName>,
     /// The filter.
     pub filter: TableFilter,
+    /// Which columns of which tables; the first entry that takes the table decides.
+    pub column_filters: Vec<(TableFilter, ColumnFilter)>,
     /// Condition on all rows.
     pub where_clause: Option<String>,
     /// One query instead of tables.
@@ -212,9 +223,6 @@ impl Config {
             return Err(ConfigError::NotYet(flag.name));
         }
         let flags = Flags(parsed);
-        if flags.bool("allow-cleartext-passwords") {
-            return Err(ConfigError::NotYet("allow-cleartext-passwords"));
-        }
         let threads: i64 = flags.number("threads");
         if threads <= 0 {
             return Err(value_error(format!("--threads is set to {threads}. It should be greater than 0")));
@@ -240,10 +248,8 @@ impl Config {
             host: flags.text("host"),
             port,
             user: flags.text("user"),
-            password: match parsed.last("password") {
-                Some(text) => Secret::new(text),
-                None => Secret::new(environment(PASSWORD_VARIABLE).unwrap_or_default()),
-            },
+            password: password(parsed, &flags, environment)?,
+            cleartext_password: flags.bool("allow-cleartext-passwords"),
             ca: flags.optional("ca").map(PathBuf::from),
             cert: cert.map(PathBuf::from),
             key: key.map(PathBuf::from),
@@ -261,6 +267,7 @@ impl Config {
             databases: parsed.all("database").to_vec(),
             tables,
             filter,
+            column_filters: column_filters(parsed, &flags, sql.is_some())?,
             where_clause,
             sql,
             no_data: flags.bool("no-data"),
@@ -292,6 +299,118 @@ impl Config {
             status_addr: flags.optional("status-addr"),
             warnings,
         })
+    }
+}
+
+impl Config {
+    /// The columns of a table that are written; `None`: all.
+    pub fn column_filter(&self, table: &TableName) -> Option<&ColumnFilter> {
+        self.column_filters
+            .iter()
+            .find(|(tables, _)| tables.matches_table(&table.schema, &table.table))
+            .map(|(_, columns)| columns)
+    }
+}
+
+/// From `-p`, from `--password-file`, else from the environment.
+fn password(
+    parsed: &Parsed,
+    flags: &Flags<'_>,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Secret, ConfigError> {
+    let ways = ["password", "password-file", "ask-password"].into_iter().filter(|way| parsed.given(way));
+    let ways: Vec<String> = ways.map(|way| format!("--{way}")).collect();
+    if ways.len() > 1 {
+        return Err(value_error(format!("{} exclude each other: give one", ways.join(" and "))));
+    }
+    if let Some(text) = parsed.last("password") {
+        return Ok(Secret::new(text));
+    }
+    let Some(file) = flags.optional("password-file") else {
+        return Ok(Secret::new(environment(PASSWORD_VARIABLE).unwrap_or_default()));
+    };
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| value_error(format!("--password-file {file} can't be read: {error}")))?;
+    // Editors end the last line.
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(Secret::new(text.strip_suffix('\r').unwrap_or(text)))
+}
+
+/// One entry of `--column-filter` or of `--column-filter-file`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ColumnRule {
+    matcher: Vec<String>,
+    columns: Vec<String>,
+}
+
+/// The form of `--column-filter-file`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ColumnRules {
+    #[serde(rename = "column-filter")]
+    rules: Vec<ColumnRule>,
+}
+
+fn column_filters(
+    parsed: &Parsed,
+    flags: &Flags<'_>,
+    has_sql: bool,
+) -> Result<Vec<(TableFilter, ColumnFilter)>, ConfigError> {
+    let mut rules = Vec::new();
+    for text in parsed.all("column-filter") {
+        // An inline table stands behind a key.
+        let document: std::collections::BTreeMap<String, ColumnRule> =
+            toml::from_str(&format!("rule = {text}"))
+                .map_err(|error| value_error(format!("--column-filter '{text}': {}", error.message())))?;
+        rules.extend(document.into_values());
+    }
+    if let Some(file) = flags.optional("column-filter-file") {
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| value_error(format!("--column-filter-file {file} can't be read: {error}")))?;
+        let document: ColumnRules = toml::from_str(&text)
+            .map_err(|error| value_error(format!("--column-filter-file {file}: {error}")))?;
+        rules.extend(document.rules);
+    }
+    if !rules.is_empty() && has_sql {
+        return Err(value_error(
+            "--column-filter and --sql exclude each other: name the columns in the query",
+        ));
+    }
+    if !rules.is_empty() && !flags.bool("no-schemas") {
+        return Err(value_error(
+            "--column-filter needs --no-schemas: the files hold fewer columns than the tables have",
+        ));
+    }
+    let case_sensitive = flags.bool("case-sensitive");
+    rules
+        .iter()
+        .map(|rule| {
+            let tables = TableFilter::parse(&rule.matcher, case_sensitive);
+            let columns = ColumnFilter::parse(&rule.columns);
+            let wrong = |error| value_error(format!("--column-filter: {error}"));
+            Ok((tables.map_err(wrong)?, columns.map_err(wrong)?))
+        })
+        .collect()
+}
+
+/// `--compress-level`, which fits the compression.
+fn compress_level(flags: &Flags<'_>, compression: Compression) -> Result<Option<i32>, ConfigError> {
+    let Some(text) = flags.optional("compress-level") else { return Ok(None) };
+    let (name, levels) = match compression {
+        Compression::Gzip => ("gzip", 0..=9),
+        Compression::Zstd => ("zstd", 1..=22),
+        Compression::Snappy | Compression::None => {
+            return Err(value_error("--compress-level needs --compress gzip or zstd"));
+        }
+    };
+    match text.parse() {
+        Ok(level) if levels.contains(&level) => Ok(Some(level)),
+        _ => Err(value_error(format!(
+            "--compress-level is set to {text}. For {name} it lies between {} and {}",
+            levels.start(),
+            levels.end()
+        ))),
     }
 }
 
@@ -353,6 +472,29 @@ fn output_form(flags: &Flags<'_>, has_sql: bool, warnings: &mut Vec<String>) -> 
     let compress = flags.text("compress");
     let compression = Compression::from_flag(&compress)
         .ok_or_else(|| value_error(format!("unknown compress type {compress}")))?;
+    let stored_generated = match flags.text("include-generated-columns").as_str() {
+        "" | "none" => false,
+        "stored" if format == Format::Sql => {
+            return Err(value_error(
+                "--include-generated-columns=stored is for --filetype csv: no server takes values for generated columns \
+                 from an INSERT",
+            ));
+        }
+        "stored" => true,
+        other => {
+            return Err(value_error(format!(
+                "unknown --include-generated-columns '{other}': none or stored"
+            )));
+        }
+    };
+    let template = flags.optional("output-filename-template");
+    let templates = template.map(|text| {
+        Templates::parse(&text).map_err(|error| {
+            value_error(format!(
+                "failed to parse output filename template (--output-filename-template '{text}'): {error}"
+            ))
+        })
+    });
     let file_size = match flags.optional("filesize") {
         None => None,
         Some(text) => {
@@ -370,6 +512,9 @@ fn output_form(flags: &Flags<'_>, has_sql: bool, warnings: &mut Vec<String>) -> 
     Ok(Output {
         format,
         compression,
+        compress_level: compress_level(flags, compression)?,
+        templates: templates.transpose()?,
+        stored_generated,
         complete_insert: flags.bool("complete-insert"),
         escape_backslash: flags.bool("escape-backslash"),
         statement_size: if statement_size == 0 { u64::MAX } else { statement_size },
@@ -508,8 +653,22 @@ mod tests {
             ),
             (&["--s3.region", "x"], "--s3.region is not supported yet by rdump"),
             (
-                &["--output-filename-template", "x"],
-                "--output-filename-template is not supported yet by rdump",
+                &["--output-filename-template", "{{nope}}"],
+                "failed to parse output filename template (--output-filename-template '{{nope}}'): template: function \"nope\" not defined",
+            ),
+            (
+                &["-c", "zstd", "--compress-level", "23"],
+                "--compress-level is set to 23. For zstd it lies between 1 and 22",
+            ),
+            (&["--compress-level", "2"], "--compress-level needs --compress gzip or zstd"),
+            (
+                &["--column-filter", "{matcher=['a.*'], columns=['b']}"],
+                "--column-filter needs --no-schemas: the files hold fewer columns than the tables have",
+            ),
+            (&["-p", "x", "--ask-password"], "--password and --ask-password exclude each other: give one"),
+            (
+                &["--include-generated-columns", "all"],
+                "unknown --include-generated-columns 'all': none or stored",
             ),
         ] {
             assert_eq!(resolve(args).unwrap_err(), text);

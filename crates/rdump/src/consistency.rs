@@ -4,7 +4,7 @@
 //! read the position and the list of tables; release the lock. What is done under the lock is one round of short
 //! statements on connections that are open already.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::metadata::Block;
 use futures::future::try_join_all;
@@ -164,6 +164,7 @@ impl Connections {
 
     async fn under_lock(mut self, source: &Source, config: &Config) -> Result<Snapshot> {
         let (listing, locked_at) = lock_tables(&mut self.lock, &mut self.meta, source, config).await?;
+        settle_transactions(&mut self.lock, source).await?;
         let position = position::read(&mut self.lock, source, Consistency::Lock).await?;
         let replicas = position::read_replicas(&mut self.lock, source).await?;
         self.snapshots().await?;
@@ -258,6 +259,66 @@ async fn lock_tables(
         "tables are created and dropped faster than they can be locked: stop it, or use --consistency flush"
             .into(),
     ))
+}
+
+/// How long transactions that are open when the tables are locked may take to end.
+const SETTLE_WITHIN: Duration = Duration::from_secs(60);
+
+/// The server renews its list of transactions at most this often.
+const TRANSACTIONS_RENEWED: Duration = Duration::from_millis(150);
+
+/// Waits for transactions that had written before the tables were locked. MariaDB and MySQL before 5.7.5 let them commit
+/// under the lock, between one snapshot and the next; later servers do not give the lock before.
+async fn settle_transactions(lock: &mut WireConn, source: &Source) -> Result<()> {
+    if source.server.is_mysql(5, 7, 5) || source.server.flavor == Flavor::TiDb {
+        return Ok(());
+    }
+    let sql = "SELECT trx_id FROM INFORMATION_SCHEMA.INNODB_TRX WHERE trx_rows_modified > 0";
+    let begun = Instant::now();
+    let mut open: Option<Vec<String>> = None;
+    loop {
+        let answer = match ask(lock, sql).await {
+            Ok(answer) => answer,
+            Err(error) if error.code().is_some() => {
+                let error = needs_privilege(
+                    error,
+                    "look for open transactions".into(),
+                    "PROCESS",
+                    "*.*",
+                    &source.account,
+                );
+                warn!(%error, "a transaction that commits right now may be in some tables only");
+                return Ok(());
+            }
+            Err(error) => return Err(error).doing(|| "look for open transactions".into()),
+        };
+        let now: Vec<String> = (0..answer.len()).filter_map(|row| answer.at(row, 0)).collect();
+        let first = open.is_none();
+        let left: Vec<String> = match open {
+            // Those that come later can't write to tables that are locked.
+            Some(open) => open.into_iter().filter(|id| now.contains(id)).collect(),
+            None => now,
+        };
+        if left.is_empty() {
+            return Ok(());
+        }
+        if begun.elapsed() > SETTLE_WITHIN {
+            return Err(DumpError::Consistency(format!(
+                "{} transactions that have written were still open a minute after the tables were locked: end them, or use \
+                 --consistency flush (SHOW ENGINE INNODB STATUS names them: {})",
+                left.len(),
+                left.join(", ")
+            )));
+        }
+        if first {
+            info!(
+                transactions = left.len(),
+                "wait for open transactions that may have written to the locked tables"
+            );
+        }
+        open = Some(left);
+        tokio::time::sleep(TRANSACTIONS_RENEWED).await;
+    }
 }
 
 fn lock_refused(error: mysql::Error, listing: &Listing, source: &Source) -> DumpError {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::dumpfile::{Compression, FileIndex, FileNamer, Format};
+use common::dumpfile::Compression;
 use common::ident::TableName;
 use common::manifest::{ChunkLine, FileLine};
 use common::storage::{Storage, StorageError};
@@ -17,6 +17,7 @@ use crate::error::{Doing, DumpError, Result};
 use crate::file::{FileWriter, Stored};
 use crate::key::KeyRange;
 use crate::metrics::Metrics;
+use crate::naming::Naming;
 use crate::queue::{Question, Running};
 use crate::render::{CellKind, ChunkText, Form, Todo, csv_header};
 use crate::table::Table;
@@ -28,12 +29,12 @@ pub struct Shared {
     pub storage: Arc<dyn Storage>,
     /// Compression.
     pub compression: Compression,
-    /// SQL or CSV.
-    pub format: Format,
+    /// Its level; `None` for the library's default.
+    pub compress_level: Option<i32>,
+    /// Names of files.
+    pub naming: Naming,
     /// Limit of a file in bytes.
     pub file_size: Option<u64>,
-    /// Whether `-r` was given: decides the digits of file names.
-    pub chunked: bool,
     /// How long one read may take.
     pub read_timeout: Duration,
     /// Counters.
@@ -173,7 +174,7 @@ impl Reader {
     pub fn new(shared: &Shared) -> Self {
         Self {
             buffer: Vec::new(),
-            writer: FileWriter::new(Arc::clone(&shared.storage), shared.compression),
+            writer: FileWriter::new(Arc::clone(&shared.storage), shared.compression, shared.compress_level),
             finishing: None,
             done: Vec::new(),
             ended: Vec::new(),
@@ -324,7 +325,7 @@ impl Reader {
     }
 
     async fn begin_file(&mut self, shared: &Shared, chunk: &Chunk, number: u64) -> Result<String> {
-        let name = shared.name(chunk, number);
+        let name = shared.naming.data(&chunk.job.name, chunk.index, number)?;
         self.writer.begin(&name).await?;
         Ok(name)
     }
@@ -424,21 +425,6 @@ impl Drop for Reader {
     fn drop(&mut self) {
         if let Some(finishing) = &self.finishing {
             finishing.task.abort();
-        }
-    }
-}
-
-impl Shared {
-    fn name(&self, chunk: &Chunk, file: u64) -> String {
-        let namer = FileNamer { compression: self.compression };
-        let index = match (self.chunked, self.file_size.is_some()) {
-            (_, false) => FileIndex::Chunk(chunk.index),
-            (false, true) => FileIndex::File(file),
-            (true, true) => FileIndex::ChunkFile(chunk.index, file),
-        };
-        match chunk.job.name.table.is_empty() {
-            true => namer.query_result(index, self.format),
-            false => namer.data(&chunk.job.name, index, self.format),
         }
     }
 }

@@ -166,6 +166,7 @@ fn first_manifest(config: &Config, source: &Source, snapshot: &Snapshot, started
             session: source.session.clone(),
             consistency: snapshot.consistency.name().into(),
             start: snapshot.position.as_ref().map(start_point),
+            template: config.output.templates.as_ref().map(|it| it.text().to_owned()),
         },
         tables,
         chunks: Vec::new(),

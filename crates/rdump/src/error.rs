@@ -61,6 +61,14 @@ pub enum DumpError {
         /// What is odd.
         what: String,
     },
+    /// `--column-filter` leaves nothing.
+    #[error(
+        "--column-filter leaves no column of table {0}: let it take some, or leave the table out with -f"
+    )]
+    ColumnFilter(String),
+    /// A file name template that can't be followed.
+    #[error("{0}")]
+    Template(String),
     /// Rows that were read and rows that were written differ.
     #[error("{0}")]
     Count(String),

@@ -38,6 +38,7 @@ pub type Durable = BoxFuture<'static, Result<Stored, StorageError>>;
 pub struct FileWriter {
     storage: Arc<dyn Storage>,
     compression: Compression,
+    level: Option<i32>,
     sink: Option<Box<dyn Sink>>,
     /// Of a plain file.
     hasher: blake3::Hasher,
@@ -46,8 +47,8 @@ pub struct FileWriter {
 
 impl FileWriter {
     /// Writes nothing yet.
-    pub fn new(storage: Arc<dyn Storage>, compression: Compression) -> Self {
-        Self { storage, compression, sink: None, hasher: blake3::Hasher::new(), compressor: None }
+    pub fn new(storage: Arc<dyn Storage>, compression: Compression, level: Option<i32>) -> Self {
+        Self { storage, compression, level, sink: None, hasher: blake3::Hasher::new(), compressor: None }
     }
 
     /// Begins a file under `name` (its suffix included). The one before must have been ended or given up.
@@ -62,7 +63,7 @@ impl FileWriter {
             return Ok(());
         }
         if self.compressor.is_none() {
-            self.compressor = Some(Compressor::start(self.compression)?);
+            self.compressor = Some(Compressor::start(self.compression, self.level)?);
         }
         self.job(Job::Begin(name.to_owned(), sink)).await
     }
@@ -133,7 +134,7 @@ impl FileWriter {
 pub async fn write_small(
     storage: &Arc<dyn Storage>,
     name: &str,
-    compression: Compression,
+    (compression, level): (Compression, Option<i32>),
     bytes: &[u8],
 ) -> Result<(), StorageError> {
     let mut sink = storage.create(name).await?;
@@ -141,7 +142,7 @@ pub async fn write_small(
         sink.write(bytes).await?;
     } else {
         let error = |cause| StorageError::from_io(name, "compress", cause);
-        let mut encoder = Encoder::new(compression).map_err(error)?;
+        let mut encoder = Encoder::new(compression, level).map_err(error)?;
         let mut out = Vec::new();
         encoder.write(bytes, &mut out).and_then(|()| encoder.finish(&mut out)).map_err(error)?;
         sink.write(&out).await?;
@@ -171,14 +172,14 @@ struct Compressor {
 }
 
 impl Compressor {
-    fn start(compression: Compression) -> Result<Compressor, StorageError> {
+    fn start(compression: Compression, level: Option<i32>) -> Result<Compressor, StorageError> {
         // One buffer is being compressed, one waits, one is being filled.
         let (jobs, receiver) = mpsc::channel(1);
         let (give_back, empty) = mpsc::channel(3);
         let failed = Arc::new(AtomicBool::new(false));
         let runtime = tokio::runtime::Handle::current();
         let error = |cause| StorageError::from_io("compressed file", "start the compressor of", cause);
-        let encoder = Encoder::new(compression).map_err(error)?;
+        let encoder = Encoder::new(compression, level).map_err(error)?;
         let worker = Worker {
             encoder,
             hasher: blake3::Hasher::new(),
@@ -297,7 +298,7 @@ impl Worker {
     }
 }
 
-/// One stream per file at the library's default level, as Dumpling.
+/// One stream per file, without a level at the library's default, as Dumpling.
 enum Encoder {
     Gzip(Box<Gzip>),
     Zstd(ZstdEncoder<'static>),
@@ -305,15 +306,15 @@ enum Encoder {
 }
 
 impl Encoder {
-    fn new(compression: Compression) -> io::Result<Encoder> {
+    fn new(compression: Compression, level: Option<i32>) -> io::Result<Encoder> {
         Ok(match compression {
             Compression::Zstd => {
-                let mut encoder = ZstdEncoder::new(3)?;
+                let mut encoder = ZstdEncoder::new(level.unwrap_or(3))?;
                 encoder.set_parameter(CParameter::WindowLog(ZSTD_WINDOW_LOG))?;
                 Encoder::Zstd(encoder)
             }
             Compression::Snappy => Encoder::Snappy(Some(snappy())),
-            Compression::Gzip | Compression::None => Encoder::Gzip(Box::new(Gzip::new())),
+            Compression::Gzip | Compression::None => Encoder::Gzip(Box::new(Gzip::new(level))),
         })
     }
 
@@ -382,12 +383,10 @@ struct Gzip {
 }
 
 impl Gzip {
-    fn new() -> Self {
-        Self {
-            deflate: flate2::Compress::new(flate2::Compression::default(), false),
-            crc: flate2::Crc::new(),
-            begun: false,
-        }
+    fn new(level: Option<i32>) -> Self {
+        let level = level.and_then(|level| u32::try_from(level).ok());
+        let level = level.map_or_else(flate2::Compression::default, flate2::Compression::new);
+        Self { deflate: flate2::Compress::new(level, false), crc: flate2::Crc::new(), begun: false }
     }
 
     fn restart(&mut self) {
@@ -446,7 +445,8 @@ mod tests {
     fn compressed_bytes_come_back() {
         let text: Vec<u8> = (0..200_000u32).flat_map(|i| i.to_string().into_bytes()).collect();
         for compression in [Compression::Gzip, Compression::Zstd, Compression::Snappy] {
-            let mut encoder = Encoder::new(compression).unwrap();
+            let level = (compression != Compression::Snappy).then_some(1);
+            let mut encoder = Encoder::new(compression, level).unwrap();
             let mut out = Vec::new();
             // A stream that was given up leaves nothing in the next.
             encoder.write(b"given up", &mut out).unwrap();

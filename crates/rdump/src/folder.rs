@@ -87,6 +87,12 @@ impl Folder {
         }
         let manifest = Manifest::from_bytes(&folder.storage.read(MANIFEST).await?)
             .map_err(|error| DumpError::Folder(format!("{uri}: {error}")))?;
+        if manifest.dump.template.is_some() {
+            return Err(DumpError::Folder(format!(
+                "{uri} holds an unfinished rdump dump whose files were named by --output-filename-template, so they can't be \
+                 told from others: empty the folder, or choose another"
+            )));
+        }
         let planned = Planned::new(&manifest.tables);
         if let Some(foreign) = dump_files.iter().find(|name| !planned.owns(name)) {
             return Err(DumpError::Folder(format!(

@@ -25,6 +25,8 @@ pub mod folder;
 pub mod key;
 pub mod listing;
 pub mod metrics;
+pub mod naming;
+pub mod password;
 pub mod planner;
 pub mod position;
 pub mod preflight;
@@ -34,6 +36,7 @@ pub mod schema;
 pub mod source;
 pub mod status;
 pub mod table;
+pub mod template;
 pub mod work;
 
 use std::sync::Arc;
@@ -161,7 +164,7 @@ fn refuse_arguments(error: &PflagError) -> Exit {
 fn checked(parsed: &Parsed) -> Result<Arc<Config>, String> {
     let now = jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
     let environment = |name: &str| std::env::var(name).ok();
-    let config = Config::resolve(parsed, environment, &now)
+    let mut config = Config::resolve(parsed, environment, &now)
         .map_err(|error| format!("\nparse arguments failed: {error}"))?;
     if !parsed.rest.is_empty() {
         let mut text =
@@ -170,6 +173,11 @@ fn checked(parsed: &Parsed) -> Result<Arc<Config>, String> {
             text.push_str(" (-p takes the next word as the password: write -p PASSWORD, or leave -p out)");
         }
         return Err(text);
+    }
+    if parsed.last("ask-password") == Some("true") {
+        let question = format!("Password of {} at {}: ", config.user, config.host);
+        config.password = password::ask(&question)
+            .map_err(|error| format!("\nparse arguments failed: the password can't be read: {error}"))?;
     }
     for warning in &config.warnings {
         out::println(warning);

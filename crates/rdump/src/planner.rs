@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::dumpfile::{FileNamer, Format};
+use common::dumpfile::Format;
 use common::ident::TableName;
 use mysql::wire::WireConn;
 use tokio::sync::mpsc;
@@ -50,7 +50,7 @@ impl Planner {
             for database in &listing.databases {
                 if !self.config.no_schemas {
                     let create = schema::database(&mut self.meta, database).await?;
-                    self.write_schema(self.namer().schema_create(database), &create).await?;
+                    self.write_schema(self.shared.naming.database(database)?, &create).await?;
                 }
             }
             for object in &listing.objects {
@@ -66,13 +66,9 @@ impl Planner {
         Ok(())
     }
 
-    fn namer(&self) -> FileNamer {
-        FileNamer { compression: self.shared.compression }
-    }
-
     async fn plan_policies(&mut self) -> Result<()> {
         for (policy, create) in schema::placement_policies(&mut self.meta, &self.source).await? {
-            self.write_schema(self.namer().placement_policy(&policy), &create).await?;
+            self.write_schema(self.shared.naming.policy(&policy)?, &create).await?;
         }
         Ok(())
     }
@@ -83,7 +79,7 @@ impl Planner {
             ObjectKind::Table => {
                 let table = table::describe(&mut self.meta, &self.source, &self.config, name).await?;
                 if !self.config.no_schemas {
-                    self.write_schema(self.namer().table_schema(name), &table.create).await?;
+                    self.write_schema(self.shared.naming.table(name)?, &table.create).await?;
                 }
                 if !self.config.no_data {
                     self.plan_table(table).await?;
@@ -91,12 +87,12 @@ impl Planner {
             }
             ObjectKind::View if !self.config.no_schemas => {
                 let (stand_in, view) = schema::view(&mut self.meta, &self.source, name).await?;
-                self.write_schema(self.namer().table_schema(name), &stand_in).await?;
-                self.write_schema(self.namer().view_schema(name), &view).await?;
+                self.write_schema(self.shared.naming.table(name)?, &stand_in).await?;
+                self.write_schema(self.shared.naming.view(name)?, &view).await?;
             }
             ObjectKind::Sequence if !self.config.no_schemas => {
                 let create = schema::sequence(&mut self.meta, &self.source, name).await?;
-                self.write_schema(self.namer().sequence_schema(name), &create).await?;
+                self.write_schema(self.shared.naming.sequence(name)?, &create).await?;
             }
             ObjectKind::View | ObjectKind::Sequence => {}
         }
@@ -165,8 +161,10 @@ impl Planner {
             written.map_err(|error| DumpError::Internal(error.to_string()))??;
         }
         let bytes = schema::file(self.source.server.flavor, statement);
-        let (storage, compression) = (Arc::clone(&self.shared.storage), self.shared.compression);
-        self.writes.spawn(async move { Ok(write_small(&storage, &name, compression, &bytes).await?) });
+        let (storage, compression, level) =
+            (Arc::clone(&self.shared.storage), self.shared.compression, self.shared.compress_level);
+        self.writes
+            .spawn(async move { Ok(write_small(&storage, &name, (compression, level), &bytes).await?) });
         Ok(())
     }
 }

@@ -299,10 +299,12 @@ fn endpoint(config: &Config) -> Endpoint {
     if let (Some(cert), Some(key)) = (&config.cert, &config.key) {
         tls = tls.with_identity(cert.clone(), key.clone());
     }
-    Endpoint::new(&config.host, config.port, &config.user, config.password.clone())
+    let mut endpoint = Endpoint::new(&config.host, config.port, &config.user, config.password.clone())
         .with_tls(tls)
         .with_connect_timeout(Duration::from_secs(30))
-        .with_program("rdump")
+        .with_program("rdump");
+    endpoint.cleartext_password = config.cleartext_password;
+    endpoint
 }
 
 /// A slow disk must not make the server hang up, and no limit on statements may cut a dump.

@@ -5,7 +5,7 @@ use mysql::Flavor;
 use mysql::wire::WireConn;
 
 use crate::config::{ChunkSize, Config};
-use crate::error::{Doing, Result};
+use crate::error::{Doing, DumpError, Result};
 use crate::key::{Bound, ChunkKey, Class, KeyColumn, KeyRange};
 use crate::source::{Answer, Source, ask, needs_privilege};
 
@@ -16,7 +16,7 @@ pub struct Table {
     pub name: TableName,
     /// Text of `SHOW CREATE TABLE`.
     pub create: Vec<u8>,
-    /// Columns that are selected and inserted, in order: all that are not generated.
+    /// Columns that are selected and inserted, in order: all that are not generated, or what the filter takes.
     pub columns: Vec<String>,
     /// The columns are named in SELECT and INSERT; else `*`.
     pub explicit: bool,
@@ -57,13 +57,22 @@ pub async fn describe(
             order_by.push("_tidb_rowid".into());
         }
     }
-    let explicit =
+    let mut explicit =
         config.output.complete_insert || columns.iter().any(|column| column.generated || column.invisible);
+    let wanted = |column: &&Column| !column.generated || (column.stored && config.output.stored_generated);
+    let mut selected: Vec<String> = columns.iter().filter(wanted).map(|column| column.name.clone()).collect();
+    if let Some(filter) = config.column_filter(name) {
+        explicit = true;
+        selected.retain(|column| filter.matches(column));
+        if selected.is_empty() {
+            return Err(DumpError::ColumnFilter(name.quoted()));
+        }
+    }
     Ok(Table {
         name: name.clone(),
         create,
         chunk_key: if config.rows != ChunkSize::Whole { chunk_key(&index, &columns) } else { None },
-        columns: columns.into_iter().filter(|column| !column.generated).map(|column| column.name).collect(),
+        columns: selected,
         explicit,
         order_by,
     })
@@ -132,6 +141,8 @@ struct Column {
     class: Option<Class>,
     nullable: bool,
     generated: bool,
+    /// Generated, and its values are in the table.
+    stored: bool,
     invisible: bool,
 }
 
@@ -146,6 +157,7 @@ fn read_columns(fields: &Answer) -> Vec<Column> {
                 nullable: text("Null").eq_ignore_ascii_case("YES"),
                 // DEFAULT_GENERATED is an ordinary column with an expression as default.
                 generated: extra.split(' ').any(|word| matches!(word, "VIRTUAL" | "STORED" | "PERSISTENT")),
+                stored: extra.split(' ').any(|word| matches!(word, "STORED" | "PERSISTENT")),
                 invisible: extra.contains("INVISIBLE"),
             }
         })

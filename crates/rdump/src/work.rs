@@ -21,6 +21,7 @@ use crate::data::{Finished, Reader, Shared, TableJob};
 use crate::error::{Doing, DumpError, Result};
 use crate::folder::Folder;
 use crate::metrics::Metrics;
+use crate::naming::Naming;
 use crate::planner::Planner;
 use crate::queue::{LEAST_REST, Next, Queue, Running};
 use crate::source::Source;
@@ -62,19 +63,27 @@ impl Work {
         metrics: Metrics,
     ) -> Work {
         let Snapshot { consistency, meta, readers, lock, listing, .. } = snapshot;
+        let output = &config.output;
+        let chunked = config.rows != ChunkSize::Whole;
         let shared = Arc::new(Shared {
             storage: Arc::clone(&folder.storage),
-            compression: config.output.compression,
-            format: config.output.format,
-            file_size: config.output.file_size,
-            chunked: config.rows != ChunkSize::Whole,
+            compression: output.compression,
+            compress_level: output.compress_level,
+            naming: Naming::new(
+                output.compression,
+                output.format,
+                chunked,
+                output.file_size.is_some(),
+                output.templates.clone(),
+            ),
+            file_size: output.file_size,
             read_timeout: config.read_timeout,
             metrics: metrics.clone(),
             endpoint: source.endpoint().clone(),
         });
         let source = Arc::new(source);
         // Two readers must see the same rows to share a chunk.
-        let shares = shared.chunked && matches!(consistency, Consistency::Flush | Consistency::Lock);
+        let shares = chunked && matches!(consistency, Consistency::Flush | Consistency::Lock);
         let queue = Arc::new(Queue::new(readers.len(), shares));
         let (report, reports) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
@@ -316,6 +325,7 @@ impl ReaderTask {
     async fn forget(&self, reader: &mut Reader) -> Result<()> {
         for name in reader.forget_chunk().await? {
             self.shared.storage.delete(&name).await?;
+            self.shared.naming.release(&name);
         }
         self.report(reader);
         Ok(())

@@ -42,7 +42,7 @@ const fn not_yet(group: &'static str, name: &'static str, kind: Kind) -> Flag {
     }
 }
 
-use Kind::{Bool, Duration, Int, List, Map, Text, Uint, UintOrAuto};
+use Kind::{Bool, Duration, Int, List, Map, Text, Texts, Uint, UintOrAuto};
 
 /// All flags.
 pub const FLAGS: &[Flag] = &[
@@ -57,6 +57,15 @@ pub const FLAGS: &[Flag] = &[
         "",
         "Password; it is wiped from the process list. Without this flag $MYSQL_PWD is taken",
     ),
+    flag(
+        CONNECTION,
+        "password-file",
+        None,
+        Text,
+        "",
+        "File with the password; the end of its last line is cut off",
+    ),
+    flag(CONNECTION, "ask-password", None, Bool, "false", "Ask for the password, or read a line from stdin"),
     flag(CONNECTION, "ca", None, Text, "", "CA certificate file; with it the server's chain is verified"),
     flag(CONNECTION, "cert", None, Text, "", "Client certificate file"),
     flag(CONNECTION, "key", None, Text, "", "Client private key file"),
@@ -74,7 +83,7 @@ pub const FLAGS: &[Flag] = &[
         None,
         Bool,
         "false",
-        "Allow the mysql_clear_password plugin (refused for now)",
+        "Allow the mysql_clear_password plugin (LDAP, PAM), over TLS with a verified server only: give --ca, too",
     ),
     hidden(flag(
         CONNECTION,
@@ -152,6 +161,14 @@ pub const FLAGS: &[Flag] = &[
     flag(SPLIT, "order-by-primary-key", None, Bool, "true", "Sort rows by the primary key"),
     flag(FORMAT, "filetype", None, Text, "", "sql or csv; sql if not given, csv with --sql"),
     flag(FORMAT, "compress", Some('c'), Text, "", "gzip, snappy, zstd or no-compression"),
+    flag(
+        FORMAT,
+        "compress-level",
+        None,
+        Text,
+        "",
+        "Level of gzip (0 to 9, else 6) or zstd (1 to 22, else 3)",
+    ),
     flag(FORMAT, "complete-insert", None, Bool, "false", "Name the columns in every INSERT"),
     flag(
         FORMAT,
@@ -175,10 +192,39 @@ pub const FLAGS: &[Flag] = &[
         "How CSV shows binary data: default (raw), snowflake and redshift (hex), bigquery (base64)",
     ),
     flag(FORMAT, "output", Some('o'), Text, "", "Folder for the dump; default ./export-TIME"),
-    not_yet(FORMAT, "output-filename-template", Text),
-    not_yet(FORMAT, "column-filter", Text),
-    not_yet(FORMAT, "column-filter-file", Text),
-    not_yet(FORMAT, "include-generated-columns", Text),
+    flag(
+        FORMAT,
+        "output-filename-template",
+        None,
+        Text,
+        "",
+        "Names of files by Go's text/template, for example '{{fn .DB}}/{{fn .Table}}.{{.Index}}'",
+    ),
+    flag(
+        WHAT,
+        "column-filter",
+        None,
+        Texts,
+        "",
+        "Columns to dump: {matcher=['db.t*'], columns=['*', '!secret']}; may be repeated, the first that takes a table \
+         decides; with -m",
+    ),
+    flag(
+        WHAT,
+        "column-filter-file",
+        None,
+        Text,
+        "",
+        "TOML file with [[column-filter]] tables of the same form",
+    ),
+    flag(
+        FORMAT,
+        "include-generated-columns",
+        None,
+        Text,
+        "",
+        "none, or stored: columns that are generated and stored are written to CSV, too",
+    ),
     not_yet(FORMAT, "parquet-page-size", Text),
     not_yet(FORMAT, "parquet-row-group-size", Text),
     not_yet(FORMAT, "parquet-compress", Text),

@@ -23,6 +23,7 @@ fn arg(flag: &pflag::Flag) -> clap::Arg {
     let arg = match flag.kind {
         Kind::Bool => arg.action(ArgAction::SetTrue),
         Kind::Text => arg.value_name("TEXT"),
+        Kind::Texts => arg.value_name("TEXT").action(ArgAction::Append),
         Kind::Int | Kind::Uint => arg.value_name("NUMBER"),
         Kind::UintOrAuto => arg.value_name("NUMBER|auto"),
         Kind::Duration => arg.value_name("DURATION"),

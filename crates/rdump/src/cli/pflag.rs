@@ -14,6 +14,8 @@ pub enum Kind {
     Bool,
     /// Any text.
     Text,
+    /// Any text; may be repeated.
+    Texts,
     /// A signed number, also `0x10`.
     Int,
     /// A number that is not negative.
@@ -33,7 +35,7 @@ impl Kind {
     pub fn word(self) -> &'static str {
         match self {
             Kind::Bool => "",
-            Kind::Text => "string",
+            Kind::Text | Kind::Texts => "string",
             Kind::Int => "int",
             Kind::Uint => "uint",
             Kind::UintOrAuto => "uint|auto",
@@ -206,7 +208,7 @@ fn set(flag: &Flag, value: &str, out: &mut Parsed) -> Result<(), PflagError> {
     };
     let slot = out.values.entry(flag.name).or_default();
     match flag.kind {
-        Kind::Text => slot.push(value.to_owned()),
+        Kind::Text | Kind::Texts => slot.push(value.to_owned()),
         Kind::Bool => slot.push(parse_bool(value).map_err(invalid)?.to_string()),
         Kind::Int => slot.push(parse_int(value).map_err(invalid)?.to_string()),
         Kind::UintOrAuto if value == "auto" => slot.push(value.to_owned()),

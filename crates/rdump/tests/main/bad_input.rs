@@ -281,3 +281,76 @@ fn tls_on_this_machine() {
     let required = run("required", server.port(), "tls", "tls-Pw1");
     assert!(!required.stdout.contains(says), "{}", required.shown());
 }
+
+/// A server that asks for the password in the clear, as LDAP and PAM do.
+fn cleartext_server() -> u16 {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let Ok(mut socket) = socket else { return };
+            // Protocol 4.1, plugins, no TLS.
+            let mut hello = b"\x0a8.0.0\0\x01\0\0\0abcdefgh\0".to_vec();
+            let capabilities = 0x0008_a200u32 | 1;
+            hello.extend(&capabilities.to_le_bytes()[..2]);
+            hello.extend([45, 2, 0]);
+            hello.extend(&capabilities.to_le_bytes()[2..]);
+            hello.extend([21]);
+            hello.extend([0; 10]);
+            hello.extend(b"ijklmnopqrst\0mysql_native_password\0");
+            let packet =
+                |body: &[u8], number: u8| [&(body.len() as u32).to_le_bytes()[..3], &[number], body].concat();
+            let mut buffer = [0; 4096];
+            let _ = socket.write_all(&packet(&hello, 0));
+            let _ = socket.read(&mut buffer);
+            let _ = socket.write_all(&packet(b"\xfemysql_clear_password\0", 2));
+            let answer = socket.read(&mut buffer).unwrap_or(0);
+            assert!(
+                !buffer[..answer].windows(6).any(|part| part == b"s3cret"),
+                "the password came in the clear"
+            );
+        }
+    });
+    port
+}
+
+#[test]
+fn a_password_in_the_clear_needs_leave_and_a_verified_server() {
+    let port = cleartext_server().to_string();
+    let dir = work_dir();
+    let out = dir.join("o");
+    let out = out.to_str().unwrap();
+    let args = ["-P", &port, "-p", "s3cret", "--status-addr=", "-o", out];
+    alone(&args).expect_code(1).says("mysql_clear_password), which was not allowed");
+    let args = [&args[..], &["--allow-cleartext-passwords"]].concat();
+    alone(&args).expect_code(1).says("goes only over TLS in the modes verify-ca and verify-identity");
+}
+
+#[test]
+fn ways_to_give_the_password() {
+    let Some(server) = Server::start_or_skip(Kind::MySql57, Options::default()) else { return };
+    let dir = work_dir();
+    let login = Account::Dump.credentials();
+    let file = dir.join("password");
+    std::fs::write(&file, format!("{}\n", login.password)).unwrap();
+    let port = server.port().to_string();
+    let tool = |out: &str| {
+        Tool::at("rdump", &program())
+            .args(["-P", &port, "-u", login.user, "-B", "mysql", "-f", "*.*", "-d", "--status-addr=", "-o"])
+            .arg(dir.join(out))
+    };
+    tool("file").arg("--password-file").arg(&file).run().success();
+    tool("none")
+        .args(["--password-file", "/no/such/file"])
+        .run()
+        .expect_code(1)
+        .says("/no/such/file can't be read");
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    std::io::Write::write_all(&mut writer, format!("{}\n", login.password).as_bytes()).unwrap();
+    drop(writer);
+    let mut asking = tool("asked").arg("--ask-password");
+    asking.command_mut().stdin(reader);
+    let done = asking.run().success();
+    assert!(!done.shown().contains(login.password));
+}

@@ -71,7 +71,9 @@ impl CountingWriter {
 fn moment(out: &Path) -> u64 {
     let counter = rows(out, "w.counter");
     let n: u64 = counter[0].trim_start_matches("(1,").trim_end_matches(')').parse().unwrap();
-    assert_eq!(rows(out, "w.added").len() as u64, n, "rows added");
+    let added = rows(out, "w.added");
+    let last = added.last().cloned().unwrap_or_default();
+    assert_eq!(added.len() as u64, n, "{}: rows added, the last is {last}", out.display());
     assert_eq!(rows(out, "w.taken").len() as u64, START - n, "rows taken");
     n
 }
@@ -241,5 +243,37 @@ fn the_lock_can_be_kept() {
             assert_eq!(rows(&out, "d.t"), ["(1)", "(2)"], "{kind}");
         }
         server.sql("INSERT INTO d.t VALUES (3)");
+    }
+}
+
+/// A transaction that has written and not yet committed when the tables are locked is in the dump as a whole or not at all.
+#[test]
+fn an_open_transaction_is_waited_for() {
+    for kind in [Kind::MySql56, Kind::MySql57, Kind::MySql8033, Kind::MariaDb1011] {
+        let Some(server) = Server::start_or_skip(kind, Options::default()) else { continue };
+        server.sql(
+            "CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY); CREATE TABLE d.u (a INT PRIMARY KEY)",
+        );
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut conn = runtime.block_on(mysql::Conn::connect(&server.endpoint(Account::Admin))).unwrap();
+        for sql in ["BEGIN", "INSERT INTO d.t VALUES (1)", "INSERT INTO d.u VALUES (1)"] {
+            runtime.block_on(conn.exec(sql)).unwrap();
+        }
+        let dir = work_dir();
+        let out = dir.join("o");
+        let mut tool = rdump(&server, Account::Dump, &out).args(["-B", "d", "--consistency", "lock"]).start();
+        testkit::wait_until_blocking(Duration::from_secs(20), "the tables are being locked", || {
+            let waits = server
+                .value("SELECT COUNT(*) FROM INFORMATION_SCHEMA.PROCESSLIST WHERE INFO LIKE 'LOCK TABLES%'");
+            waits == "1" || tool.stdout_so_far().contains("wait for open transactions")
+        });
+        assert!(tool.is_running());
+        runtime.block_on(conn.exec("COMMIT")).unwrap();
+        tool.finish(Duration::from_secs(60)).success();
+        assert_eq!((rows(&out, "d.t").len(), rows(&out, "d.u").len()), (1, 1), "{kind}");
+        let source = metadata(&out).source.unwrap();
+        let now =
+            server.rows(if kind == Kind::MySql97 { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" });
+        assert_eq!(Some(source.pos), now.first().unwrap().str(1).unwrap(), "{kind}");
     }
 }

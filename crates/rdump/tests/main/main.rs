@@ -3,6 +3,7 @@
 mod bad_input;
 mod chunks;
 mod consistency;
+mod forms;
 mod golden;
 mod kills;
 mod round_trip;
