@@ -104,7 +104,7 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from operate-source" -s h -l help -d 'Print help'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -s e -l error -d 'Most failures to show' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -s w -l warn -d 'Most warnings to show' -r
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -l start-time -d 'Start at this time' -r
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -l start-time -d 'Check for a start at this time of the source (2021-10-21 00:01:00, or with an offset)' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -l rpc-timeout -d 'How long a call to the master may take' -r
@@ -112,7 +112,7 @@ complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_s
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -l secret-key-path -d 'Key file for what is encrypted here and not at the master (decrypt, meta-from)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -s V -l version -d 'Print the version and exit'
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from check-task" -s h -l help -d 'Print help'
-complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from start-task" -l start-time -d 'Start at this time' -r
+complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from start-task" -l start-time -d 'Begin with the first transaction at or after this time of the source (2021-10-21 00:01:00, or with an offset)' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from start-task" -l master-addr -d 'Address of the master, several separated by commas (or the environment variable DM_MASTER_ADDR)' -r
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from start-task" -l config -d 'Configuration file (TOML: master-addr, rpc-timeout, ssl-ca, ssl-cert, ssl-key)' -r -F
 complete -c rsync-dm -n "__fish_rsync_dm_using_subcommand ctl; and __fish_seen_subcommand_from start-task" -l rpc-timeout -d 'How long a call to the master may take' -r
