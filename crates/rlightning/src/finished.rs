@@ -133,8 +133,7 @@ fn is_same_source(storage: &dyn Storage, table: &TargetTable, mark: &Mark) -> Re
     for data in table.files.iter().filter(|data| data.size > 0) {
         let doing = || format!("read file '{}'", data.path);
         let reader = file::open(storage, &data.path)?;
-        let mut input =
-            Input::open(reader, data.compression, 0, None).context(codes::STORAGE_UNKNOWN, doing)?;
+        let mut input = Input::open(reader, &data.form, 0, None).context(codes::STORAGE_UNKNOWN, doing)?;
         let mut hasher = crc32fast::Hasher::new();
         let mut buffer = vec![0; 256 << 10];
         loop {

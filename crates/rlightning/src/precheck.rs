@@ -55,7 +55,7 @@ pub fn file_sizes(dump: &Dump) -> Check {
         .tables
         .values()
         .flat_map(|table| &table.files)
-        .find(|file| file.compression != common::dumpfile::Compression::None && file.size > LARGE_FILE);
+        .find(|file| !file.form.is_plain() && file.size > LARGE_FILE);
     // Plain files are cut, so only packed ones are loaded in sequence.
     match large {
         None => Check {
@@ -92,6 +92,13 @@ pub fn needs(config: &Config, dump: &Dump, creates: bool) -> Vec<Need> {
         );
         if creates {
             needs.insert(Need::schema(Privilege::Create, name.schema.as_str()));
+        }
+    }
+    if !config.source.no_schema {
+        // The file of a view drops the table that stands for it while the rows are loaded.
+        for name in dump.views.keys() {
+            needs.insert(Need::schema(Privilege::CreateView, name.schema.as_str()));
+            needs.insert(Need::schema(Privilege::Drop, name.schema.as_str()));
         }
     }
     let ledger =

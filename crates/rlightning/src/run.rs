@@ -136,7 +136,7 @@ async fn procedure(
     token: &CancellationToken,
 ) -> Result<(Ledger, u64)> {
     let name = task_name(config, &*prepared.storage)?;
-    let settings = settings(config);
+    let settings = settings(config, &prepared.dump);
     let asked = Asked {
         schema: &config.ledger_schema,
         name: &name,
@@ -284,8 +284,10 @@ fn task_name(config: &Config, storage: &dyn Storage) -> Result<TaskName> {
 }
 
 /// Settings that must not change within a task, by the names that the user knows.
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, dump: &Dump) -> Settings {
     let session = &config.session;
+    let has_csv = dump.tables.values().flat_map(|table| &table.files).any(|file| file.form.csv.is_some());
+    let csv = if has_csv { config.source.csv_settings() } else { String::new() };
     let variables: Vec<String> =
         session.variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let ignored: Vec<String> = config
@@ -307,6 +309,7 @@ fn settings(config: &Config) -> Settings {
         ("--source-time-zone", session.source_time_zone.clone().unwrap_or_default()),
         ("mydumper.ignore-columns", ignored.join("; ")),
         ("mydumper.case-sensitive", config.source.case_sensitive.to_string()),
+        ("mydumper.csv", csv),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into()
@@ -450,6 +453,7 @@ async fn pass(
         lost: AtomicBool::new(false),
         pool: Arc::default(),
         piece_bytes: ready.piece_bytes,
+        quoted_nulls: Arc::default(),
         on_duplicate: config.on_duplicate,
         conflict_threshold: config.conflict_threshold,
         redact: config.redact,
@@ -471,6 +475,9 @@ async fn pass(
     result?;
     if counters.conflicts() > 0 {
         warn!(strategy = config.on_duplicate.name(), rows = counters.conflicts(), "rows met a duplicate key");
+    }
+    if shared.quoted_nulls.count() > 0 {
+        warn!(fields = shared.quoted_nulls.count(), "quoted fields were read as NULL");
     }
     if counters.warnings() > 0 {
         warn!(count = counters.warnings(), "the target warned about rows");

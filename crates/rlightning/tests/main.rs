@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod check;
+mod csv;
 mod faults;
+mod golden;
 mod kills;
 mod load;
 mod merge;

@@ -119,7 +119,7 @@ impl KeyHasher {
     pub fn key(&mut self, key: &UniqueKey, cells: &[Option<Cell<'_>>], mode: SqlMode) -> RowKey {
         if let ([part], [Some(cell)]) = (key.parts.as_slice(), cells)
             && part.form == Form::Integer
-            && let Ok(Value::Int(value)) = cell.value(mode)
+            && let Some(value) = cell.value(mode).ok().as_ref().and_then(integer)
         {
             // An integer is its own key: nothing is left to chance.
             return RowKey::Value((i128::from(value) ^ i128::MIN).to_be_bytes());
@@ -134,6 +134,10 @@ impl KeyHasher {
                 Value::Int(value) => self.push(part, value.to_string().as_bytes()),
                 Value::UInt(value) => self.push(part, value.to_string().as_bytes()),
                 Value::Number(text) => self.push(part, text),
+                Value::Text(_) if part.form == Form::Integer && integer(&value).is_some() => {
+                    let number = integer(&value).unwrap_or_default();
+                    self.push(part, number.to_string().as_bytes());
+                }
                 Value::Text(text) => self.push(part, &text),
                 Value::Binary(bytes) => self.push(part, &bytes),
             }
@@ -168,6 +172,15 @@ impl KeyHasher {
                 }
             }
         }
+    }
+}
+
+/// An integer, written as one or as a text: CSV has texts only.
+fn integer(value: &Value<'_>) -> Option<i64> {
+    match value {
+        Value::Int(value) => Some(*value),
+        Value::Text(text) => std::str::from_utf8(text).ok()?.trim().parse().ok(),
+        _ => None,
     }
 }
 
@@ -233,6 +246,7 @@ mod tests {
     fn equal_and_different_keys() {
         let equal = [
             ("PRIMARY", "7", "7"),
+            ("PRIMARY", "7", "'007'"),
             ("n", "7.5", "'007.50'"),
             ("n", "0", "-0.0"),
             ("c", "'Abc '", "'aBC'"),

@@ -207,7 +207,11 @@ impl OneTable<'_> {
     }
 
     fn columns_of(&self, file: &DataFile) -> Option<Arc<Vec<String>>> {
-        let table = self.sources.get(&(file.folder().to_owned(), file.source.clone()))?;
+        let Some(table) = self.sources.get(&(file.folder().to_owned(), file.source.clone())) else {
+            // Fields of CSV without names are those of the target, in order.
+            let (info, _, _) = self.existing.as_ref().filter(|_| file.form.csv.is_some())?;
+            return Some(Arc::new(info.writable().map(|column| column.name.clone()).collect()));
+        };
         Some(Arc::new(columns::of_source(table)))
     }
 
@@ -256,6 +260,7 @@ impl OneTable<'_> {
             keys,
             judges: self.judges(&shards),
             counter,
+            target: self.existing.as_ref().map(|(info, _, _)| info),
             row_bytes: packet_limit,
             sample: self.sample.then_some(SAMPLE_BYTES),
         };
@@ -331,7 +336,7 @@ impl OneTable<'_> {
         answer: &Answer,
         merged: Option<&merge::Merged>,
     ) -> TableReport {
-        let mut problems = Vec::new();
+        let mut problems: Vec<String> = answer.columns.iter().cloned().collect();
         let names = self.names();
         for ((column, _), refused) in question.judges.iter().zip(&answer.refused) {
             for (why, refused) in refused {

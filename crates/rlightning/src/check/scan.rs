@@ -1,7 +1,7 @@
 //! Reads the rows of one merged table: keys into the sorters, lengths against the target's columns.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,10 @@ use sql::values::{Cell, Value, cells};
 use super::keys::{KeyHasher, RowKey, UniqueKey};
 use super::sorter::{Place, Record, Sorter};
 use super::values::{Judge, Refusal};
+use crate::downstream::columns;
+use crate::downstream::tables::TargetInfo;
 use crate::error::{Context, Result, fail};
+use crate::import::convert::{Cell as ColumnCell, CsvRows};
 use crate::import::{file, shape::single_rows};
 use crate::source::DataFile;
 use crate::source::prologue::Prologue;
@@ -37,6 +40,8 @@ pub struct Question<'a> {
     pub judges: Vec<(String, Judge)>,
     /// The AUTO_INCREMENT column, whose highest value is wanted.
     pub counter: Option<String>,
+    /// The target's table, which must have the columns that files name.
+    pub target: Option<&'a TargetInfo>,
     /// Largest row that the target takes, in bytes.
     pub row_bytes: usize,
     /// Read only the first so many bytes of each file.
@@ -72,7 +77,12 @@ pub struct Answer {
     pub refused: Vec<BTreeMap<Refusal, Refused>>,
     /// Keys of rows whose value only a server could tell.
     pub unknown: Vec<u64>,
+    /// Columns that files name and the target's table has not, or the reverse.
+    pub columns: BTreeSet<String>,
 }
+
+/// Complaints about columns that are kept.
+const MOST_COMPLAINTS: usize = 20;
 
 impl Answer {
     fn add(&mut self, other: Answer) {
@@ -83,6 +93,8 @@ impl Answer {
             (mine, theirs) => theirs.or(mine),
         };
         self.highest = self.highest.max(other.highest);
+        let room = MOST_COMPLAINTS.saturating_sub(self.columns.len());
+        self.columns.extend(other.columns.into_iter().take(room));
         merge_counts(&mut self.refused, other.refused, |mine, theirs| {
             for (why, theirs) in theirs {
                 match mine.entry(why) {
@@ -206,27 +218,34 @@ impl<'a> Reading<'a> {
         let path = self.data.path.as_str();
         let doing = || format!("file '{path}'");
         let source = file::open(storage, path)?;
-        let open =
-            |mode| FileReader::open(source.clone(), self.data.compression, mode, Part::WHOLE, ROW_LIMIT);
+        let open = |mode| FileReader::open(source.clone(), &self.data.form, mode, Part::WHOLE, ROW_LIMIT);
         let mut head = open(SqlMode::default()).context(codes::CHECK_DATA_SOURCE, doing)?;
         let prologue = Prologue::read(&mut head, path)?;
         let mode = prologue.sql_mode();
         self.utf8 = matches!(prologue.names.as_deref(), None | Some("utf8" | "utf8mb3"));
         let mut reader = open(mode).context(codes::CHECK_DATA_SOURCE, doing)?;
+        let mut converter = None;
         loop {
             let before = reader.offset();
             if self.question.sample.is_some_and(|most| before >= most) {
                 break;
             }
             match reader.next(1 << 16).context(codes::CHECK_DATA_SOURCE, doing)? {
-                Item::Head(head) => self.columns(head.columns.as_deref())?,
-                Item::Rows { bytes, at, .. } => {
-                    let mut cells = Vec::with_capacity(self.wanted);
-                    for (offset, row) in single_rows(bytes, mode) {
-                        let place = Place { file: self.number, at: at + offset as u64 };
-                        self.row(row, place, mode, &mut cells)?;
-                    }
+                Item::Head(head) => {
+                    self.columns(head.columns.as_deref())?;
+                    let names = head.columns.as_deref().or(self.default_columns.map(Vec::as_slice));
+                    converter = self.converter(names.unwrap_or_default());
                 }
+                Item::Rows { bytes, at, .. } => match converter.as_ref() {
+                    None => {
+                        let mut cells = Vec::with_capacity(self.wanted);
+                        for (offset, row) in single_rows(bytes, mode) {
+                            let place = Place { file: self.number, at: at + offset as u64 };
+                            self.row(row, place, mode, &mut cells)?;
+                        }
+                    }
+                    Some(rows) => self.records(rows, bytes, at, mode)?,
+                },
                 Item::Other { text, at } if before > 0 => prologue.stays(text, at, path)?,
                 Item::Other { .. } | Item::End => {}
                 Item::Eof => break,
@@ -236,6 +255,36 @@ impl<'a> Reading<'a> {
             bar.inc(moved);
         }
         (0..self.records.len()).try_for_each(|key| self.hand_over(key))
+    }
+
+    /// What makes rows of the records of a CSV file.
+    fn converter(&self, columns: &[String]) -> Option<CsvRows> {
+        let dialect = self.data.form.csv.as_ref()?;
+        Some(CsvRows {
+            path: self.data.path.as_str().into(),
+            dialect: Arc::clone(dialect),
+            cells: columns.iter().map(|_| ColumnCell::Text).collect(),
+            append: Vec::new(),
+            quoted_nulls: Arc::default(),
+        })
+    }
+
+    /// The records of a run, one by one.
+    fn records(&mut self, rows: &CsvRows, bytes: &[u8], at: u64, mode: SqlMode) -> Result<()> {
+        let mut text = Vec::new();
+        for (offset, record) in rows.dialect.raw_records(bytes) {
+            let place = Place { file: self.number, at: at + offset as u64 };
+            text.clear();
+            rows.rows(record, mode, &mut text).map_err(|(_, what)| {
+                let path = &self.data.path;
+                fail(
+                    codes::CHECK_DATA_SOURCE,
+                    format!("file '{path}': the record at byte {}: {what}", place.at),
+                )
+            })?;
+            self.row(&text, place, mode, &mut Vec::with_capacity(self.wanted))?;
+        }
+        Ok(())
     }
 
     /// Where the wanted columns are in the rows of a statement.
@@ -254,6 +303,12 @@ impl<'a> Reading<'a> {
                 ));
             }
         };
+        if let (Some(target), Some(written)) = (self.question.target, written) {
+            let found = columns::complaints(target, written, None, &self.data.ignored);
+            let named = found.into_iter().map(|complaint| format!("file '{}': {complaint}", self.data.path));
+            let room = MOST_COMPLAINTS.saturating_sub(self.answer.columns.len());
+            self.answer.columns.extend(named.take(room));
+        }
         let position = |name: &str| names.iter().position(|own| own == name);
         let parts = |key: &UniqueKey| key.parts.iter().map(|part| position(&part.column)).collect();
         self.positions = self.question.keys.iter().map(parts).collect();

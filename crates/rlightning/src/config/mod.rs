@@ -1,8 +1,10 @@
 //! The checked configuration: command line over file over defaults, in one place.
 
+mod csv;
 pub mod raw;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -20,6 +22,8 @@ use mysql::{Endpoint, Pem, Tls, TlsMode};
 use crate::advice::Advice;
 use crate::cli::Flags;
 use crate::error::{Context, Error, Result, fail};
+use crate::source::csv::Dialect;
+use crate::source::form::Decoding;
 use crate::source::rules::FileRules;
 use raw::{IgnoreColumns, KeepAfterSuccess, OpLevel, RawConfig, Security};
 
@@ -85,6 +89,18 @@ pub struct Source {
     pub character_set: String,
     /// `[[mydumper.ignore-columns]]`
     pub ignore_columns: Vec<IgnoredColumns>,
+    /// `[mydumper.csv]`
+    pub csv: Arc<Dialect>,
+    /// `data-character-set`, of CSV files.
+    pub decoding: Option<Decoding>,
+}
+
+impl Source {
+    /// What decides how CSV is read, as text.
+    pub fn csv_settings(&self) -> String {
+        let decoding = self.decoding.as_ref().map_or_else(String::new, |decoding| format!("{decoding:?}"));
+        format!("{}{decoding}", serde_json::to_string(&*self.csv).unwrap_or_default())
+    }
 }
 
 /// Columns of the dump that are left out.
@@ -613,6 +629,8 @@ fn source(raw: &RawConfig) -> Result<Source> {
         case_sensitive: mydumper.case_sensitive,
         no_schema: mydumper.no_schema,
         character_set,
+        csv: Arc::new(csv::dialect(raw)?),
+        decoding: csv::decoding(raw)?,
         ignore_columns: ignored
             .iter()
             .map(|rule| ignored_columns(rule, mydumper.case_sensitive))

@@ -10,6 +10,8 @@ use common::duration::GoDuration;
 use common::route::RouteRule;
 use common::secret::Secret;
 use common::size::ByteSize;
+
+use crate::source::csv::BinaryText;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -299,7 +301,8 @@ pub struct Mydumper {
     pub source_id: String,
     pub character_set: String,
     pub data_character_set: String,
-    pub data_invalid_char_replace: String,
+    /// Not set: bytes that are no text are an error.
+    pub data_invalid_char_replace: Option<String>,
     pub max_region_size: ByteSize,
     pub strict_format: bool,
     pub filter: Vec<String>,
@@ -323,7 +326,7 @@ impl Default for Mydumper {
             source_id: String::new(),
             character_set: "auto".into(),
             data_character_set: "binary".into(),
-            data_invalid_char_replace: "\u{fffd}".into(),
+            data_invalid_char_replace: None,
             max_region_size: ByteSize(256 << 20),
             strict_format: false,
             filter: common::filter::LIGHTNING_DEFAULT.iter().map(|&rule| rule.into()).collect(),
@@ -379,6 +382,10 @@ pub struct Csv {
     pub not_null: bool,
     pub backslash_escape: bool,
     pub escaped_by: String,
+    /// Of our own: a quoted field is never NULL.
+    pub quoted_null_is_text: bool,
+    /// Of our own: how binary columns are written.
+    pub binary_encoding: BinaryText,
 }
 
 impl Default for Csv {
@@ -394,6 +401,8 @@ impl Default for Csv {
             not_null: false,
             backslash_escape: true,
             escaped_by: "\\".into(),
+            quoted_null_is_text: false,
+            binary_encoding: BinaryText::Raw,
         }
     }
 }

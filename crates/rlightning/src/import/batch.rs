@@ -93,17 +93,18 @@ impl Statement {
         self.sql.len() - self.shape.prefix.len()
     }
 
-    /// Where row `number` (from 1) stands in the file, as exactly as is known.
-    pub fn offset_of_row(&self, number: u64, mode: SqlMode) -> Option<u64> {
+    /// Where row `number` (from 1) stands in the file: so many rows behind the one at an offset.
+    pub fn offset_of_row(&self, number: u64, mode: SqlMode) -> Option<(u64, u64)> {
         let mut before = 0;
         for run in &self.runs {
             if number <= before + run.rows {
+                let behind = number.checked_sub(before + 1)?;
                 if !run.verbatim {
-                    return Some(run.at);
+                    return Some((run.at, behind));
                 }
-                let index = usize::try_from(number.checked_sub(before + 1)?).ok()?;
+                let index = usize::try_from(behind).ok()?;
                 let (at, _) = single_rows(self.sql.get(run.start..)?, mode).nth(index)?;
-                return Some(run.at + at as u64);
+                return Some((run.at + at as u64, 0));
             }
             before += run.rows;
         }
@@ -315,13 +316,14 @@ fn add_rows(
             (limits.statement_rows.saturating_sub(last.rows), longest.saturating_sub(last.row_bytes() + 1))
         })
         .filter(|(rows, bytes)| *rows > 0 && *bytes > 0);
-    let fits = |(row_room, byte_room): (u64, usize)| rows.count <= row_room && rows.bytes.len() <= byte_room;
+    let bound = shape.rewrite.as_ref().map_or(rows.bytes.len(), |rewrite| rewrite.bound(rows.bytes.len()));
+    let fits = |(row_room, byte_room): (u64, usize)| rows.count <= row_room && bound <= byte_room;
     if !room.is_some_and(fits) {
-        if !fits((limits.statement_rows, longest)) {
+        if !fits((limits.statement_rows, longest)) && (rows.count > 1 || shape.rewrite.is_none()) {
             if rows.count == 1 {
                 return Err((rows.at, too_long(rows.bytes.len(), limits)));
             }
-            for (at, row) in single_rows(rows.bytes, mode) {
+            for (at, row) in shape.single(rows.bytes, mode) {
                 add_rows(
                     statements,
                     shape,

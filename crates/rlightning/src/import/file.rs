@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::UNIX_EPOCH;
 
-use common::dumpfile::Compression;
 use common::error::lightning_codes as codes;
 use common::ident::TableName;
 use common::storage::{RangeReader, Storage};
@@ -75,7 +74,7 @@ impl FileTask {
 
     /// Whether its parts can be read without what lies before them.
     pub fn is_plain(&self) -> bool {
-        self.file.compression == Compression::None
+        self.file.form.is_plain()
     }
 }
 
@@ -181,7 +180,7 @@ pub fn verify(file: &OpenFile, pieces: &[Piece], done: &[Done], limit: usize, ad
     for batch in done {
         let doing = || format!("read file '{}'", task.path());
         let end = Some(batch.end);
-        let mut input = Input::open(Arc::clone(reader), task.file.compression, batch.begin, end)
+        let mut input = Input::open(Arc::clone(reader), &task.file.form, batch.begin, end)
             .context(codes::STORAGE_UNKNOWN, doing)?;
         let mut hasher = crc32fast::Hasher::new();
         loop {
@@ -204,7 +203,7 @@ pub fn verify(file: &OpenFile, pieces: &[Piece], done: &[Done], limit: usize, ad
 /// Whether all cuts of a file are ends of rows in the statement they were in. Text that cannot be read does not fit.
 fn cuts_fit(file: &OpenFile, pieces: &[Piece], limit: usize) -> bool {
     let opened =
-        FileReader::open(Arc::clone(&file.reader), file.task.file.compression, file.mode, Part::WHOLE, limit);
+        FileReader::open(Arc::clone(&file.reader), &file.task.file.form, file.mode, Part::WHOLE, limit);
     let Ok(mut reader) = opened else { return false };
     pieces.iter().skip(1).all(|piece| {
         while reader.offset() < piece.begin {
@@ -229,7 +228,7 @@ pub fn prologue(
     mode: SqlMode,
     limit: usize,
 ) -> Result<Prologue> {
-    let mut file = FileReader::open(Arc::clone(reader), task.file.compression, mode, Part::WHOLE, limit)
+    let mut file = FileReader::open(Arc::clone(reader), &task.file.form, mode, Part::WHOLE, limit)
         .context(codes::CHECK_DATA_SOURCE, || format!("file '{}'", task.path()))?;
     Prologue::read(&mut file, task.path())
 }
@@ -248,7 +247,10 @@ pub fn cut(
 ) -> Result<Vec<Piece>> {
     let doing = || format!("file '{}'", task.path());
     let size = reader.size();
-    let mut file = FileReader::open(Arc::clone(reader), task.file.compression, mode, Part::WHOLE, limit)
+    if let Some(dialect) = task.file.form.csv.as_ref().filter(|dialect| dialect.strict) {
+        return cut_strict(task, reader, &dialect.terminator, piece_bytes);
+    }
+    let mut file = FileReader::open(Arc::clone(reader), &task.file.form, mode, Part::WHOLE, limit)
         .context(codes::CHECK_DATA_SOURCE, doing)?;
     let mut pieces = Vec::new();
     let mut piece = Piece { begin: 0, end: size, head_at: None };
@@ -263,6 +265,39 @@ pub fn cut(
         if is_rows && at - piece.begin >= piece_bytes && size - at >= piece_bytes / 2 {
             pieces.push(Piece { end: at, ..piece });
             piece = Piece { begin: at, end: size, head_at: file.head_at() };
+        }
+    }
+    pieces.push(piece);
+    Ok(pieces)
+}
+
+/// The same for CSV of which is promised that no field holds a terminator: only the places of the cuts are read.
+fn cut_strict(
+    task: &FileTask,
+    reader: &Arc<dyn RangeReader>,
+    terminator: &[u8],
+    piece_bytes: u64,
+) -> Result<Vec<Piece>> {
+    let doing = || format!("read file '{}'", task.path());
+    let size = reader.size();
+    let mut pieces = Vec::new();
+    let mut piece = Piece { begin: 0, end: size, head_at: None };
+    let mut buffer = vec![0; WINDOW];
+    let mut at = piece_bytes;
+    while size.saturating_sub(at) >= piece_bytes / 2 {
+        let read = reader.read_at_blocking(at, &mut buffer).context(codes::STORAGE_UNKNOWN, doing)?;
+        if read == 0 {
+            break;
+        }
+        match memchr::memmem::find(&buffer[..read], terminator) {
+            Some(found) => {
+                let end = at + (found + terminator.len()) as u64;
+                pieces.push(Piece { end, ..piece });
+                piece = Piece { begin: end, end: size, head_at: Some(0) };
+                at = end + piece_bytes;
+            }
+            // It may lie across the end of the window.
+            None => at += (read.saturating_sub(terminator.len() - 1)).max(1) as u64,
         }
     }
     pieces.push(piece);
@@ -320,6 +355,7 @@ pub fn missing<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::form::FileForm;
 
     fn task(size: u64) -> FileTask {
         let table = TargetInfo {
@@ -334,7 +370,7 @@ mod tests {
                 path: "d.t.sql".into(),
                 size,
                 source: TableName::new("d", "t"),
-                compression: Compression::None,
+                form: FileForm::default(),
                 key: String::new(),
                 extracted: Vec::new(),
                 ignored: Vec::new(),

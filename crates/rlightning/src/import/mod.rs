@@ -1,6 +1,7 @@
 //! The import itself: files are cut into pieces, pieces go to workers, workers commit batches.
 
 pub mod batch;
+pub mod convert;
 pub mod file;
 pub mod shape;
 pub mod worker;
@@ -49,6 +50,8 @@ pub struct Shared {
     pub pool: Arc<batch::Pool>,
     /// About how many bytes of a file one worker loads in sequence.
     pub piece_bytes: u64,
+    /// Quoted fields of CSV that were read as NULL.
+    pub quoted_nulls: Arc<convert::QuotedNulls>,
     /// What a duplicate key does.
     pub on_duplicate: OnDuplicate,
     /// How many duplicates there may be.

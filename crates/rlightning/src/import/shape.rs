@@ -1,10 +1,13 @@
 //! The form of the statements that bring a file's rows to the target.
 
+use std::sync::Arc;
+
 use common::error::lightning_codes as codes;
 use common::ident::{quote_into, quote_string};
 use sql::SqlMode;
 use sql::values::{Item, ValuesReader, cells};
 
+use super::convert::{Cell, CsvRows, QuotedNulls};
 use crate::config::OnDuplicate;
 use crate::downstream::tables::TargetInfo;
 use crate::error::{Result, fail};
@@ -24,7 +27,16 @@ pub struct Shape {
 
 /// A change of every row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rewrite {
+pub enum Rewrite {
+    /// Cells of rows are left out or added.
+    Cells(Cells),
+    /// Records of CSV become rows.
+    Csv(CsvRows),
+}
+
+/// Cells that stay and cells that come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cells {
     /// Which cells stay; the row must have as many.
     keep: Vec<bool>,
     /// Cells behind them, each with its comma in front.
@@ -38,6 +50,8 @@ pub struct Frame<'a> {
     pub table: &'a TargetInfo,
     /// What a duplicate key does.
     pub on_duplicate: OnDuplicate,
+    /// Where quoted NULLs of CSV are counted.
+    pub quoted_nulls: &'a Arc<QuotedNulls>,
 }
 
 impl Shape {
@@ -52,7 +66,15 @@ impl Shape {
         listed: Option<&[String]>,
         known: Option<&[String]>,
     ) -> Result<Self> {
-        let columns = listed.or(known);
+        let writable: Vec<String>;
+        let columns = match (listed.or(known), &file.form.csv) {
+            // As the real tool has it: fields without names are those of the target, in order.
+            (None, Some(_)) => {
+                writable = frame.table.writable().map(|column| column.name.clone()).collect();
+                Some(writable.as_slice())
+            }
+            (columns, _) => columns,
+        };
         let keep: Option<Vec<bool>> = columns
             .map(|columns| columns.iter().map(|name| !file.ignored.contains(&name.to_lowercase())).collect());
         let drops = keep.as_ref().is_some_and(|keep| keep.contains(&false));
@@ -87,10 +109,27 @@ impl Shape {
             OnDuplicate::Ignore => keep_old_row(frame.table)?,
             OnDuplicate::Error | OnDuplicate::Replace => Vec::new(),
         };
-        let rewrite = keep.filter(|_| changes).map(|keep| {
+        let append = || {
             let cells = file.extracted.iter().map(|(_, value)| format!(",{}", quote_string(value)));
-            Rewrite { keep, append: cells.collect::<String>().into_bytes() }
-        });
+            cells.collect::<String>().into_bytes()
+        };
+        let rewrite = match (&file.form.csv, keep) {
+            (Some(dialect), keep) => {
+                let cell = |(name, keep): (&String, bool)| {
+                    if keep { Cell::of(frame.table.column(name)) } else { Cell::Skip }
+                };
+                let names = columns.unwrap_or_default();
+                Some(Rewrite::Csv(CsvRows {
+                    path: file.path.as_str().into(),
+                    dialect: Arc::clone(dialect),
+                    cells: names.iter().zip(keep.unwrap_or_default()).map(cell).collect(),
+                    append: append(),
+                    quoted_nulls: Arc::clone(frame.quoted_nulls),
+                }))
+            }
+            (None, Some(keep)) if changes => Some(Rewrite::Cells(Cells { keep, append: append() })),
+            (None, _) => None,
+        };
         Ok(Self { prefix, suffix, rewrite })
     }
 }
@@ -108,17 +147,48 @@ fn keep_old_row(table: &TargetInfo) -> Result<Vec<u8>> {
     Ok(suffix)
 }
 
+impl Shape {
+    /// The rows of a run of the file one by one, as they stand in it, each with its offset in the run.
+    pub fn single<'r>(
+        &'r self,
+        run: &'r [u8],
+        mode: SqlMode,
+    ) -> Box<dyn Iterator<Item = (usize, &'r [u8])> + 'r> {
+        match &self.rewrite {
+            Some(Rewrite::Csv(rows)) => Box::new(rows.dialect.raw_records(run)),
+            _ => Box::new(single_rows(run, mode)),
+        }
+    }
+}
+
 impl Rewrite {
     /// Appends the changed rows of a run to `out`.
     ///
     /// # Errors
-    /// The number of the row (from 0, as its offset in `run`) and what is wrong with it.
+    /// The offset of the row in `run`, and what is wrong with it.
     pub fn rows(
         &self,
         run: &[u8],
         mode: SqlMode,
         out: &mut Vec<u8>,
     ) -> std::result::Result<(), (usize, String)> {
+        match self {
+            Self::Cells(cells) => cells.rows(run, mode, out),
+            Self::Csv(rows) => rows.rows(run, mode, out),
+        }
+    }
+
+    /// Most bytes that rows of so many bytes take: `_binary` and quotes around each field, and escapes.
+    pub fn bound(&self, bytes: usize) -> usize {
+        match self {
+            Self::Cells(cells) => bytes.saturating_mul(1 + cells.append.len()),
+            Self::Csv(rows) => bytes.saturating_mul(12 + rows.append.len()),
+        }
+    }
+}
+
+impl Cells {
+    fn rows(&self, run: &[u8], mode: SqlMode, out: &mut Vec<u8>) -> std::result::Result<(), (usize, String)> {
         for (number, (at, row)) in single_rows(run, mode).enumerate() {
             if number > 0 {
                 out.push(b',');
@@ -178,7 +248,6 @@ pub fn single_rows(run: &[u8], mode: SqlMode) -> impl Iterator<Item = (usize, &[
 mod tests {
     use super::*;
     use crate::downstream::tables::TargetColumn;
-    use common::dumpfile::Compression;
     use common::ident::TableName;
 
     fn table() -> TargetInfo {
@@ -202,7 +271,7 @@ mod tests {
             path: "x/d.t.sql".into(),
             size: 0,
             source: TableName::new("s", "t"),
-            compression: Compression::None,
+            form: Default::default(),
             key: String::new(),
             extracted: extracted.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect(),
             ignored: ignored.iter().map(|&name| name.into()).collect(),
@@ -216,7 +285,7 @@ mod tests {
     #[test]
     fn rows_that_line_up_are_not_touched() {
         let table = table();
-        let frame = Frame { table: &table, on_duplicate: OnDuplicate::Error };
+        let frame = Frame { table: &table, on_duplicate: OnDuplicate::Error, quoted_nulls: &Arc::default() };
         let shape = Shape::new(&frame, &file(&[], &[]), None, None).unwrap();
         assert_eq!(shape.prefix, b"INSERT INTO `d`.`t` VALUES ");
         assert_eq!(shape.rewrite, None);
@@ -236,7 +305,7 @@ mod tests {
     #[test]
     fn cells_are_left_out_and_added() {
         let table = table();
-        let frame = Frame { table: &table, on_duplicate: OnDuplicate::Error };
+        let frame = Frame { table: &table, on_duplicate: OnDuplicate::Error, quoted_nulls: &Arc::default() };
         let listed = names(&["a", "B", "c"]);
         let file = file(&["b"], &[("src", "it's")]);
         let shape = Shape::new(&frame, &file, Some(&listed), None).unwrap();

@@ -1,5 +1,3 @@
-use common::dumpfile::Compression;
-
 use super::*;
 use crate::downstream::tables::TargetInfo;
 use crate::ledger::FileRecord;
@@ -19,7 +17,7 @@ fn file(table: &str, number: u32) -> Arc<FileTask> {
             path: format!("d.{table}.{number}.sql"),
             size: 1,
             source: name,
-            compression: Compression::None,
+            form: Default::default(),
             key: String::new(),
             extracted: Vec::new(),
             ignored: Vec::new(),

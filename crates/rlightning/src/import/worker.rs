@@ -18,7 +18,7 @@ use super::shape::{Frame, Shape};
 use crate::config::OnDuplicate;
 use crate::error::{Context, Error, Result, fail};
 use crate::ledger::{Done, FileState, Piece};
-use crate::source::rows::{FileReader, Part};
+use crate::source::rows::{FileReader, Item, Part};
 
 /// How often warnings of the server are spelled out in the log; all are counted.
 const SPELLED_WARNINGS: u64 = 10;
@@ -472,10 +472,33 @@ fn place(file: &OpenFile, statement: &Statement, error: &mysql::Error) -> String
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
         digits.parse::<u64>().ok()
     });
-    match number.and_then(|number| statement.offset_of_row(number, file.mode)) {
+    match number.and_then(|number| offset_of_row(file, statement, number)) {
         Some(at) => format!("row at byte {at}"),
         None => format!("bytes {} to {}", statement.at, statement.end),
     }
+}
+
+/// Where row `number` (from 1) of a statement stands in the file. Rows that were changed on their way are looked for in the file.
+fn offset_of_row(file: &OpenFile, statement: &Statement, number: u64) -> Option<u64> {
+    let (begin, behind) = statement.offset_of_row(number, file.mode)?;
+    if behind == 0 {
+        return Some(begin);
+    }
+    tokio::task::block_in_place(|| {
+        let part = Part { begin, head_at: Some(0), end: None, last: false };
+        let form = &file.task.file.form;
+        let mut reader =
+            FileReader::open(Arc::clone(&file.reader), form, file.mode, part, statement.sql.len()).ok()?;
+        let mut left = behind;
+        loop {
+            match reader.next(1).ok()? {
+                Item::Rows { at, .. } if left == 0 => return Some(at),
+                Item::Rows { .. } => left -= 1,
+                Item::Eof => return None,
+                _ => {}
+            }
+        }
+    })
 }
 
 /// Reads a piece and hands its batches on; ends early when nobody takes them.
@@ -489,11 +512,11 @@ fn pack(
     let task = &file.task;
     let doing = || format!("file '{}'", task.path());
     let limit = shared.limits.packet_limit;
-    let compression = task.file.compression;
+    let form = &task.file.form;
     let reader = || Arc::clone(&file.reader);
     let head = head_at
         .map(|at| {
-            FileReader::head(reader(), compression, file.mode, at, limit)
+            FileReader::head(reader(), form, file.mode, at, limit)
                 .context(codes::CHECK_DATA_SOURCE, doing)?
                 .ok_or_else(|| {
                     fail(
@@ -509,8 +532,8 @@ fn pack(
     let known_end = piece.end != u64::MAX;
     let last = !known_end || piece.end == task.file.size;
     let part = Part { begin, head_at, end: known_end.then_some(piece.end), last };
-    let opened = FileReader::open(reader(), compression, file.mode, part, limit)
-        .context(codes::CHECK_DATA_SOURCE, doing)?;
+    let opened =
+        FileReader::open(reader(), form, file.mode, part, limit).context(codes::CHECK_DATA_SOURCE, doing)?;
     let start = Start { begin, end: piece.end, head };
     let mut packer = Packer::new(
         opened,
@@ -532,9 +555,10 @@ fn pack(
 /// Makes shapes for the heads of a file and checks each column list once.
 fn shape_maker(shared: &Shared, file: &Arc<OpenFile>) -> Arc<ShapeMaker> {
     let (file, on_duplicate) = (Arc::clone(file), shared.on_duplicate);
+    let quoted_nulls = Arc::clone(&shared.quoted_nulls);
     Arc::new(move |head| {
         let task = &file.task;
-        let frame = Frame { table: &task.table, on_duplicate };
+        let frame = Frame { table: &task.table, on_duplicate, quoted_nulls: &quoted_nulls };
         let shape = Shape::new(
             &frame,
             &task.file,

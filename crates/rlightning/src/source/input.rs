@@ -6,6 +6,8 @@ use std::sync::Arc;
 use common::dumpfile::Compression;
 use common::storage::RangeReader;
 
+use super::form::FileForm;
+
 /// Reads a file, or the part `begin..end` of it. Offsets count unpacked bytes.
 pub struct Input {
     kind: Kind,
@@ -35,26 +37,25 @@ impl Read for Ranged {
 const PACKED_READ: usize = 256 << 10;
 
 impl Input {
-    /// Opens at `begin`; a packed file is unpacked from its start and what lies before `begin` is dropped.
+    /// Opens at `begin`; a packed file is unpacked (and one of another character set decoded) from its start and what lies before `begin` is
+    /// dropped.
     ///
     /// # Errors
     /// The file cannot be read, or is not what its name says.
     pub fn open(
         reader: Arc<dyn RangeReader>,
-        compression: Compression,
+        form: &FileForm,
         begin: u64,
         end: Option<u64>,
     ) -> io::Result<Self> {
         let left = end.map_or(u64::MAX, |end| end.saturating_sub(begin));
-        if compression == Compression::None {
+        if form.is_plain() {
             return Ok(Self { kind: Kind::Plain(Ranged { reader, at: begin }), left });
         }
-        let packed = io::BufReader::with_capacity(PACKED_READ, Ranged { reader, at: 0 });
-        let mut unpacked: Box<dyn Read + Send> = match compression {
-            Compression::None | Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
-            Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed)?),
-            Compression::Snappy => Box::new(snap::read::FrameDecoder::new(packed)),
-        };
+        let mut unpacked = unpacked(reader, form.compression)?;
+        if let Some(decoding) = &form.decoding {
+            unpacked = decoding.reader(unpacked);
+        }
         let skipped = io::copy(&mut unpacked.by_ref().take(begin), &mut io::sink())?;
         if skipped < begin {
             return Err(io::Error::new(
@@ -64,6 +65,16 @@ impl Input {
         }
         Ok(Self { kind: Kind::Packed(unpacked), left })
     }
+}
+
+fn unpacked(reader: Arc<dyn RangeReader>, compression: Compression) -> io::Result<Box<dyn Read + Send>> {
+    let packed = io::BufReader::with_capacity(PACKED_READ, Ranged { reader, at: 0 });
+    Ok(match compression {
+        Compression::None => Box::new(packed),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
+        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed)?),
+        Compression::Snappy => Box::new(snap::read::FrameDecoder::new(packed)),
+    })
 }
 
 impl Read for Input {

@@ -3,6 +3,8 @@
 //! `walk` gives a [`Dump`]; [`rows::FileReader`] reads one of its files. Nothing here knows the target, so that `rlightning check` uses
 //! the same path.
 
+pub mod csv;
+pub mod form;
 pub mod input;
 pub mod prologue;
 pub mod rows;
@@ -14,6 +16,7 @@ use std::collections::BTreeMap;
 use common::dumpfile::Compression;
 use common::ident::TableName;
 use common::manifest::Manifest;
+use form::FileForm;
 
 /// A schema file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +38,8 @@ pub struct DataFile {
     pub size: u64,
     /// The table as the source names it.
     pub source: TableName,
-    /// How it is packed.
-    pub compression: Compression,
+    /// How it is read.
+    pub form: FileForm,
     /// The number in its name, which orders the files of a table as text.
     pub key: String,
     /// Columns to append to every row, from `extract-*` of the route.

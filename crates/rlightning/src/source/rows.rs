@@ -3,11 +3,12 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use common::dumpfile::Compression;
 use common::storage::RangeReader;
 use sql::lexer::SqlMode;
 use sql::values::{self, Head, ValuesError, ValuesReader};
 
+use super::csv::{CsvError, CsvReader};
+use super::form::FileForm;
 use super::input::Input;
 
 /// First size of the window, and of a read. Rows are found in runs of at most this many bytes.
@@ -28,6 +29,9 @@ pub enum ReadError {
     /// The text is no INSERT text.
     #[error(transparent)]
     Text(#[from] ValuesError),
+    /// The text is no CSV.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
     /// A row, or something never closed, that does not fit into memory or the target's packets.
     #[error(
         "what begins at byte {offset} does not end within {limit} bytes, the most that the target takes in one statement: \
@@ -63,7 +67,7 @@ pub enum ReadError {
 pub enum Item<'a> {
     /// The text of an INSERT up to VALUES. Runs of its rows follow.
     Head(Head),
-    /// Whole rows, which can stand behind VALUES as they are.
+    /// Whole rows, which can stand behind VALUES as they are; of CSV whole records.
     Rows {
         /// Their bytes.
         bytes: &'a [u8],
@@ -103,6 +107,28 @@ impl Part {
     pub const WHOLE: Part = Part { begin: 0, head_at: None, end: None, last: true };
 }
 
+/// What finds rows in the window.
+enum Finder {
+    Sql(ValuesReader),
+    Csv(CsvReader),
+}
+
+impl Finder {
+    fn offset(&self) -> u64 {
+        match self {
+            Self::Sql(reader) => reader.offset(),
+            Self::Csv(reader) => reader.offset(),
+        }
+    }
+
+    fn next(&mut self, window: &[u8], at_end: bool, max_bytes: usize) -> Result<values::Item, ReadError> {
+        Ok(match self {
+            Self::Sql(reader) => reader.next(window, at_end, max_bytes)?,
+            Self::Csv(reader) => reader.next(window, at_end, max_bytes)?,
+        })
+    }
+}
+
 /// A reader over one file. Memory: the window, which grows up to `limit` only for rows that long.
 pub struct FileReader {
     input: Input,
@@ -111,7 +137,7 @@ pub struct FileReader {
     start: usize,
     filled: usize,
     ended: bool,
-    reader: ValuesReader,
+    reader: Finder,
     limit: usize,
     last: bool,
     head_at: Option<u64>,
@@ -126,16 +152,19 @@ impl FileReader {
     /// [`ReadError::Io`].
     pub fn open(
         reader: Arc<dyn RangeReader>,
-        compression: Compression,
+        form: &FileForm,
         mode: SqlMode,
         part: Part,
         limit: usize,
     ) -> Result<Self, ReadError> {
-        let input = Input::open(reader, compression, part.begin, part.end)
+        let input = Input::open(reader, form, part.begin, part.end)
             .map_err(|cause| ReadError::Io { offset: 0, cause })?;
-        let reader = match part.head_at {
-            None => ValuesReader::new(mode, part.begin),
-            Some(_) => ValuesReader::resume(mode, part.begin),
+        let reader = match (&form.csv, part.head_at) {
+            (Some(dialect), head) => {
+                Finder::Csv(CsvReader::new(Arc::clone(dialect), part.begin, head.is_some()))
+            }
+            (None, None) => Finder::Sql(ValuesReader::new(mode, part.begin)),
+            (None, Some(_)) => Finder::Sql(ValuesReader::resume(mode, part.begin)),
         };
         Ok(Self {
             input,
@@ -158,13 +187,13 @@ impl FileReader {
     /// See [`ReadError`].
     pub fn head(
         reader: Arc<dyn RangeReader>,
-        compression: Compression,
+        form: &FileForm,
         mode: SqlMode,
         head_at: u64,
         limit: usize,
     ) -> Result<Option<Head>, ReadError> {
         let part = Part { begin: head_at, ..Part::WHOLE };
-        let mut file = Self::open(reader, compression, mode, part, limit)?;
+        let mut file = Self::open(reader, form, mode, part, limit)?;
         match file.next(1)? {
             Item::Head(head) => Ok(Some(head)),
             _ => Ok(None),

@@ -1,5 +1,7 @@
 //! From the files of the source folder to the tables of the target.
 
+use std::sync::Arc;
+
 use common::dumpfile::{FileKind, Format, MANIFEST, METADATA};
 use common::error::lightning_codes as codes;
 use common::ident::TableName;
@@ -7,6 +9,7 @@ use common::manifest::Manifest;
 use common::storage::{Entry, Storage};
 use tracing::info;
 
+use super::form::FileForm;
 use super::rules::Role;
 use super::{DataFile, Dump, SchemaFile, folder_of};
 use crate::config::Source;
@@ -85,18 +88,23 @@ fn add(dump: &mut Dump, source: &Source, entry: &Entry, file: &common::dumpfile:
         FileKind::ViewSchema => {
             dump.views.insert(target, schema_file());
         }
-        FileKind::Data { format: Format::Sql, key } => {
+        FileKind::Data { format: format @ (Format::Sql | Format::Csv), key } => {
             let ignored = source
                 .ignore_columns
                 .iter()
                 .filter(|rule| rule.is_about(name))
                 .flat_map(|rule| rule.columns.iter().cloned())
                 .collect();
+            let mut form = FileForm::sql(file.compression);
+            if *format == Format::Csv {
+                form.csv = Some(Arc::clone(&source.csv));
+                form.decoding.clone_from(&source.decoding);
+            }
             let data = DataFile {
                 path: entry.name.clone(),
                 size: entry.size,
                 source: name.clone(),
-                compression: file.compression,
+                form,
                 key: key.clone(),
                 extracted: routed.extracted,
                 ignored,
@@ -107,7 +115,7 @@ fn add(dump: &mut Dump, source: &Source, entry: &Entry, file: &common::dumpfile:
             return Err(fail(
                 codes::CHECK_DATA_SOURCE,
                 format!(
-                    "{} files are not there yet, only SQL; dump it as SQL or leave it out with `mydumper.filter`",
+                    "{} files are not there yet, only SQL and CSV; dump it as one of them or leave it out with `mydumper.filter`",
                     format.extension()
                 ),
             ));
@@ -169,7 +177,7 @@ fn against_manifest(dump: &Dump, folder: &str, manifest: &Manifest) -> Result<()
         let Some(file) = files.get(line.name.as_str()) else {
             return refuse("rdump wrote it, but it is not there".into());
         };
-        if file.compression == common::dumpfile::Compression::None && file.size != line.bytes {
+        if file.form.compression == common::dumpfile::Compression::None && file.size != line.bytes {
             return refuse(format!("it has {} bytes, rdump wrote {}", file.size, line.bytes));
         }
     }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use common::dumpfile::Compression;
+use crate::source::form::FileForm;
 use common::storage::{RangeReader, Result as StorageResult};
 use futures::future::BoxFuture;
 
@@ -46,7 +46,7 @@ fn packer(text: &[u8], limits: Limits, start: Start, last: bool) -> Packer {
         end: (start.end != u64::MAX).then_some(start.end),
         last,
     };
-    let file = FileReader::open(memory, Compression::None, mode, part, 1 << 20).unwrap();
+    let file = FileReader::open(memory, &FileForm::default(), mode, part, 1 << 20).unwrap();
     Packer::new(file, "f".into(), Prologue::default(), mode, (limits, Arc::default()), shapes(), &start)
         .unwrap()
 }
@@ -94,7 +94,7 @@ fn batches_follow_one_another_and_hash_their_bytes() {
 fn plain_rows(text: &[u8]) -> Vec<(String, Vec<u8>)> {
     let memory: Arc<dyn RangeReader> = Arc::new(Memory(text.to_vec()));
     let mut file =
-        FileReader::open(memory, Compression::None, SqlMode::default(), Part::WHOLE, 1 << 20).unwrap();
+        FileReader::open(memory, &FileForm::default(), SqlMode::default(), Part::WHOLE, 1 << 20).unwrap();
     let (mut columns, mut found) = (String::new(), Vec::new());
     loop {
         match file.next(1).unwrap() {
@@ -144,10 +144,15 @@ fn every_batch_can_be_the_last_before_a_kill() {
     for cut in 0..batches.len() - 1 {
         let done = batches[cut].done;
         let memory: Arc<dyn RangeReader> = Arc::new(Memory(text.clone()));
-        let head =
-            FileReader::head(memory, Compression::None, SqlMode::default(), done.head_at.unwrap(), 1 << 20)
-                .unwrap()
-                .unwrap();
+        let head = FileReader::head(
+            memory,
+            &FileForm::default(),
+            SqlMode::default(),
+            done.head_at.unwrap(),
+            1 << 20,
+        )
+        .unwrap()
+        .unwrap();
         let start = Start { begin: done.end, end: text.len() as u64, head: Some(head) };
         let later = all(packer(&text, LIMITS, start, true));
         let before = rows(&batches[..=cut]);
@@ -178,7 +183,7 @@ fn a_row_is_found_by_its_number() {
     let mut seen = 0;
     for statement in batches.iter().flat_map(|batch| &batch.statements) {
         for number in 1..=statement.rows {
-            let at = statement.offset_of_row(number, SqlMode::default()).unwrap() as usize;
+            let at = statement.offset_of_row(number, SqlMode::default()).unwrap().0 as usize;
             let shown = String::from_utf8_lossy(&text[at..at + 12]).into_owned();
             assert!(
                 shown.starts_with(&format!("({seen},")) || shown.contains(&format!(",{seen})")),
