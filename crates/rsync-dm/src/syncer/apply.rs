@@ -42,7 +42,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 const MOST_CONNECTS: u32 = 12;
 
 /// How long ending given up transactions at the target may take.
-const KILL_LIMIT: Duration = Duration::from_secs(2);
+const KILL_LIMIT: Duration = Duration::from_millis(1500);
 
 /// What lanes tell the rest.
 #[derive(Debug)]

@@ -23,6 +23,8 @@ use super::{
     reader::Reader,
     rows::{self, EventRows},
     scheduler::{Change, Op},
+    session,
+    start::free_server_id,
     unit::{Known, READ_BUDGET, Transaction, Unit},
 };
 use crate::config::{Decision, online_ddl::TableKind};
@@ -45,6 +47,18 @@ impl Unit {
                 Start::Position { file: self.committed.place.file.to_string(), pos: self.committed.place.pos }
             }
         };
+        if self.server_id == 0 {
+            self.server_id = match session::connect_source(&self.config).await {
+                Ok(mut conn) => {
+                    let id = free_server_id(&mut conn, 0).await;
+                    conn.close().await;
+                    id
+                }
+                // Then the stream says what is wrong.
+                Err(_) => crate::config::random_server_id(|_| false),
+            };
+            info!(server_id = self.server_id, "another server-id is used");
+        }
         let request = BinlogRequest::new(self.server_id, self.flavor, start).with_heartbeat(HEARTBEAT);
         let endpoint = self.config.source.endpoint();
         for attempt in 0.. {

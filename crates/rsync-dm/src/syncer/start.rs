@@ -105,6 +105,7 @@ impl Unit {
             flavor: source.flavor,
             target_flavor: meta.server().flavor,
             server_id: source.server_id,
+            clashes: 0,
             meta,
             ddl,
             store,
@@ -282,7 +283,7 @@ async fn system_zone(conn: &mut Conn) -> mysql::Result<Option<String>> {
 }
 
 /// `wanted` (unless 0), or, where another replica of the source has it now, a free id in the range that DM uses.
-async fn free_server_id(conn: &mut Conn, wanted: u32) -> u32 {
+pub(super) async fn free_server_id(conn: &mut Conn, wanted: u32) -> u32 {
     let taken = match server::replica_server_ids(conn).await {
         Ok(taken) => taken,
         Err(_) if wanted != 0 => Vec::new(),

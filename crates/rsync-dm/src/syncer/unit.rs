@@ -16,7 +16,7 @@ use std::{
 
 use binlog::Decoder;
 use common::{error::DmError, ident::TableName, route::Routed};
-use mysql::{Conn, Flavor, Gtid, GtidSet};
+use mysql::{Conn, Flavor, Gtid, GtidSet, wire::Refusal};
 use sql::schema::{Table, Tracker};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +52,9 @@ const QUEUE: u64 = 4;
 /// Bytes at which a target transaction takes no more rows.
 const UNIT_BYTES: usize = 1 << 20;
 
+/// Server ids that are given up to other replicas before the subtask pauses.
+const MOST_CLASHES: u32 = 5;
+
 /// Time between two marks of progress.
 const MARK_EVERY: Duration = Duration::from_millis(20);
 
@@ -62,7 +65,10 @@ const WAIT_ON_STOP: Duration = Duration::from_secs(2);
 const STOP_LIMIT: Duration = Duration::from_secs(4);
 
 /// How long the last checkpoint may take.
-const LAST_FLUSH: Duration = Duration::from_secs(2);
+const LAST_FLUSH: Duration = Duration::from_millis(1500);
+
+/// How long the goodbye to the target may take.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// A checkpoint of an idle source is not delayed to the full interval.
 const IDLE_FLUSH: Duration = Duration::from_secs(1);
@@ -113,7 +119,10 @@ pub struct Unit {
     pub(super) coordinator: Arc<dyn ShardCoordinator>,
     pub(super) flavor: Flavor,
     pub(super) target_flavor: Flavor,
+    /// 0: one that no other replica has is still to be chosen.
     pub(super) server_id: u32,
+    /// How often another replica came with the same id.
+    pub(super) clashes: u32,
     /// For checkpoints.
     pub(super) meta: Conn,
     /// For DDL and structures.
@@ -230,8 +239,9 @@ impl Unit {
             }
         };
         self.publish();
-        self.meta.close().await;
-        self.ddl.close().await;
+        let goodbye = futures::future::join(self.meta.close(), self.ddl.close());
+        // One that does not hear it sees the sockets close.
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
         result.and(end)
     }
 
@@ -413,7 +423,11 @@ impl Unit {
     /// The stream ended: it is opened again from the last whole transaction.
     fn lost(&mut self, error: mysql::Error) -> Result<(), DmError> {
         self.reader = None;
-        if !error.class().is_transient() {
+        if Refusal::of(&error) == Some(Refusal::ServerIdClash) && self.clashes < MOST_CLASHES {
+            // Another replica, maybe another task of this process, has come with our id.
+            self.clashes += 1;
+            self.server_id = 0;
+        } else if !error.class().is_transient() {
             return Err(error::stream(&error));
         }
         warn!(error = %error, from = %self.committed.place, "the binlog stream broke, opening it again");

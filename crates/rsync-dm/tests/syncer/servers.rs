@@ -161,3 +161,30 @@ fn a_binlog_purged_while_running() {
         says(&fails(&rig), &["code=36069", "purged"]);
     }
 }
+
+/// Another replica comes with our server id, and the source ends our stream: we go on with another id.
+#[test]
+fn another_replica_with_the_same_server_id() {
+    use mysql::{
+        Flavor,
+        wire::{BinlogRequest, BinlogStream, Start},
+    };
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.note_positions();
+    let (file, pos) = end_of(&rig.sources[0]);
+    let mut tool = rig.start();
+    rig.sources[0].sql("INSERT INTO d.t VALUES (1,'a')");
+    rig.wait_synced(&mut tool);
+    let replicas = rig.sources[0].rows("SHOW REPLICAS");
+    let id: u32 = replicas.first().unwrap().parse("Server_Id").unwrap().unwrap();
+    let request = BinlogRequest::new(id, Flavor::MySql, Start::Position { file, pos });
+    let endpoint = rig.sources[0].endpoint(Account::Replicate);
+    let other = runtime().block_on(BinlogStream::open(&endpoint, &request)).unwrap();
+    wait_until_blocking(LIMIT, "another id", || tool.stderr_so_far().contains("another server-id is used"));
+    rig.sources[0].sql("INSERT INTO d.t VALUES (2,'b')");
+    rig.wait_synced(&mut tool);
+    drop(other);
+    let log = stop(tool);
+    assert!(!log.contains("the subtask is paused"), "{log}");
+    goes_on(&rig);
+}

@@ -1,10 +1,12 @@
 //! More than one task: on one source at a time, and of one name.
 
-use testkit::{LogCheck, Options, wait_until_blocking};
+use std::time::{Duration, Instant};
+
+use testkit::{Account, LogCheck, Options, wait_until_blocking};
 
 use super::{
     bad_input::{goes_on, small},
-    rig::{LIMIT, dump, stop},
+    rig::{LIMIT, dump, runtime, stop},
 };
 use crate::cluster::{Dm, MERGED, SHARD, Servers};
 
@@ -16,7 +18,7 @@ fn two_tasks_on_one_source() {
         source.sql(format!("CREATE DATABASE other; CREATE TABLE other.t {SHARD}"));
     }
     servers.target.sql(format!("CREATE DATABASE other; CREATE TABLE other.t {MERGED}"));
-    let dm = Dm::start(2);
+    let mut dm = Dm::start(2);
     let first = servers.task_yaml("first");
     let second = first
         .replace("name: first", "name: second")
@@ -58,6 +60,55 @@ fn two_tasks_on_one_source() {
     dm.ctl(&["resume-task", "first"]).success();
     servers.wait_equal("sid, pid, comment");
     assert!(other());
+    // Both start at once in a worker that comes new.
+    let worker = dm.worker_of("mysql-01");
+    dm.kill_worker(&worker);
+    dm.start_worker("worker3");
+    write(200, 20);
+    servers.wait_equal("sid, pid, comment");
+    wait_until_blocking(LIMIT, "the rows of the second task", other);
+    dm.end(&crate::cluster::after_kills());
+}
+
+/// What holds for the process holds for a subtask in a worker: `pause-task` and `stop-task` do not wait for locks at the target.
+#[test]
+fn pause_and_stop_in_a_worker_while_rows_are_locked() {
+    let Some(servers) = Servers::start() else { return };
+    let dm = Dm::start(2);
+    let task = servers.task_yaml("t1");
+    dm.run_task(&servers, &task);
+    for (s, source) in servers.sources.iter().enumerate() {
+        source.sql(format!("INSERT INTO my_db1.table1 (sid,pid) VALUES ({s},1), ({s}+10,1), ({s}+20,1)"));
+    }
+    servers.wait_equal("sid, pid");
+    let other = runtime().block_on(async {
+        let mut other = servers.target.conn(Account::Admin).await;
+        other.exec("BEGIN").await.unwrap();
+        other.exec("SELECT * FROM my_db.table5 FOR UPDATE").await.unwrap();
+        other
+    });
+    for source in &servers.sources {
+        source.sql("UPDATE my_db1.table1 SET pid=2 WHERE sid>=10; DELETE FROM my_db1.table1 WHERE sid>=20");
+    }
+    let waiting = || {
+        let status = servers.target.rows("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'");
+        status.first().unwrap().text(1).unwrap()
+    };
+    let in_time = |command: &str| {
+        wait_until_blocking(LIMIT, "both to wait", || waiting() == "2");
+        let since = Instant::now();
+        dm.ctl(&[command, "t1"]).success();
+        let stopped = |text: &str| !text.contains("\"stage\": \"Running\"");
+        wait_until_blocking(LIMIT, command, || stopped(&dm.ctl(&["query-status", "t1"]).stdout));
+        assert!(since.elapsed() < Duration::from_secs(10), "{command}: {:?}", since.elapsed());
+    };
+    in_time("pause-task");
+    dm.ctl(&["resume-task", "t1"]).success();
+    in_time("stop-task");
+    runtime().block_on(other.close());
+    let file = dm.file("again.yaml", &task);
+    dm.ctl(&["start-task", &file]).success();
+    servers.wait_equal("sid, pid");
     dm.end(&LogCheck::new());
 }
 
