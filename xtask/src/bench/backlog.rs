@@ -12,7 +12,7 @@ use mysql::Location;
 use testkit::process::Running;
 use testkit::{Account, Server};
 
-use super::measure::{Run, median};
+use super::measure::{Run, median, server_cpu};
 use super::page::{Goal, Line, Table};
 use super::{Setting, dump};
 use crate::shell;
@@ -38,7 +38,7 @@ async fn measure(setting: &Setting) -> Result<Table> {
     Ok(Table {
         title: format!("Backlog of 520,000 row changes, durability {}", setting.durability.name()),
         lines: vec![
-            Line { name: "native replica, 4 workers".into(), run: theirs },
+            Line { name: "native replica, 4 workers (its CPU is the server's)".into(), run: theirs },
             Line { name: "rsync-dm, 16 workers".into(), run: ours },
         ],
         goals: vec![Goal::at_most(
@@ -123,7 +123,7 @@ async fn native_replica(setting: &Setting, source: &Server, begin: &Location, ex
         .await?;
     admin.exec("START REPLICA").await?;
     let wall = wait_for_rows(&replica, expected).await.context("native replica")?;
-    Ok(Run { wall, ..Run::default() })
+    Ok(Run { wall, server: server_cpu(&replica)?, ..Run::default() })
 }
 
 async fn rsync_dm(setting: &Setting, source: &Server, begin: &Location, expected: &str) -> Result<Run> {
@@ -133,7 +133,7 @@ async fn rsync_dm(setting: &Setting, source: &Server, begin: &Location, expected
     let running = start(setting, source, &target, begin, "lt")?;
     let wall = wait_for_rows(&target, expected).await;
     let (cpu, memory) = finish(running)?;
-    Ok(Run { wall: wall.context("rsync-dm")?, cpu, memory })
+    Ok(Run { wall: wall.context("rsync-dm")?, cpu, memory, server: server_cpu(&target)? })
 }
 
 /// Starts `rsync-dm run` for one source from a location.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use testkit::{Account, Server, catalog};
 
 use super::Setting;
-use super::measure::{Run, median, run_together};
+use super::measure::{Run, median, run_together, with_server};
 use super::page::{Goal, Line, Table};
 use crate::shell;
 
@@ -75,7 +75,7 @@ pub fn run(setting: &Setting) -> Result<Table> {
     fill(setting, &server).context("fill the source")?;
     let out = setting.dir.join("dump");
     let measure = |command: Command| -> Result<Run> {
-        let run = run_together(vec![command]);
+        let run = with_server(&server, || run_together(vec![command]));
         fs::remove_dir_all(&out).ok();
         run
     };

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use testkit::{Account, Server};
 
-use super::measure::{Run, median, run_together};
+use super::measure::{Run, median, run_together, with_server};
 use super::page::{Goal, Line, Table};
 use super::{Setting, dump};
 use crate::shell;
@@ -26,9 +26,9 @@ pub fn run(setting: &Setting) -> Result<Table> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..setting.runs {
         fresh_tables(&target, &schema)?;
-        theirs.push(two_clients(setting, &target, &for_client)?);
+        theirs.push(with_server(&target, || two_clients(setting, &target, &for_client))?);
         fresh_tables(&target, &schema)?;
-        ours.push(run_together(vec![rlightning(setting, &target, &files)?])?);
+        ours.push(with_server(&target, || run_together(vec![rlightning(setting, &target, &files)?]))?);
     }
     let (ours, theirs) = (median(ours), median(theirs));
     Ok(Table {

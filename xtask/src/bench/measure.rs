@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use testkit::Server;
 
 /// What one run took.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,6 +14,28 @@ pub struct Run {
     pub cpu: Duration,
     /// Largest resident size of one process in bytes.
     pub memory: u64,
+    /// User and system time of the server meanwhile: what it did for the program, whatever else the machine was doing.
+    pub server: Duration,
+}
+
+/// Runs `work` and notes the server's time.
+pub fn with_server(server: &Server, work: impl FnOnce() -> Result<Run>) -> Result<Run> {
+    let before = server_cpu(server)?;
+    let mut run = work()?;
+    run.server = server_cpu(server)?.saturating_sub(before);
+    Ok(run)
+}
+
+/// User and system time of a server until now.
+pub fn server_cpu(server: &Server) -> Result<Duration> {
+    let pid = server.pid().context("the server is not running")?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name in parentheses may hold anything; what follows it is numbers (proc(5): utime and stime are fields 14 and 15).
+    let (_, fields) = stat.rsplit_once(')').context("unexpected /proc/PID/stat")?;
+    let ticks =
+        fields.split_ascii_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+    // Linux reports in hundredths of a second on every machine this runs on (USER_HZ).
+    Ok(Duration::from_millis(ticks * 10))
 }
 
 /// Runs programs at the same time, each to its end; the wall time is that of the last.

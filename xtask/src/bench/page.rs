@@ -38,16 +38,17 @@ impl Table {
     pub fn render(&self) -> String {
         let mut text = format!("### {}\n\n", self.title);
         if !self.lines.is_empty() {
-            text.push_str("| program | wall s | CPU s | peak memory MB |\n| --- | --- | --- | --- |\n");
+            text.push_str("| program | wall s | CPU s | peak memory MB | server's CPU s |\n| --- | --- | --- | --- | --- |\n");
         }
         for line in &self.lines {
             let _infallible = writeln!(
                 text,
-                "| {} | {:.2} | {:.2} | {:.0} |",
+                "| {} | {:.2} | {:.2} | {:.0} | {:.2} |",
                 line.name,
                 line.run.wall.as_secs_f64(),
                 line.run.cpu.as_secs_f64(),
-                line.run.memory as f64 / 1e6
+                line.run.memory as f64 / 1e6,
+                line.run.server.as_secs_f64()
             );
         }
         text.push('\n');
