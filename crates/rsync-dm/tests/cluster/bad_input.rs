@@ -45,6 +45,9 @@ fn files_that_cannot_be_used() {
         fails(&["--config", &dm.file("ctl.toml", text), "list-member"], says);
     }
     fails(&["--config", "/no/such.toml", "list-member"], "does not exist");
+    let bytes: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(&b"a\xff"[..]);
+    let raw = Tool::new("rsync-dm").arg("ctl").arg(bytes).run().expect_code(2);
+    assert!(raw.stderr.contains("is not UTF-8"), "{}", raw.shown());
     let config = dm.file("m.toml", "nope = 1\n");
     let master = Tool::new("rsync-dm").args(["master", "-config", &config]).run().expect_code(2);
     assert!(master.stderr.contains("[code=38011:") && master.stderr.contains("nope"), "{}", master.shown());
