@@ -16,6 +16,9 @@ pub const METADATA: &str = "metadata";
 /// The extension makes real Lightning ignore it: only `.sql`, `.csv` and `.parquet` files are read.
 pub const MANIFEST: &str = "rdump-manifest.jsonl";
 
+/// Name of the journal of an unfinished dump of rdump, see [`crate::manifest::DoneTable`].
+pub const JOURNAL: &str = "rdump-journal.jsonl";
+
 /// Escapes a schema or table name for use in a file name.
 ///
 /// Bytes 0x00 to 0x1f and `% " * . / : < > ? \ |` become `%XX`; the dash of any `-schema` becomes `%2D`,

@@ -112,6 +112,9 @@ pub struct DumpHead {
     /// `--output-filename-template`; `None` for the default names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
+    /// The flags that decide what is in the files, each as `--name=value`, for `rdump verify` and `--resume`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
 }
 
 /// A table of the dump.
@@ -129,6 +132,50 @@ pub struct TableLine {
     /// Rows dumped; `None` until the dump has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+}
+
+/// A finished file without rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaFileLine {
+    /// Name relative to the folder.
+    pub name: String,
+    /// Bytes before compression.
+    pub bytes: u64,
+    /// BLAKE3 of the content before compression, as hexadecimal digits.
+    pub blake3: String,
+}
+
+/// A line of the journal: a table all of whose files are durable. One such line is written for each, so that a torn last line
+/// is a table that does not count.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoneTable {
+    /// The table, with its rows and its own start point.
+    pub table: TableLine,
+    /// Its schema files.
+    #[serde(default)]
+    pub schemas: Vec<SchemaFileLine>,
+    /// Its chunks.
+    #[serde(default)]
+    pub chunks: Vec<ChunkLine>,
+    /// Its data files.
+    #[serde(default)]
+    pub files: Vec<FileLine>,
+}
+
+impl DoneTable {
+    /// Reads a journal: the lines up to the first that is torn or not of this form.
+    pub fn from_journal(bytes: &[u8]) -> Vec<DoneTable> {
+        let whole = bytes.split_inclusive(|&b| b == b'\n').filter(|line| line.ends_with(b"\n"));
+        whole.map_while(|line| serde_json::from_slice(line).ok()).collect()
+    }
+
+    /// The journal's line.
+    pub fn render(&self) -> Vec<u8> {
+        // Strings, numbers and options always serialise.
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
 }
 
 /// A finished chunk.
@@ -186,6 +233,7 @@ pub struct EndLine {
 enum Line {
     Dump(Box<DumpHead>),
     Table(TableLine),
+    Schema(SchemaFileLine),
     Chunk(ChunkLine),
     File(FileLine),
     End(EndLine),
@@ -221,6 +269,8 @@ pub struct Manifest {
     pub dump: DumpHead,
     /// All tables, views, sequences and schemas.
     pub tables: Vec<TableLine>,
+    /// All files without rows; empty while the dump runs.
+    pub schemas: Vec<SchemaFileLine>,
     /// All chunks; empty while the dump runs.
     pub chunks: Vec<ChunkLine>,
     /// All data files; empty while the dump runs.
@@ -260,6 +310,7 @@ impl Manifest {
                     return Err(malformed(i + 1, "a second line of type `dump`".into()));
                 }
                 (Some(m), Line::Table(table)) => m.tables.push(table),
+                (Some(m), Line::Schema(schema)) => m.schemas.push(schema),
                 (Some(m), Line::Chunk(chunk)) => m.chunks.push(chunk),
                 (Some(m), Line::File(file)) => m.files.push(file),
                 (Some(m), Line::End(end)) => m.end = Some(end),
@@ -279,6 +330,7 @@ impl Manifest {
         };
         push(&Line::Dump(Box::new(self.dump.clone())));
         self.tables.iter().for_each(|table| push(&Line::Table(table.clone())));
+        self.schemas.iter().for_each(|schema| push(&Line::Schema(schema.clone())));
         self.chunks.iter().for_each(|chunk| push(&Line::Chunk(chunk.clone())));
         self.files.iter().for_each(|file| push(&Line::File(file.clone())));
         self.end.iter().for_each(|end| push(&Line::End(end.clone())));
@@ -349,10 +401,21 @@ mod tests {
     fn what_is_written_is_read_back() {
         let manifest = sample();
         let bytes = manifest.render();
-        assert_eq!(bytes.iter().filter(|&&b| b == b'\n').count(), 6);
+        assert_eq!(bytes.iter().filter(|&&b| b == b'\n').count(), 7);
         assert_eq!(Manifest::from_bytes(&bytes).unwrap(), manifest);
         assert_eq!(manifest.start_of("a", "c").unwrap().pos, "9");
         assert_eq!(manifest.start_of("a", "b\n\"`").unwrap().pos, "4");
+    }
+
+    #[test]
+    fn a_torn_journal_line_does_not_count() {
+        let done =
+            DoneTable { table: sample().tables[1].clone(), files: sample().files, ..DoneTable::default() };
+        let mut bytes = [done.render(), done.render()].concat();
+        assert_eq!(DoneTable::from_journal(&bytes), [done.clone(), done.clone()]);
+        bytes.pop();
+        assert_eq!(DoneTable::from_journal(&bytes), std::slice::from_ref(&done));
+        assert_eq!(DoneTable::from_journal(&[b"garbage\n", &done.render()[..]].concat()), []);
     }
 
     #[test]

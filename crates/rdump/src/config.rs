@@ -163,6 +163,12 @@ pub struct Config {
     pub log_json: bool,
     /// Address of the status server; `None` for none.
     pub status_addr: Option<String>,
+    /// `verify` reads the source again.
+    pub against_source: bool,
+    /// Go on with an unfinished dump.
+    pub resume: bool,
+    /// The flags that decide what is in the files, each as `--name=value`.
+    pub options: Vec<String>,
     /// Sentences to print before the dump starts.
     pub warnings: Vec<String>,
 }
@@ -297,6 +303,9 @@ impl Config {
                 other => return Err(value_error(format!("unknown log format `{other}`: text or json"))),
             },
             status_addr: flags.optional("status-addr"),
+            against_source: flags.bool("against-source"),
+            resume: flags.bool("resume"),
+            options: parsed.rendered(|flag| flag.shapes_files()),
             warnings,
         })
     }

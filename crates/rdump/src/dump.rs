@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use common::dumpfile::{MANIFEST, METADATA};
+use common::dumpfile::{JOURNAL, MANIFEST, METADATA};
 use common::ident::TableName;
-use common::manifest::{DumpHead, EndLine, FORMAT, Manifest, StartPoint, TableLine};
+use common::manifest::{DoneTable, DumpHead, EndLine, FORMAT, Manifest, StartPoint, TableLine};
 use common::metadata::{Block, Metadata};
 use jiff::Zoned;
 use mysql::wire::WireConn;
@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::consistency::{self, Snapshot};
 use crate::error::{Doing, Result};
 use crate::folder::{Folder, QUERY_RESULT};
-use crate::listing::Listing;
+use crate::listing::{Listing, ObjectKind};
 use crate::metrics::Metrics;
 use crate::preflight;
 use crate::source::{Source, ask};
@@ -52,13 +52,13 @@ impl Dumper {
     /// # Errors
     /// A folder or server that can't be used.
     pub async fn create(config: Arc<Config>, metrics: Metrics) -> Result<Dumper> {
-        let existing = Folder::open_existing(&config.output_url).await?;
+        let existing = Folder::open_existing(&config.output_url, config.resume).await?;
         let (source, mut first) = Source::open(&config).await?;
         let consistency = consistency::resolve(&config, source.server.flavor)?;
         preflight::check(&mut first, &source, &config, consistency).await?;
         let folder = match existing {
             Some(folder) => folder,
-            None => Folder::open(&config.output_url).await?,
+            None => Folder::open(&config.output_url, config.resume).await?,
         };
         Ok(Dumper { config, source, first, folder, metrics })
     }
@@ -79,8 +79,22 @@ impl Dumper {
             }
             None => warn!("the server has no binlog: metadata will hold no position"),
         }
+        let mut head = dump_head(&config, &source, &snapshot, &started);
+        let kept = folder.kept.clone();
+        if let Some(kept) = &kept {
+            kept.fits(&head)?;
+        }
+        let kept = kept.unwrap_or_default();
+        // Tables of this run have a start point of their own only where others have an earlier one.
+        let own_start = head.start.clone().filter(|_| !kept.tables.is_empty());
+        let earliest = kept.earliest(snapshot.position.as_ref())?;
+        head.start = earliest.as_ref().map(start_point);
+        let mut manifest = Manifest {
+            dump: head,
+            tables: table_lines(&config, &snapshot, &kept.tables, own_start.as_ref()),
+            ..Manifest::default()
+        };
         folder.clear().await?;
-        let mut manifest = first_manifest(&config, &source, &snapshot, &started);
         folder.storage.write(MANIFEST, &manifest.render()).await?;
         common::failpoint::hit("rdump-manifest-begun");
         // 8.0.3 to 8.0.22 write statistics when they are read, which would wait for a lock that we keep ourselves.
@@ -92,40 +106,45 @@ impl Dumper {
         metrics.expect(snapshot.listing.tables().count() as u64, estimate);
 
         let replicas = std::mem::take(&mut snapshot.replicas);
-        let (position, after_connect) = (snapshot.position.take(), snapshot.after_connect.take());
-        let Written { files, chunks, tables } =
-            Work::start(config, source, snapshot, &folder, metrics).finish().await?;
+        let (position, mut after_connect) = (snapshot.position.clone(), snapshot.after_connect.take());
+        if own_start.is_some() && after_connect.is_none() {
+            after_connect = position;
+        }
+        let written = Work::start(config, source, snapshot, &folder, kept.tables, metrics)?.finish().await?;
 
         let finished = Zoned::now();
-        let summary = Summary {
-            files: files.len() as u64,
-            rows: files.iter().map(|file| file.rows).sum(),
-            bytes: files.iter().map(|file| file.bytes).sum(),
-        };
-        manifest.files = files;
-        manifest.chunks = chunks;
-        for line in &mut manifest.tables {
-            let name = TableName::new(line.schema.clone(), line.table.clone());
-            line.rows = tables.get(&name).copied();
-        }
-        manifest.end = Some(EndLine {
-            finished: rfc3339(&finished),
-            files: summary.files,
-            rows: summary.rows,
-            bytes: summary.bytes,
-        });
+        let summary = complete(&mut manifest, written, &finished);
         folder.storage.write(MANIFEST, &manifest.render()).await?;
         common::failpoint::hit("rdump-before-metadata");
         let metadata = Metadata {
             started: local_time(&started),
-            source: position,
+            source: earliest,
             replicas,
             after_connect,
             finished: local_time(&finished),
         };
         folder.storage.write(METADATA, metadata.render().as_bytes()).await?;
+        folder.storage.delete(JOURNAL).await?;
         Ok(summary)
     }
+}
+
+/// Writes into the manifest what was written.
+fn complete(manifest: &mut Manifest, written: Written, finished: &Zoned) -> Summary {
+    let Written { schemas, files, chunks, tables } = written;
+    let summary = Summary {
+        files: files.len() as u64,
+        rows: files.iter().map(|file| file.rows).sum(),
+        bytes: files.iter().map(|file| file.bytes).sum(),
+    };
+    for line in &mut manifest.tables {
+        let name = TableName::new(line.schema.clone(), line.table.clone());
+        line.rows = tables.get(&name).copied();
+    }
+    (manifest.schemas, manifest.files, manifest.chunks) = (schemas, files, chunks);
+    let Summary { files, rows, bytes } = summary;
+    manifest.end = Some(EndLine { finished: rfc3339(finished), files, rows, bytes });
+    summary
 }
 
 fn local_time(time: &Zoned) -> String {
@@ -136,43 +155,52 @@ fn rfc3339(time: &Zoned) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
-fn start_point(block: &Block) -> StartPoint {
+pub(crate) fn start_point(block: &Block) -> StartPoint {
     StartPoint { file: block.file.clone(), pos: block.pos.clone(), gtid: block.gtid_one_line() }
 }
 
-/// The manifest of a dump that begins: what will be dumped, but no files.
-fn first_manifest(config: &Config, source: &Source, snapshot: &Snapshot, started: &Zoned) -> Manifest {
+/// The first line of the manifest.
+fn dump_head(config: &Config, source: &Source, snapshot: &Snapshot, started: &Zoned) -> DumpHead {
+    DumpHead {
+        format: FORMAT,
+        tool: format!("rdump {}", common::version::VERSION),
+        started: rfc3339(started),
+        server: source.identity.clone(),
+        session: source.session.clone(),
+        consistency: snapshot.consistency.name().into(),
+        start: snapshot.position.as_ref().map(start_point),
+        template: config.output.templates.as_ref().map(|it| it.text().to_owned()),
+        options: config.options.clone(),
+    }
+}
+
+/// What will be dumped, and what is there already.
+fn table_lines(
+    config: &Config,
+    snapshot: &Snapshot,
+    kept: &[DoneTable],
+    own_start: Option<&StartPoint>,
+) -> Vec<TableLine> {
     let line = |schema: &str, table: &str, kind: &str| TableLine {
         schema: schema.into(),
         table: table.into(),
         kind: kind.into(),
         ..TableLine::default()
     };
-    let mut tables = Vec::new();
     if config.sql.is_some() {
-        tables.push(line(QUERY_RESULT, "", "query"));
-    } else {
-        tables.extend(snapshot.listing.databases.iter().map(|name| line(name, "", "schema")));
-        tables.extend(
-            snapshot.listing.objects.iter().map(|o| line(&o.name.schema, &o.name.table, o.kind.name())),
-        );
+        return vec![line(QUERY_RESULT, "", "query")];
     }
-    Manifest {
-        dump: DumpHead {
-            format: FORMAT,
-            tool: format!("rdump {}", common::version::VERSION),
-            started: rfc3339(started),
-            server: source.identity.clone(),
-            session: source.session.clone(),
-            consistency: snapshot.consistency.name().into(),
-            start: snapshot.position.as_ref().map(start_point),
-            template: config.output.templates.as_ref().map(|it| it.text().to_owned()),
-        },
-        tables,
-        chunks: Vec::new(),
-        files: Vec::new(),
-        end: None,
+    let mut tables: Vec<TableLine> = kept.iter().map(|done| done.table.clone()).collect();
+    tables.extend(snapshot.listing.databases.iter().map(|name| line(name, "", "schema")));
+    for object in &snapshot.listing.objects {
+        let name = &object.name;
+        if kept.iter().any(|done| done.table.schema == name.schema && done.table.table == name.table) {
+            continue;
+        }
+        let start = own_start.filter(|_| object.kind == ObjectKind::Table).cloned();
+        tables.push(TableLine { start, ..line(&name.schema, &name.table, object.kind.name()) });
     }
+    tables
 }
 
 /// The optimizer's guess for all tables together, for progress only.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::dumpfile::Compression;
+use common::manifest::SchemaFileLine;
 use common::storage::{Sink, Storage, StorageError};
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
@@ -136,7 +137,7 @@ pub async fn write_small(
     name: &str,
     (compression, level): (Compression, Option<i32>),
     bytes: &[u8],
-) -> Result<(), StorageError> {
+) -> Result<SchemaFileLine, StorageError> {
     let mut sink = storage.create(name).await?;
     if compression == Compression::None {
         sink.write(bytes).await?;
@@ -147,7 +148,9 @@ pub async fn write_small(
         encoder.write(bytes, &mut out).and_then(|()| encoder.finish(&mut out)).map_err(error)?;
         sink.write(&out).await?;
     }
-    sink.finish().await.map(|_| ())
+    sink.finish().await?;
+    let blake3 = blake3::hash(bytes).to_hex().to_string();
+    Ok(SchemaFileLine { name: name.to_owned(), bytes: bytes.len() as u64, blake3 })
 }
 
 fn gone() -> StorageError {

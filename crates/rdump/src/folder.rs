@@ -13,12 +13,13 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::dumpfile::{self, FileKind, MANIFEST, METADATA};
-use common::manifest::{Manifest, TableLine};
+use common::dumpfile::{self, FileKind, JOURNAL, MANIFEST, METADATA};
+use common::manifest::{DoneTable, Manifest, TableLine};
 use common::storage::Storage;
 use tracing::{info, warn};
 
 use crate::error::{DumpError, Result};
+use crate::resume::Kept;
 
 /// Schema of the planned line that stands for the files of `--sql`.
 pub const QUERY_RESULT: &str = "result";
@@ -33,6 +34,8 @@ pub struct Folder {
     /// Unfinished files of a killed process, which the storage does not list.
     parts: Vec<PathBuf>,
     has_manifest: bool,
+    /// What `--resume` goes on with.
+    pub kept: Option<Kept>,
     /// Folders that this run made, the outermost first; forgotten when something is written.
     made: Made,
     /// Held until the process ends.
@@ -44,19 +47,20 @@ impl Folder {
     ///
     /// # Errors
     /// A folder that is taken or being written to.
-    pub async fn open_existing(url: &str) -> Result<Option<Folder>> {
+    pub async fn open_existing(url: &str, resume: bool) -> Result<Option<Folder>> {
         let storage = common::storage::open(url)?;
         match root_of(storage.as_ref()) {
             Some(root) if !root.is_dir() => Ok(None),
-            _ => Folder::open(url).await.map(Some),
+            _ => Folder::open(url, resume).await.map(Some),
         }
     }
 
-    /// Opens the folder and looks at what lies there; writes nothing but the folder itself.
+    /// Opens the folder and looks at what lies there; writes nothing but the folder itself. With `resume` the whole tables of an
+    /// unfinished dump are kept.
     ///
     /// # Errors
     /// A folder that is taken, being written to, or that can't be made or written to.
-    pub async fn open(url: &str) -> Result<Folder> {
+    pub async fn open(url: &str, resume: bool) -> Result<Folder> {
         let storage = common::storage::open(url)?;
         let root = root_of(storage.as_ref());
         let made = root.as_deref().map_or_else(|| Ok(Made::default()), Made::make)?;
@@ -70,12 +74,20 @@ impl Folder {
         }
         let dump_files: Vec<String> = names.iter().filter(|name| is_dump_file(name)).cloned().collect();
         let has_manifest = names.iter().any(|name| name == MANIFEST);
-        let mut folder =
-            Folder { storage, leftovers: Vec::new(), parts: Vec::new(), has_manifest, made, _lock: lock };
+        let mut folder = Folder {
+            storage,
+            leftovers: Vec::new(),
+            parts: Vec::new(),
+            has_manifest,
+            kept: None,
+            made,
+            _lock: lock,
+        };
         if !has_manifest {
             return match dump_files.first() {
                 None => {
-                    folder.say_what_else_is_there(&names);
+                    let foreign: Vec<String> = names.iter().filter(|name| !is_ours(name)).cloned().collect();
+                    folder.say_what_else_is_there(&foreign);
                     Ok(folder)
                 }
                 Some(first) => Err(DumpError::Folder(format!(
@@ -104,10 +116,41 @@ impl Folder {
             folder.parts = part_files(root, &planned);
         }
         let foreign: Vec<String> =
-            names.into_iter().filter(|name| name != MANIFEST && !is_dump_file(name)).collect();
+            names.iter().filter(|name| !is_ours(name) && !is_dump_file(name)).cloned().collect();
         folder.leftovers = dump_files;
+        if resume {
+            folder.keep(manifest, &names).await?;
+        }
         folder.say_what_else_is_there(&foreign);
         Ok(folder)
+    }
+
+    /// Takes the whole tables of an unfinished dump out of what is removed.
+    async fn keep(&mut self, manifest: Manifest, names: &[String]) -> Result<()> {
+        let journal = match names.iter().any(|name| name == JOURNAL) {
+            true => self.storage.read(JOURNAL).await?,
+            false => Vec::new(),
+        };
+        let mut tables: Vec<DoneTable> = Vec::new();
+        for done in DoneTable::from_journal(&journal) {
+            let mut files =
+                done.files.iter().map(|file| &file.name).chain(done.schemas.iter().map(|file| &file.name));
+            let key = |done: &DoneTable| (done.table.schema.clone(), done.table.table.clone());
+            // A table whose files somebody has removed is dumped again; of two lines the later one holds.
+            tables.retain(|other| key(other) != key(&done));
+            if files.all(|name| names.contains(name)) {
+                tables.push(done);
+            }
+        }
+        let kept: BTreeSet<&String> = tables
+            .iter()
+            .flat_map(|done| {
+                done.files.iter().map(|file| &file.name).chain(done.schemas.iter().map(|file| &file.name))
+            })
+            .collect();
+        self.leftovers.retain(|name| !kept.contains(name));
+        self.kept = Some(Kept { head: manifest.dump, tables });
+        Ok(())
     }
 
     /// Names what else lies there.
@@ -131,7 +174,23 @@ impl Folder {
         if !self.has_manifest {
             return Ok(());
         }
-        info!(files = self.leftovers.len(), folder = self.storage.uri(), "replace an unfinished dump");
+        match &self.kept {
+            Some(kept) => info!(
+                tables = kept.tables.len(),
+                removed = self.leftovers.len(),
+                folder = self.storage.uri(),
+                "resume an unfinished dump, its whole tables are kept"
+            ),
+            None => {
+                info!(
+                    files = self.leftovers.len(),
+                    folder = self.storage.uri(),
+                    "replace an unfinished dump"
+                );
+                // First, so that it never speaks of files that are gone.
+                self.storage.delete(JOURNAL).await?;
+            }
+        }
         for path in self.parts.drain(..) {
             // Nothing reads them; one that is gone already is fine.
             let _ = fs::remove_file(path);
@@ -139,7 +198,9 @@ impl Folder {
         for name in std::mem::take(&mut self.leftovers) {
             self.storage.delete(&name).await?;
         }
-        self.storage.delete(MANIFEST).await?;
+        if self.kept.is_none() {
+            self.storage.delete(MANIFEST).await?;
+        }
         self.has_manifest = false;
         Ok(())
     }
@@ -196,6 +257,11 @@ fn lock_folder(root: &Path) -> Result<File> {
         // A file system without locks: the other checks have to do.
         Err(fs::TryLockError::Error(_)) => Ok(folder),
     }
+}
+
+/// Files of every rdump dump.
+fn is_ours(name: &str) -> bool {
+    matches!(name, MANIFEST | JOURNAL | METADATA)
 }
 
 /// Whether Lightning would take it for part of a dump.
@@ -268,7 +334,7 @@ mod tests {
 
     fn open(dir: &std::path::Path) -> Result<Folder> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(Folder::open(dir.to_str().unwrap()))
+        runtime.block_on(Folder::open(dir.to_str().unwrap(), false))
     }
 
     fn clear(folder: &mut Folder) {

@@ -22,6 +22,7 @@ pub mod error;
 pub mod escape;
 pub mod file;
 pub mod folder;
+pub mod journal;
 pub mod key;
 pub mod listing;
 pub mod metrics;
@@ -32,11 +33,13 @@ pub mod position;
 pub mod preflight;
 pub mod queue;
 pub mod render;
+pub mod resume;
 pub mod schema;
 pub mod source;
 pub mod status;
 pub mod table;
 pub mod template;
+pub mod verify;
 pub mod work;
 
 use std::sync::Arc;
@@ -83,6 +86,10 @@ pub fn run(args: &[String]) -> Exit {
     avoid_huge_pages();
     out::keep_running_after_hangup();
     cli::wipe::wipe_arguments(FLAGS, args);
+    let (command, args) = match args.split_first() {
+        Some((word, rest)) if word == "verify" => (Command::Verify, rest),
+        _ => (Command::Dump, args),
+    };
     let parsed = match pflag::parse(FLAGS, args) {
         Ok(parsed) => parsed,
         Err(error) => return refuse_arguments(&error),
@@ -95,13 +102,16 @@ pub fn run(args: &[String]) -> Exit {
     if parsed.last("version") == Some("true") {
         return Exit::Success;
     }
-    let config = match checked(&parsed) {
+    let config = match command.options(parsed, args).and_then(|parsed| checked(&parsed)) {
         Ok(config) => config,
         Err(text) => {
             out::println(&text);
             return Exit::Failure;
         }
     };
+    if command == Command::Verify {
+        return verify_folder(config);
+    }
     let log = LogConfig {
         level: config.log_level.clone(),
         file: config.log_file.clone(),
@@ -136,6 +146,75 @@ pub fn run(args: &[String]) -> Exit {
     // Threads that sync or remove files finish what they are at.
     runtime.shutdown_timeout(Duration::from_secs(60));
     exit
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Command {
+    Dump,
+    Verify,
+}
+
+impl Command {
+    /// For `verify` the flags that shaped the dump's files are taken from its manifest; those that are given come after.
+    fn options(self, parsed: Parsed, args: &[String]) -> Result<Parsed, String> {
+        let against_source = parsed.last("against-source") == Some("true");
+        if self == Command::Dump {
+            return match against_source {
+                true => Err("\nparse arguments failed: --against-source is for rdump verify".into()),
+                false => Ok(parsed),
+            };
+        }
+        let failed = |error: String| format!("\nverify failed: {error}");
+        let Some(output) = parsed.last("output") else {
+            return Err(failed("-o names the folder of the dump".into()));
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let manifest = runtime.map_err(|error| failed(error.to_string()))?.block_on(async {
+            let storage = common::storage::open(output)?;
+            verify::manifest(storage.as_ref()).await
+        });
+        let options = manifest.map_err(|error| failed(error.to_string()))?.dump.options;
+        let all: Vec<String> = options.into_iter().chain(args.iter().cloned()).collect();
+        pflag::parse(FLAGS, &all).map_err(|error| failed(format!("options of the manifest: {error}")))
+    }
+}
+
+/// `rdump verify`.
+fn verify_folder(config: Arc<Config>) -> Exit {
+    mysql::install_crypto();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            out::println(&format!("\nverify failed: can't start threads: {error}"));
+            return Exit::Failure;
+        }
+    };
+    let found = runtime.block_on(async {
+        let storage = common::storage::open(&config.output_url)?;
+        let manifest = verify::manifest(storage.as_ref()).await?;
+        let mut findings = verify::folder(&storage, &manifest, config.threads).await?;
+        if config.against_source {
+            findings.problems.extend(verify::source(&config, &manifest).await?);
+        }
+        Ok(findings)
+    });
+    match found {
+        Err(error) => failed("verify failed", &error, &config),
+        Ok(findings) if findings.problems.is_empty() => {
+            let with = if config.against_source { "manifest and source" } else { "manifest" };
+            out::println(&format!(
+                "verified: {} rows in {} files, as in {with}",
+                findings.rows, findings.files
+            ));
+            Exit::Success
+        }
+        Ok(findings) => {
+            findings.problems.iter().for_each(|problem| out::println(problem));
+            out::println(&format!("\nverify failed: {} differences", findings.problems.len()));
+            Exit::Failure
+        }
+    }
 }
 
 /// The allocator asks for huge pages, which triple the memory of many threads with small buffers and make nothing faster

@@ -1,10 +1,12 @@
 //! Walks databases and tables on the metadata connection, writes schema files and makes chunks.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::dumpfile::Format;
 use common::ident::TableName;
+use mysql::Flavor;
 use mysql::wire::WireConn;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -32,6 +34,8 @@ pub(crate) struct Planner {
     pub listing: Listing,
     pub meta: WireConn,
     pub queue: Arc<Queue>,
+    /// Tables that are whole already.
+    pub kept: HashSet<TableName>,
     pub reports: mpsc::UnboundedSender<Report>,
     /// Schema files on their way to the disk.
     pub writes: JoinSet<Result<()>>,
@@ -50,7 +54,7 @@ impl Planner {
             for database in &listing.databases {
                 if !self.config.no_schemas {
                     let create = schema::database(&mut self.meta, database).await?;
-                    self.write_schema(self.shared.naming.database(database)?, &create).await?;
+                    self.write_schema(None, self.shared.naming.database(database)?, &create).await?;
                 }
             }
             for object in &listing.objects {
@@ -68,7 +72,7 @@ impl Planner {
 
     async fn plan_policies(&mut self) -> Result<()> {
         for (policy, create) in schema::placement_policies(&mut self.meta, &self.source).await? {
-            self.write_schema(self.shared.naming.policy(&policy)?, &create).await?;
+            self.write_schema(None, self.shared.naming.policy(&policy)?, &create).await?;
         }
         Ok(())
     }
@@ -76,23 +80,25 @@ impl Planner {
     async fn plan_object(&mut self, object: &Object) -> Result<()> {
         let name = &object.name;
         match object.kind {
+            ObjectKind::Table if self.kept.contains(name) => {}
             ObjectKind::Table => {
                 let table = table::describe(&mut self.meta, &self.source, &self.config, name).await?;
-                if !self.config.no_schemas {
-                    self.write_schema(self.shared.naming.table(name)?, &table.create).await?;
-                }
-                if !self.config.no_data {
+                if self.config.no_data {
+                    if !self.config.no_schemas {
+                        self.write_schema(None, self.shared.naming.table(name)?, &table.create).await?;
+                    }
+                } else {
                     self.plan_table(table).await?;
                 }
             }
             ObjectKind::View if !self.config.no_schemas => {
                 let (stand_in, view) = schema::view(&mut self.meta, &self.source, name).await?;
-                self.write_schema(self.shared.naming.table(name)?, &stand_in).await?;
-                self.write_schema(self.shared.naming.view(name)?, &view).await?;
+                self.write_schema(None, self.shared.naming.table(name)?, &stand_in).await?;
+                self.write_schema(None, self.shared.naming.view(name)?, &view).await?;
             }
             ObjectKind::Sequence if !self.config.no_schemas => {
                 let create = schema::sequence(&mut self.meta, &self.source, name).await?;
-                self.write_schema(self.shared.naming.sequence(name)?, &create).await?;
+                self.write_schema(None, self.shared.naming.sequence(name)?, &create).await?;
             }
             ObjectKind::View | ObjectKind::Sequence => {}
         }
@@ -100,10 +106,11 @@ impl Planner {
     }
 
     async fn plan_table(&mut self, table: Table) -> Result<()> {
-        let form = self.form(&table);
-        let empty_rows = table.explicit && table.columns.is_empty();
-        let job = job(table.name.clone(), form, empty_rows, Some(table), self.config.where_clause.clone());
+        let job = table_job(&self.config, self.source.server.flavor, table);
         let Some(table) = &job.table else { return Ok(()) };
+        if !self.config.no_schemas {
+            self.write_schema(Some(&job), self.shared.naming.table(&table.name)?, &table.create).await?;
+        }
         let cutter = chunk::begin(&mut self.meta, &self.source, &self.config, table).await?;
         match cutter {
             None => self.send(job.chunk(None, 0)).await,
@@ -131,41 +138,62 @@ impl Planner {
         let _ = self.reports.send(Report::Planned(job));
     }
 
-    fn form(&self, table: &Table) -> Form {
-        let output = &self.config.output;
-        match output.format {
-            Format::Csv => {
-                let writer = CsvWriter::new(output.csv.clone());
-                let header = csv_header(&writer, table.columns.iter().map(String::as_str));
-                Form::Csv { header, writer }
-            }
-            _ => Form::Sql {
-                header: schema::header(self.source.server.flavor).to_vec(),
-                prefix: table.insert_prefix(),
-                backslash: output.escape_backslash,
-                statement_size: output.statement_size,
-            },
-        }
-    }
-
     async fn send(&mut self, chunk: Chunk) {
         self.shared.metrics.chunk_planned();
         chunk.job.chunks_left.fetch_add(1, Ordering::SeqCst);
         self.queue.push(chunk).await;
     }
 
-    async fn write_schema(&mut self, name: String, statement: &[u8]) -> Result<()> {
+    /// Writes a schema file beside the other work. A table that has a `job` is not whole before.
+    async fn write_schema(
+        &mut self,
+        job: Option<&Arc<TableJob>>,
+        name: String,
+        statement: &[u8],
+    ) -> Result<()> {
         if self.writes.len() >= SCHEMA_WRITES
             && let Some(written) = self.writes.join_next().await
         {
             written.map_err(|error| DumpError::Internal(error.to_string()))??;
         }
+        if let Some(job) = job {
+            job.chunks_left.fetch_add(1, Ordering::SeqCst);
+        }
         let bytes = schema::file(self.source.server.flavor, statement);
         let (storage, compression, level) =
             (Arc::clone(&self.shared.storage), self.shared.compression, self.shared.compress_level);
-        self.writes
-            .spawn(async move { Ok(write_small(&storage, &name, (compression, level), &bytes).await?) });
+        let (job, reports) = (job.cloned(), self.reports.clone());
+        self.writes.spawn(async move {
+            let line = write_small(&storage, &name, (compression, level), &bytes).await?;
+            // Nobody listens any more when the dump has failed.
+            let _ = reports.send(Report::Schema(job, line));
+            Ok(())
+        });
         Ok(())
+    }
+}
+
+/// A table on its way into files.
+pub(crate) fn table_job(config: &Config, flavor: Flavor, table: Table) -> Arc<TableJob> {
+    let form = form(config, flavor, &table);
+    let empty_rows = table.explicit && table.columns.is_empty();
+    job(table.name.clone(), form, empty_rows, Some(table), config.where_clause.clone())
+}
+
+fn form(config: &Config, flavor: Flavor, table: &Table) -> Form {
+    let output = &config.output;
+    match output.format {
+        Format::Csv => {
+            let writer = CsvWriter::new(output.csv.clone());
+            let header = csv_header(&writer, table.columns.iter().map(String::as_str));
+            Form::Csv { header, writer }
+        }
+        _ => Form::Sql {
+            header: schema::header(flavor).to_vec(),
+            prefix: table.insert_prefix(),
+            backslash: output.escape_backslash,
+            statement_size: output.statement_size,
+        },
     }
 }
 

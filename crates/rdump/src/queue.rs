@@ -172,7 +172,8 @@ pub struct Question {
 }
 
 impl Running {
-    fn new(chunk: &Chunk) -> Running {
+    /// A chunk that a reader begins with.
+    pub fn new(chunk: &Chunk) -> Running {
         Running {
             chunk: chunk.clone(),
             range: Mutex::new(chunk.range.clone()),

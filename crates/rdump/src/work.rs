@@ -1,12 +1,12 @@
 //! Planner and readers at work, until all chunks are durable.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use common::ident::TableName;
-use common::manifest::{ChunkLine, FileLine};
+use common::manifest::{ChunkLine, DoneTable, FileLine, SchemaFileLine, StartPoint, TableLine};
 use common::progress::{Progress, Show, Unit};
 use futures::FutureExt;
 use mysql::wire::WireConn;
@@ -18,8 +18,10 @@ use crate::chunk::Finder;
 use crate::config::{ChunkSize, Config, Consistency};
 use crate::consistency::{self, Snapshot};
 use crate::data::{Finished, Reader, Shared, TableJob};
+use crate::dump::start_point;
 use crate::error::{Doing, DumpError, Result};
 use crate::folder::Folder;
+use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::naming::Naming;
 use crate::planner::Planner;
@@ -32,15 +34,28 @@ pub(crate) enum Report {
     Planned(Arc<TableJob>),
     /// A chunk is durable.
     Finished(Finished),
+    /// A schema file is durable; of a table that is not whole before, or of something else.
+    Schema(Option<Arc<TableJob>>, SchemaFileLine),
 }
 
 /// What is in the files in the end.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
+    pub schemas: Vec<SchemaFileLine>,
     pub files: Vec<FileLine>,
     pub chunks: Vec<ChunkLine>,
     /// Rows of each table.
     pub tables: HashMap<TableName, u64>,
+}
+
+impl Written {
+    fn add(&mut self, done: DoneTable) {
+        let DoneTable { table, schemas, chunks, files } = done;
+        self.tables.insert(TableName::new(table.schema, table.table), table.rows.unwrap_or(0));
+        self.schemas.extend(schemas);
+        self.chunks.extend(chunks);
+        self.files.extend(files);
+    }
 }
 
 /// Planner and readers at work.
@@ -50,6 +65,11 @@ pub(crate) struct Work {
     metrics: Metrics,
     started: Instant,
     written: Written,
+    /// Tables that are not whole yet.
+    open: HashMap<TableName, DoneTable>,
+    /// Start point of tables that become whole now.
+    start: Option<StartPoint>,
+    journal: Journal,
     /// Keeps the tables locked to the end, if asked for.
     _lock: Option<WireConn>,
 }
@@ -60,9 +80,16 @@ impl Work {
         source: Source,
         snapshot: Snapshot,
         folder: &Folder,
+        kept: Vec<DoneTable>,
         metrics: Metrics,
-    ) -> Work {
-        let Snapshot { consistency, meta, readers, lock, listing, .. } = snapshot;
+    ) -> Result<Work> {
+        let Snapshot { consistency, meta, readers, lock, listing, position, .. } = snapshot;
+        let names =
+            kept.iter().map(|done| TableName::new(done.table.schema.clone(), done.table.table.clone()));
+        let names: HashSet<TableName> = names.collect();
+        let mut written = Written::default();
+        kept.into_iter().for_each(|done| written.add(done));
+        let journal = Journal::open(folder.storage.as_ref())?;
         let output = &config.output;
         let chunked = config.rows != ChunkSize::Whole;
         let shared = Arc::new(Shared {
@@ -98,10 +125,29 @@ impl Work {
             };
             tasks.spawn(reader.run());
         }
-        let planner =
-            Planner { config, source, shared, listing, meta, queue, reports: report, writes: JoinSet::new() };
+        let planner = Planner {
+            config,
+            source,
+            shared,
+            listing,
+            meta,
+            queue,
+            kept: names,
+            reports: report,
+            writes: JoinSet::new(),
+        };
         tasks.spawn(planner.run());
-        Work { tasks, reports, metrics, started: Instant::now(), written: Written::default(), _lock: lock }
+        Ok(Work {
+            tasks,
+            reports,
+            metrics,
+            started: Instant::now(),
+            written,
+            open: HashMap::new(),
+            start: position.as_ref().map(start_point),
+            journal,
+            _lock: lock,
+        })
     }
 
     /// Waits for the end of all tasks; logs and shows progress meanwhile.
@@ -121,7 +167,12 @@ impl Work {
                     Some(Err(error)) => return self.fail(DumpError::Internal(error.to_string())).await,
                 },
                 Some(report) = self.reports.recv() => self.report(report),
-                _ = bar_tick.tick() => bar.set(self.metrics.rows()),
+                _ = bar_tick.tick() => {
+                    bar.set(self.metrics.rows());
+                    if let Err(error) = self.journal.check() {
+                        return self.fail(error.into()).await;
+                    }
+                }
                 _ = log_tick.tick() => {
                     let bytes = self.metrics.bytes();
                     let recent = (bytes - last.1) as f64 / last.0.elapsed().as_secs_f64().max(0.001);
@@ -134,6 +185,8 @@ impl Work {
             self.report(report);
         }
         bar.finish();
+        self.journal.check()?;
+        self.written.schemas.sort_by(|a, b| a.name.cmp(&b.name));
         self.written.files.sort_by(|a, b| a.name.cmp(&b.name));
         self.written
             .chunks
@@ -145,20 +198,37 @@ impl Work {
     }
 
     fn report(&mut self, report: Report) {
-        let (job, rows) = match report {
-            Report::Planned(job) => (job, 0),
-            Report::Finished(finished) => {
-                let rows = finished.line.rows;
-                self.written.chunks.push(finished.line);
-                self.written.files.extend(finished.files);
-                (finished.job, rows)
-            }
+        let job = match &report {
+            Report::Planned(job) | Report::Schema(Some(job), _) => Arc::clone(job),
+            Report::Finished(finished) => Arc::clone(&finished.job),
+            Report::Schema(None, line) => return self.written.schemas.push(line.clone()),
         };
-        if let Some(rows) = job.finish_chunk(rows) {
-            self.written.tables.insert(job.name.clone(), rows);
-            self.metrics.table_finished();
-            info!(table = %job.name, rows, "finished dumping table");
+        let open = self.open.entry(job.name.clone()).or_default();
+        let mut rows = 0;
+        match report {
+            Report::Planned(_) => {}
+            Report::Schema(_, line) => open.schemas.push(line),
+            Report::Finished(finished) => {
+                rows = finished.line.rows;
+                open.chunks.push(finished.line);
+                open.files.extend(finished.files);
+            }
         }
+        let Some(rows) = job.finish_chunk(rows) else { return };
+        let mut done = self.open.remove(&job.name).unwrap_or_default();
+        done.table = TableLine {
+            schema: job.name.schema.clone(),
+            table: job.name.table.clone(),
+            kind: "table".into(),
+            start: self.start.clone(),
+            rows: Some(rows),
+        };
+        if job.table.is_some() {
+            self.journal.add(done.clone());
+        }
+        self.written.add(done);
+        self.metrics.table_finished();
+        info!(table = %job.name, rows, "finished dumping table");
     }
 
     async fn fail<T>(mut self, first: DumpError) -> Result<T> {

@@ -7,12 +7,14 @@
 //! 3. [`Storage::walk`] lists finished files only, sorted by name in byte order.
 
 mod local;
+mod noop;
 
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
 use futures::future::BoxFuture;
 
 pub use local::LocalStorage;
+pub use noop::NoopStorage;
 
 /// Why an operation on a storage failed. The variants are what a caller can decide on.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +139,7 @@ pub trait RangeReader: Send + Sync + fmt::Debug {
     fn read_at_blocking(&self, offset: u64, buffer: &mut [u8]) -> Result<usize>;
 }
 
-/// Opens the storage that a path or `local://` / `file://` URL names.
+/// Opens the storage that a path or a `local://`, `file://` or `noop://` URL names.
 ///
 /// # Errors
 /// [`StorageError::Unsupported`] for any other URL.
@@ -145,6 +147,7 @@ pub fn open(url: &str) -> Result<Arc<dyn Storage>> {
     let path = match url.split_once("://") {
         None => url,
         Some(("file" | "local", path)) => path,
+        Some(("noop", _)) => return Ok(Arc::new(NoopStorage)),
         Some(_) => return Err(StorageError::Unsupported { url: hide_query(url) }),
     };
     Ok(Arc::new(LocalStorage::new(path)))
@@ -210,6 +213,18 @@ mod tests {
         let folder = tempfile::tempdir().expect("temp dir");
         let storage = LocalStorage::new(folder.path().join("new"));
         block(contract(&storage)).expect("contract");
+    }
+
+    #[test]
+    fn nothing_is_kept_by_noop() {
+        let storage = open("noop://").expect("noop");
+        block(async {
+            let mut sink = storage.create("a").await.expect("create");
+            sink.write(b"12345").await.expect("write");
+            assert_eq!(sink.finish().await.expect("finish"), 5);
+            assert!(storage.walk().await.expect("walk").is_empty());
+            assert!(matches!(storage.read("a").await, Err(StorageError::NotFound { .. })));
+        });
     }
 
     #[test]

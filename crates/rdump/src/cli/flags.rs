@@ -3,9 +3,12 @@
 use super::pflag::{Flag, Kind};
 
 const CONNECTION: &str = "Connection";
-const WHAT: &str = "What to dump";
-const SPLIT: &str = "Parallelism and splitting";
-const FORMAT: &str = "Format";
+/// Group of flags.
+pub const WHAT: &str = "What to dump";
+/// Group of flags.
+pub const SPLIT: &str = "Parallelism and splitting";
+/// Group of flags.
+pub const FORMAT: &str = "Format";
 const CONSISTENCY: &str = "Consistency";
 const LOG: &str = "Log and operation";
 const STORAGE: &str = "Storage";
@@ -193,6 +196,22 @@ pub const FLAGS: &[Flag] = &[
     ),
     flag(FORMAT, "output", Some('o'), Text, "", "Folder for the dump; default ./export-TIME"),
     flag(
+        LOG,
+        "against-source",
+        None,
+        Bool,
+        "false",
+        "rdump verify: read all rows again and compare them, too",
+    ),
+    flag(
+        LOG,
+        "resume",
+        None,
+        Bool,
+        "false",
+        "Go on with an unfinished dump in the folder: tables that are whole are kept, the others are dumped anew",
+    ),
+    flag(
         FORMAT,
         "output-filename-template",
         None,
@@ -278,7 +297,7 @@ pub fn usage() -> String {
     let mut out = String::from(
         "rdump writes a MySQL, MariaDB or TiDB server's tables to files, consistently and in parallel.\n\
          It takes Dumpling's flags and writes Dumpling's files.\n\n\
-         Usage:\n  rdump [flags]\n\n\
+         Usage:\n  rdump [flags]\n  rdump verify -o FOLDER [--against-source] [flags]\n\n\
          Examples:\n\
          \x20 Dump the server, 8 readers, tables in chunks of 200,000 rows, files of 256 MiB:\n\
          \x20   rdump -h db1 -P 3306 -u dump -p secret -t 8 -r 200000 -F 256MiB -o /backup/db1\n\

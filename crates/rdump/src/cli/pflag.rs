@@ -67,6 +67,18 @@ pub struct Flag {
     pub not_yet: bool,
 }
 
+impl Flag {
+    /// Whether it decides what is in the files: the same flags give the same files from the same rows.
+    pub fn shapes_files(&self) -> bool {
+        use super::flags::{FORMAT, SPLIT, WHAT};
+        match self.name {
+            "threads" | "output" | "compress-level" => false,
+            "params" => true,
+            _ => [WHAT, SPLIT, FORMAT].contains(&self.group),
+        }
+    }
+}
+
 /// Arguments after parsing, values checked for their kind only.
 #[derive(Debug, Default)]
 pub struct Parsed {
@@ -84,6 +96,19 @@ impl Parsed {
     /// The last value given.
     pub fn last(&self, name: &str) -> Option<&str> {
         self.values.get(name).and_then(|values| values.last()).map(String::as_str)
+    }
+
+    /// The flags that were given and that `wanted` takes, each value as `--name=value`.
+    pub fn rendered(&self, wanted: impl Fn(&Flag) -> bool) -> Vec<String> {
+        let flags = super::flags::FLAGS.iter().filter(|flag| wanted(flag));
+        let values = flags.flat_map(|flag| self.all(flag.name).iter().map(move |value| (flag, value)));
+        values
+            .map(|(flag, value)| match flag.kind {
+                // Each of its values would be read as a CSV record again.
+                Kind::List | Kind::Map => format!("--{}=\"{}\"", flag.name, value.replace('"', "\"\"")),
+                _ => format!("--{}={value}", flag.name),
+            })
+            .collect()
     }
 
     /// All values of a list or map, in order.

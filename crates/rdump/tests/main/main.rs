@@ -6,5 +6,7 @@ mod consistency;
 mod forms;
 mod golden;
 mod kills;
+mod resume;
 mod round_trip;
 mod support;
+mod verify;
