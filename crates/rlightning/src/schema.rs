@@ -35,7 +35,7 @@ pub fn read(storage: &dyn Storage, file: &SchemaFile, character_set: &str) -> Re
     let doing = || format!("read file '{}'", file.path);
     let reader = open(storage, &file.path)?;
     let mut text = Vec::new();
-    Input::open(reader, &FileForm::sql(file.compression), 0, None)
+    Input::open(reader, &FileForm::sql(file.packing), 0, None)
         .and_then(|input| input.take(SCHEMA_FILE_LIMIT).read_to_end(&mut text))
         .context(codes::INVALID_SCHEMA_FILE, doing)?;
     if text.starts_with(b"\xef\xbb\xbf") {

@@ -1,6 +1,7 @@
 //! Bad input: one clear error each, a non-zero exit, and after the cause is removed exactly the rows of the dump.
 
 use std::fs;
+use std::io::Write as _;
 
 use testkit::{Account, Kind, Options, Server};
 
@@ -160,6 +161,29 @@ fn a_packed_file_that_is_damaged() {
     task.write("d.t.0.sql.zst", &packed);
     task.import();
     assert_numbers(&server, "d.t", ROWS);
+    fs::remove_file(task.dumps().join("d.t.0.sql.zst")).unwrap();
+    // Cut, and of another kind than their names say.
+    let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
+    lz4.write_all(dumpling("t", numbered(0, ROWS), 100).as_bytes()).unwrap();
+    let lz4 = lz4.finish().unwrap();
+    task.write("e/d.t.1.sql", dumpling("t", numbered(0, ROWS), 100));
+    assert!(
+        std::process::Command::new("xz").arg(task.dumps().join("e/d.t.1.sql")).status().unwrap().success()
+    );
+    let xz = fs::read(task.dumps().join("e/d.t.1.sql.xz")).unwrap();
+    fs::remove_dir_all(task.dumps().join("e")).unwrap();
+    for (name, bytes) in [
+        ("d.t.0.sql.lz4", &lz4[..lz4.len() / 2]),
+        ("d.t.0.sql.lz4", &lz4[..lz4.len() - 4]),
+        ("d.t.0.sql.lz4", b"INSERT INTO t VALUES (1,'x');"),
+        ("d.t.0.sql.xz", &xz[..xz.len() / 2]),
+        ("d.t.0.sql.xz", &xz[..xz.len() - 1]),
+        ("d.t.0.sql.xz", &lz4),
+    ] {
+        let task = Task::new(server.port());
+        task.write(name, bytes);
+        task.fails(&format!("file '{name}'"));
+    }
 }
 
 #[test]

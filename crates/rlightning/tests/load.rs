@@ -30,8 +30,21 @@ fn packed_and_plain_files_into_a_table_without_key() {
     let mut snappy = snap::write::FrameEncoder::new(Vec::new());
     snappy.write_all(dumpling("t", numbered(30_000, 5_000), 300).as_bytes()).unwrap();
     task.write("c/d.t.3.sql.snappy", snappy.into_inner().unwrap());
+    // Two frames, as parallel packers write them.
+    let mut packed = Vec::new();
+    for from in [35_000, 37_500] {
+        let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        lz4.write_all(dumpling("t", numbered(from, 2_500), 300).as_bytes()).unwrap();
+        packed.extend(lz4.finish().unwrap());
+    }
+    task.write("d/d.t.4.sql.lz4", packed);
+    task.write("d/d.t.5.sql", dumpling("t", numbered(40_000, 5_000), 300));
+    let xz =
+        std::process::Command::new("xz").arg("-9").arg(task.dumps().join("d/d.t.5.sql")).status().unwrap();
+    assert!(xz.success());
+    assert!(task.dumps().join("d/d.t.5.sql.xz").exists());
     task.import();
-    assert_numbers(&server, "d.t", 35_000);
+    assert_numbers(&server, "d.t", 45_000);
     assert_no_ledger(&server);
 }
 

@@ -121,15 +121,10 @@ fn session_variables_are_quoted_only_where_they_must_be() {
 /// Mutated configuration: an error or a result, never a panic.
 #[test]
 fn mutated_files_never_panic() {
-    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
-    let mut random = move |below: usize| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        (seed % below as u64) as usize
-    };
+    let mut numbers = testkit::Random::of_target("tidb-lightning.toml");
+    let mut random = |below| numbers.below(below);
     let text = include_str!("../../../../config-examples/tidb-lightning.toml").as_bytes();
-    for _ in 0..2000 {
+    for _ in 0..testkit::random::fuzz_rounds(2_000) {
         let mut bad = text.to_vec();
         for _ in 0..1 + random(3) {
             let at = random(bad.len());

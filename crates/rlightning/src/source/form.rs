@@ -7,11 +7,50 @@ use common::dumpfile::Compression;
 
 use super::csv::Dialect;
 
+/// How a file is packed: more ways than Dumpling has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)]
+pub enum Packing {
+    #[default]
+    Plain,
+    Gzip,
+    Zstd,
+    Snappy,
+    Lz4,
+    Xz,
+}
+
+impl From<Compression> for Packing {
+    fn from(compression: Compression) -> Self {
+        match compression {
+            Compression::None => Self::Plain,
+            Compression::Gzip => Self::Gzip,
+            Compression::Zstd => Self::Zstd,
+            Compression::Snappy => Self::Snappy,
+        }
+    }
+}
+
+impl Packing {
+    /// By the extension of a file, or the `compression` of a file rule.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Some(match name.to_lowercase().as_str() {
+            "" | "none" => Self::Plain,
+            "gz" | "gzip" => Self::Gzip,
+            "zst" | "zstd" => Self::Zstd,
+            "snappy" => Self::Snappy,
+            "lz4" => Self::Lz4,
+            "xz" => Self::Xz,
+            _ => return None,
+        })
+    }
+}
+
 /// The form of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FileForm {
     /// How it is packed.
-    pub compression: Compression,
+    pub packing: Packing,
     /// Its character set, where it is not read as it is.
     pub decoding: Option<Decoding>,
     /// CSV of this dialect; `None` is SQL.
@@ -20,13 +59,13 @@ pub struct FileForm {
 
 impl FileForm {
     /// A packed or plain file of SQL.
-    pub fn sql(compression: Compression) -> Self {
-        Self { compression, ..Self::default() }
+    pub fn sql(packing: Packing) -> Self {
+        Self { packing, ..Self::default() }
     }
 
     /// Whether its parts can be read without what lies before them.
     pub fn is_plain(&self) -> bool {
-        self.compression == Compression::None && self.decoding.is_none()
+        self.packing == Packing::Plain && self.decoding.is_none()
     }
 }
 

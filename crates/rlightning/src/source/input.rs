@@ -3,10 +3,10 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use common::dumpfile::Compression;
 use common::storage::RangeReader;
 
-use super::form::FileForm;
+use super::form::{FileForm, Packing};
+use super::lz4;
 
 /// Reads a file, or the part `begin..end` of it. Offsets count unpacked bytes.
 pub struct Input {
@@ -52,7 +52,7 @@ impl Input {
         if form.is_plain() {
             return Ok(Self { kind: Kind::Plain(Ranged { reader, at: begin }), left });
         }
-        let mut unpacked = unpacked(reader, form.compression)?;
+        let mut unpacked = unpacked(reader, form.packing)?;
         if let Some(decoding) = &form.decoding {
             unpacked = decoding.reader(unpacked);
         }
@@ -67,15 +67,20 @@ impl Input {
     }
 }
 
-fn unpacked(reader: Arc<dyn RangeReader>, compression: Compression) -> io::Result<Box<dyn Read + Send>> {
+fn unpacked(reader: Arc<dyn RangeReader>, packing: Packing) -> io::Result<Box<dyn Read + Send>> {
     let packed = io::BufReader::with_capacity(PACKED_READ, Ranged { reader, at: 0 });
-    Ok(match compression {
-        Compression::None => Box::new(packed),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
-        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed)?),
-        Compression::Snappy => Box::new(snap::read::FrameDecoder::new(packed)),
+    Ok(match packing {
+        Packing::Plain => Box::new(packed),
+        Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
+        Packing::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed)?),
+        Packing::Snappy => Box::new(snap::read::FrameDecoder::new(packed)),
+        Packing::Lz4 => Box::new(lz4::Frames::new(packed)),
+        Packing::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(packed, true, XZ_MEMORY_KB)),
     })
 }
+
+/// What a file of the highest level of xz needs to be unpacked, and room.
+const XZ_MEMORY_KB: u32 = 128 << 10;
 
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -6,6 +6,7 @@
 pub mod csv;
 pub mod form;
 pub mod input;
+mod lz4;
 pub mod prologue;
 pub mod rows;
 pub mod rules;
@@ -13,10 +14,9 @@ pub mod walk;
 
 use std::collections::BTreeMap;
 
-use common::dumpfile::Compression;
 use common::ident::TableName;
 use common::manifest::Manifest;
-use form::FileForm;
+use form::{FileForm, Packing};
 
 /// A schema file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct SchemaFile {
     /// What it creates, as the source names it; the table is empty for a schema.
     pub source: TableName,
     /// How it is packed.
-    pub compression: Compression,
+    pub packing: Packing,
 }
 
 /// A file of rows.

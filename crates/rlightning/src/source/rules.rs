@@ -9,14 +9,15 @@ use regex::{Captures, Regex};
 
 use crate::config::raw::FileRule;
 use crate::error::{Result, fail};
+use crate::source::form::Packing;
 
 /// What a file is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
     /// A rule of the user or a built-in one leaves it out.
     Ignored,
-    /// A part of the dump.
-    Part(DumpFile),
+    /// A part of the dump, and how it is packed (which its own field does not say: it knows Dumpling's ways only).
+    Part(DumpFile, Packing),
 }
 
 #[derive(Debug, Clone)]
@@ -64,8 +65,20 @@ impl FileRules {
         if !self.built_in {
             return Ok(None);
         }
-        match dumpfile::parse(path) {
-            Ok(file) => Ok(file.map(Role::Part)),
+        // Dumpling writes no such files, and others do.
+        let (name, packing) = match path.rsplit_once('.') {
+            Some((name, extension)) => match Packing::by_name(extension) {
+                Some(packing @ (Packing::Lz4 | Packing::Xz)) => (name, Some(packing)),
+                _ => (path, None),
+            },
+            None => (path, None),
+        };
+        match dumpfile::parse(name) {
+            Ok(Some(file)) if packing.is_some() && file.compression != Compression::None => Ok(None),
+            Ok(file) => Ok(file.map(|file| {
+                let packing = packing.unwrap_or(file.compression.into());
+                Role::Part(file, packing)
+            })),
             Err(cause) => Err(fail(
                 codes::STORAGE_UNKNOWN,
                 format!("apply file routing on file '{path}' failed: {cause}"),
@@ -135,16 +148,13 @@ impl Rule {
             "parquet" => format(Format::Parquet),
             other => return Err(refuse(format!("unknown source type '{other}'"))),
         };
-        let compression = match expand(&self.compression).to_lowercase().as_str() {
-            "" | "none" => Compression::None,
-            "gz" | "gzip" => Compression::Gzip,
-            "zst" | "zstd" => Compression::Zstd,
-            "snappy" => Compression::Snappy,
-            other => return Err(refuse(format!("invalid compression type '{other}'"))),
-        };
+        let compression = expand(&self.compression);
+        let packing = Packing::by_name(&compression)
+            .ok_or_else(|| refuse(format!("invalid compression type '{compression}'")))?;
         let table = if kind == FileKind::SchemaCreate { String::new() } else { expand(&self.table) };
         let table = TableName::new(expand(&self.schema), table);
-        Ok(Role::Part(DumpFile { kind, table, compression, bad_escape: false }))
+        let file = DumpFile { kind, table, compression: Compression::None, bad_escape: false };
+        Ok(Role::Part(file, packing))
     }
 }
 
@@ -164,7 +174,7 @@ mod tests {
 
     fn part(rules: &FileRules, path: &str) -> DumpFile {
         match rules.role(path) {
-            Ok(Some(Role::Part(file))) => file,
+            Ok(Some(Role::Part(file, _))) => file,
             other => panic!("{path}: {other:?}"),
         }
     }
@@ -191,7 +201,15 @@ mod tests {
             part(&rules, "src1/my_db1.table1.000000000.sql").table,
             TableName::new("my_db1", "table1")
         );
-        assert!(rules.role("d.t.sql.lz4").is_err());
+        let packed = |path| match rules.role(path).unwrap().unwrap() {
+            Role::Part(file, packing) => (file.table.table, packing),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(packed("d.t.1.sql.lz4"), ("t".into(), Packing::Lz4));
+        assert_eq!(packed("d.t-schema.sql.XZ"), ("t".into(), Packing::Xz));
+        assert_eq!(packed("d.t.csv.gz"), ("t".into(), Packing::Gzip));
+        assert_eq!(rules.role("d.t.sql.gz.xz").unwrap(), None);
+        assert!(rules.role("d.t.sql.lzo").is_err());
     }
 
     #[test]

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use common::dumpfile::{FileKind, Format, MANIFEST, METADATA};
+use common::dumpfile::{DumpFile, FileKind, Format, MANIFEST, METADATA};
 use common::error::lightning_codes as codes;
 use common::ident::TableName;
 use common::manifest::Manifest;
 use common::storage::{Entry, Storage};
 use tracing::info;
 
-use super::form::FileForm;
+use super::form::{FileForm, Packing};
 use super::rules::Role;
 use super::{DataFile, Dump, SchemaFile, folder_of};
 use crate::config::Source;
@@ -35,8 +35,9 @@ pub async fn walk(source: &Source, storage: &dyn Storage) -> Result<Dump> {
         match source.rules.role(&entry.name)? {
             None if is_record(&entry.name) => {}
             None | Some(Role::Ignored) => info!(path = %entry.name, "file is filtered by file router"),
-            Some(Role::Part(file)) => {
-                add(&mut dump, source, entry, &file).map_err(|error| name_file(error, &entry.name))?;
+            Some(Role::Part(file, packing)) => {
+                add(&mut dump, source, entry, (&file, packing))
+                    .map_err(|error| name_file(error, &entry.name))?;
             }
         }
     }
@@ -62,7 +63,7 @@ fn is_record(path: &str) -> bool {
     name == METADATA || name == MANIFEST
 }
 
-fn add(dump: &mut Dump, source: &Source, entry: &Entry, file: &common::dumpfile::DumpFile) -> Result<()> {
+fn add(dump: &mut Dump, source: &Source, entry: &Entry, (file, packing): (&DumpFile, Packing)) -> Result<()> {
     let name = &file.table;
     if file.bad_escape {
         tracing::warn!(path = %entry.name, "the name of the file has a bad escape, it is taken as it stands");
@@ -80,8 +81,7 @@ fn add(dump: &mut Dump, source: &Source, entry: &Entry, file: &common::dumpfile:
         .route(&name.schema, &name.table)
         .map_err(|cause| fail(codes::TABLE_ROUTE, format!("table route error: {cause}")))?;
     let target = routed.name();
-    let schema_file =
-        || SchemaFile { path: entry.name.clone(), source: name.clone(), compression: file.compression };
+    let schema_file = || SchemaFile { path: entry.name.clone(), source: name.clone(), packing };
     match &file.kind {
         FileKind::SchemaCreate => dump.schemas.entry(target.schema).or_default().push(schema_file()),
         FileKind::TableSchema => dump.tables.entry(target).or_default().schemas.push(schema_file()),
@@ -95,7 +95,7 @@ fn add(dump: &mut Dump, source: &Source, entry: &Entry, file: &common::dumpfile:
                 .filter(|rule| rule.is_about(name))
                 .flat_map(|rule| rule.columns.iter().cloned())
                 .collect();
-            let mut form = FileForm::sql(file.compression);
+            let mut form = FileForm::sql(packing);
             if *format == Format::Csv {
                 form.csv = Some(Arc::clone(&source.csv));
                 form.decoding.clone_from(&source.decoding);
@@ -177,7 +177,7 @@ fn against_manifest(dump: &Dump, folder: &str, manifest: &Manifest) -> Result<()
         let Some(file) = files.get(line.name.as_str()) else {
             return refuse("rdump wrote it, but it is not there".into());
         };
-        if file.form.compression == common::dumpfile::Compression::None && file.size != line.bytes {
+        if file.form.packing == Packing::Plain && file.size != line.bytes {
             return refuse(format!("it has {} bytes, rdump wrote {}", file.size, line.bytes));
         }
     }

@@ -224,15 +224,10 @@ fn damaged_files_are_errors_with_their_bytes() {
 /// Mutated files: never a panic, and what is given out is in order and hashed, up to the error.
 #[test]
 fn mutated_files_never_panic() {
-    let mut seed = 0x2545_f491_4f6c_dd1du64;
-    let mut random = move |below: usize| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        (seed % below as u64) as usize
-    };
+    let mut numbers = testkit::Random::of_target("SQL files");
+    let mut random = |below| numbers.below(below);
     let text = sample();
-    for _ in 0..4000 {
+    for _ in 0..testkit::random::fuzz_rounds(4_000) {
         let mut bad = text.clone();
         for _ in 0..1 + random(4) {
             let at = random(bad.len());
