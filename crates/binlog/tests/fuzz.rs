@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use binlog::{Body, ColumnHint, Decoder, Event, Fault, Flavor};
 
+use testkit::random::{Random, fuzz_rounds};
+
 use crate::support::frames;
 
 /// Name and bytes of each recorded log.
@@ -133,22 +135,6 @@ fn truncated_and_over_long_frames_are_named() {
     }
 }
 
-/// xorshift; good enough to choose bytes.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-}
-
 /// Changes a few bytes, cuts or repeats a part; the header's size stays right so that the parsers are reached.
 fn mutate(random: &mut Random, frame: &[u8]) -> Vec<u8> {
     let mut bytes = frame.to_vec();
@@ -172,7 +158,7 @@ fn mutate(random: &mut Random, frame: &[u8]) -> Vec<u8> {
                 let values = [250u8, 251, 252, 253, 254, 0x7f, 0x80];
                 bytes[at] = values[random.below(values.len())];
             }
-            _ => bytes[at] = random.next() as u8,
+            _ => bytes[at] = random.byte(),
         }
     }
     let size = bytes.len() as u32;
@@ -200,17 +186,11 @@ fn without_checksums(name: &str, bytes: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Runs for `BINLOG_FUZZ_SECONDS` (5) from the seed `BINLOG_FUZZ_SEED`, both printed.
+/// For five seconds, times `FUZZ_FACTOR`.
 #[test]
 fn mutated_events_never_panic() {
-    let setting = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seconds = setting("BINLOG_FUZZ_SECONDS").unwrap_or(5);
-    let seed = setting("BINLOG_FUZZ_SEED").unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        now.as_nanos() as u64 | 1
-    });
-    println!("BINLOG_FUZZ_SEED={seed} BINLOG_FUZZ_SECONDS={seconds}");
-    let mut random = Random(seed);
+    let seconds = fuzz_rounds(5) as u64;
+    let mut random = Random::of_target("binlog events");
     let logs: Vec<(String, Vec<Vec<u8>>)> =
         recorded().iter().map(|(name, bytes)| (name.clone(), without_checksums(name, bytes))).collect();
     let deadline = Instant::now() + Duration::from_secs(seconds);

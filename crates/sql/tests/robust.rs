@@ -3,27 +3,7 @@
 use sql::SqlMode;
 use sql::ddl;
 use sql::schema::{Environment, Tracker};
-
-/// A small generator of numbers (xorshift), so that a seed says everything.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % below.max(1) as u64) as usize
-    }
-}
-
-/// The seed: `RMT_SEED`, else the clock. It is printed when a mutation fails.
-fn seed() -> u64 {
-    if let Some(seed) = std::env::var("RMT_SEED").ok().and_then(|text| text.parse().ok()) {
-        return seed;
-    }
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    now.as_nanos() as u64 | 1
-}
+use testkit::random::{Random, fuzz_rounds};
 
 const PIECES: [&str; 28] = [
     "(",
@@ -56,28 +36,28 @@ const PIECES: [&str; 28] = [
     "9e9",
 ];
 
-fn mutate(numbers: &mut Numbers, text: &str, other: &str) -> Vec<u8> {
+fn mutate(numbers: &mut Random, text: &str, other: &str) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
-    for _ in 0..=numbers.next(4) {
-        let at = numbers.next(bytes.len() + 1).min(bytes.len());
-        match numbers.next(6) {
+    for _ in 0..=numbers.below(4) {
+        let at = numbers.below(bytes.len() + 1).min(bytes.len());
+        match numbers.below(6) {
             0 => bytes.truncate(at),
             1 => {
-                let piece = PIECES[numbers.next(PIECES.len())].as_bytes();
+                let piece = PIECES[numbers.below(PIECES.len())].as_bytes();
                 bytes.splice(at..at, piece.iter().copied());
             }
-            2 if at < bytes.len() => bytes[at] = numbers.next(256) as u8,
+            2 if at < bytes.len() => bytes[at] = numbers.below(256) as u8,
             3 if at < bytes.len() => {
-                let end = (at + 1 + numbers.next(12)).min(bytes.len());
+                let end = (at + 1 + numbers.below(12)).min(bytes.len());
                 bytes.drain(at..end);
             }
             4 => {
-                let from = numbers.next(other.len());
+                let from = numbers.below(other.len());
                 let tail = other.as_bytes()[from..].to_vec();
                 bytes.splice(at.., tail);
             }
             _ => {
-                let copy = bytes[at..(at + numbers.next(20)).min(bytes.len())].to_vec();
+                let copy = bytes[at..(at + numbers.below(20)).min(bytes.len())].to_vec();
                 bytes.splice(at..at, copy);
             }
         }
@@ -118,28 +98,22 @@ fn exercise(text: &[u8], mode: SqlMode, tracker: &mut Tracker) {
 
 #[test]
 fn mutated_statements_never_panic() {
-    let seed = seed();
-    let rounds: usize =
-        std::env::var("RMT_FUZZ_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60_000);
     let statements: Vec<String> = super::rename::statements().collect();
-    let mut numbers = Numbers(seed);
+    let mut numbers = Random::of_target("sql statements");
     let mut tracker = Tracker::new(Environment::mysql(8, 0));
     tracker.set_database("cur", "latin1", "latin1_swedish_ci");
-    for round in 0..rounds {
+    for round in 0..fuzz_rounds(60_000) {
         if round % 500 == 0 {
             tracker = Tracker::new(Environment::mariadb(10, 11));
             tracker.set_database("cur", "utf8mb4", "utf8mb4_bin");
         }
-        let text = &statements[numbers.next(statements.len())];
-        let other = &statements[numbers.next(statements.len())];
+        let text = &statements[numbers.below(statements.len())];
+        let other = &statements[numbers.below(statements.len())];
         let mutated = mutate(&mut numbers, text, other);
-        let mode = SqlMode { ansi_quotes: numbers.next(8) == 0, no_backslash_escapes: numbers.next(8) == 0 };
+        let mode =
+            SqlMode { ansi_quotes: numbers.below(8) == 0, no_backslash_escapes: numbers.below(8) == 0 };
         let outcome =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| exercise(&mutated, mode, &mut tracker)));
-        assert!(
-            outcome.is_ok(),
-            "seed {seed}, round {round}, {mode:?}, text {:?}",
-            String::from_utf8_lossy(&mutated)
-        );
+        assert!(outcome.is_ok(), "round {round}, {mode:?}, text {:?}", String::from_utf8_lossy(&mutated));
     }
 }

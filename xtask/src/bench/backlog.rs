@@ -55,13 +55,8 @@ fn backlog(setting: &Setting) -> String {
         "create database lt; use lt; create table a (id bigint primary key auto_increment, k int, c varchar(120), \
          pad char(60), key(k));\n",
     );
-    let mut state = 0x2545_f491_4f6c_dd1du64;
-    let mut random = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut numbers = testkit::Random::new(1);
+    let mut random = move || numbers.next();
     let times = |count: u64| ((count as f64 * setting.scale) as u64).max(1);
     let rows = times(4000) * 100;
     for _ in 0..times(4000) {

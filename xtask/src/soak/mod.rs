@@ -4,8 +4,8 @@
 //! part of `cargo xtask test`; the last run of the long form stands in docs/reliability.md.
 
 mod dump;
+mod fuzz;
 mod import;
-mod random;
 mod replicate;
 mod rows;
 
@@ -14,10 +14,10 @@ use std::fs;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use testkit::Kind;
+use testkit::random::fresh_seed;
+use testkit::{Kind, Random};
 
 use crate::shell;
-use random::Random;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -27,6 +27,9 @@ pub struct Args {
     /// Rows in each source table
     #[arg(long, default_value_t = 40_000)]
     rows: u64,
+    /// How much longer the fuzz targets run than in `cargo xtask test`
+    #[arg(long, default_value_t = 50)]
+    fuzz_factor: u32,
     /// Repeats the moments of an earlier run
     #[arg(long)]
     seed: Option<u64>,
@@ -45,6 +48,8 @@ enum Step {
     Worker,
     /// rsync-dm master, with and without an open shard DDL lock
     Master,
+    /// Nothing is killed: the fuzz targets, for longer
+    Fuzz,
 }
 
 /// How a loop is run.
@@ -81,7 +86,7 @@ impl Outcome {
 pub fn run(args: &Args) -> Result<ExitCode> {
     crate::setup::ensure()?;
     shell::build(&[])?;
-    let seed = args.seed.unwrap_or_else(random::fresh_seed);
+    let seed = args.seed.unwrap_or_else(fresh_seed);
     println!("seed {seed}");
     let all = [Step::Dump, Step::Import, Step::Worker, Step::Master];
     let wanted = |step: &&Step| args.steps.is_empty() || args.steps.contains(step);
@@ -93,15 +98,19 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         println!("{}", outcome.line());
         outcomes.push(outcome);
     }
-    if args.steps.is_empty() {
-        write_page(seed, &outcomes)?;
+    if args.steps.is_empty() || args.steps.contains(&Step::Fuzz) {
+        let fuzz = fuzz::run(args.fuzz_factor, seed)?;
+        println!("{fuzz}");
+        if args.steps.is_empty() {
+            write_page(seed, &outcomes, &fuzz)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// The short forms, for `cargo xtask test`: name and result of each.
 pub fn short() -> Vec<(&'static str, Result<()>)> {
-    let seed = random::fresh_seed();
+    let seed = fresh_seed();
     let plan = || Plan { kills: 4, rows: 4_000, kind: Kind::MySql8033, random: Random::new(seed) };
     let run = |step: Step| {
         let outcome = one(step, plan()).with_context(|| format!("seed {seed}"))?;
@@ -125,11 +134,12 @@ fn one(step: Step, plan: Plan) -> Result<Outcome> {
             Step::Import => import::run(plan).await,
             Step::Worker => replicate::run(plan, replicate::Victim::Worker).await,
             Step::Master => replicate::run(plan, replicate::Victim::Master).await,
+            Step::Fuzz => anyhow::bail!("the fuzz targets have no loop of kills"),
         }
     })
 }
 
-fn write_page(seed: u64, outcomes: &[Outcome]) -> Result<()> {
+fn write_page(seed: u64, outcomes: &[Outcome], fuzz: &str) -> Result<()> {
     let path = shell::root().join("docs/reliability.md");
     let page = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
     const MARK: &str = "<!-- last soak -->\n";
@@ -143,5 +153,6 @@ fn write_page(seed: u64, outcomes: &[Outcome]) -> Result<()> {
     outcomes.iter().for_each(|outcome| {
         let _infallible = writeln!(text, "{}", outcome.line());
     });
+    let _infallible = writeln!(text, "\n{fuzz}");
     fs::write(&path, text).with_context(|| format!("write {}", path.display()))
 }

@@ -1,9 +1,11 @@
 //! Whatever a server sends, there is a value or an error, in bounded time, and never a panic.
 //!
-//! Each test prints its seed; `WIRE_SEED` repeats a run and `WIRE_ROUNDS` makes it longer.
+//! Each fuzz target prints its seed, see [`testkit::random`].
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use testkit::Random;
+use testkit::random::fuzz_rounds;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
 use super::binlog::{BinlogRequest, BinlogStream, Refusal, Start};
@@ -14,32 +16,22 @@ use super::proto::{ColumnDef, ErrPacket, Greeting, OkPacket, cap, end_status};
 use super::rows::{Span, find_cells};
 use crate::{Endpoint, Error, ErrorClass, Flavor};
 
-/// xorshift64*, so that a seed says everything.
-struct Random(u64);
+/// Bytes as a hostile server sends them.
+struct Noise(Random);
 
-impl Random {
-    fn new(name: &str) -> Random {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_nanos() as u64);
-        let seed = std::env::var("WIRE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(now | 1);
-        eprintln!("{name}: WIRE_SEED={seed}");
-        Random(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+impl Noise {
+    fn new(name: &str) -> Noise {
+        Noise(Random::of_target(name))
     }
 
     fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
+        self.0.below(limit)
     }
 
     fn byte(&mut self) -> u8 {
         // The bytes that mean something to the protocol come often.
         const SPECIAL: [u8; 12] = [0, 1, 2, 3, 4, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe, 0xff, 0x80];
-        if self.next() & 1 == 0 { SPECIAL[self.below(SPECIAL.len())] } else { self.next() as u8 }
+        if self.below(2) == 0 { SPECIAL[self.below(SPECIAL.len())] } else { self.0.byte() }
     }
 
     fn bytes(&mut self, most: usize) -> Vec<u8> {
@@ -64,10 +56,6 @@ impl Random {
             }
         }
     }
-}
-
-fn rounds() -> usize {
-    std::env::var("WIRE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3000)
 }
 
 /// Messages of a server: a script.
@@ -305,10 +293,11 @@ async fn what_a_server_must_not_do_is_refused() {
 
 #[tokio::test]
 async fn damaged_results_never_panic() {
-    let mut random = Random::new("damaged_results_never_panic");
+    let mut random = Noise::new("wire results");
+    let rounds = fuzz_rounds(3_000);
     let rows = sample_rows(b"a longer cell than the others");
     let mut errors = 0;
-    for round in 0..rounds() {
+    for round in 0..rounds {
         let capabilities = if round % 2 == 0 { ALL } else { MODERN };
         let mut script = Script::default();
         script.login(capabilities);
@@ -329,15 +318,15 @@ async fn damaged_results_never_panic() {
             assert!(!format!("{error} {error:?}").contains("secret"));
         }
     }
-    assert!(errors > rounds() / 4, "the damage does no harm: {errors}");
+    assert!(errors > rounds / 4, "the damage does no harm: {errors}");
 }
 
 #[test]
-fn parsers_take_any_bytes() {
-    let mut random = Random::new("parsers_take_any_bytes");
+fn parsers_of_any_bytes_never_panic() {
+    let mut random = Noise::new("wire parsers");
     let honest = [greeting(MODERN), column("name"), error_packet(1, "x"), vec![0, 0, 0, 2, 0, 0, 0]];
     let mut spans = [Span::default(); 7];
-    for _ in 0..rounds() * 10 {
+    for _ in 0..fuzz_rounds(30_000) {
         let bytes = match random.below(8) {
             0..4 => random.bytes(80),
             kind => {
@@ -449,8 +438,8 @@ async fn silence_of_two_heartbeats_is_a_lost_connection_however_often_it_is_aske
 
 #[tokio::test]
 async fn damaged_streams_never_panic() {
-    let mut random = Random::new("damaged_streams_never_panic");
-    for round in 0..rounds() / 2 {
+    let mut random = Noise::new("wire streams");
+    for round in 0..fuzz_rounds(1_500) {
         let mut script = Script::default();
         stream_script(&mut script);
         let keep = if round % 2 == 0 { script.bytes.len() } else { 0 };

@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{Shard, comment_literal, shards};
+use crate::Random;
 
 /// What a writer has committed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,7 +63,8 @@ impl Writer {
         let work = Work {
             connection,
             tables: shards(source).into_iter().map(|shard| Table::new(shard, rows)).collect(),
-            random: Random(0x9e37_79b9_7f4a_7c15 ^ u64::from(source)),
+            // The same changes in every run of the same source.
+            random: Random::new(u64::from(source)),
             shared: Arc::clone(&shared),
         };
         let task = tokio::spawn(work.run(stop.clone(), rate));
@@ -214,22 +216,6 @@ impl Work {
 
     fn some_id(&mut self, index: usize) -> (u64, u64) {
         let number = self.random.next();
-        (number, 1 + self.random.below(self.tables[index].last_id.max(1)))
-    }
-}
-
-/// xorshift64*: the same changes in every run of the same source.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 1
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
+        (number, 1 + self.random.between(0, self.tables[index].last_id))
     }
 }
