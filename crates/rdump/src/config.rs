@@ -8,11 +8,12 @@ use common::duration::GoDuration;
 use common::filter::{ColumnFilter, DUMPLING_DEFAULT, TableFilter};
 use common::ident::TableName;
 use common::secret::Secret;
-use common::size::parse_filesize_flag;
+use common::size::{ByteSize, parse_filesize_flag};
 
 use crate::cli::flags::FLAGS;
 use crate::cli::pflag::Parsed;
 use crate::csv::{CsvOptions, Dialect};
+use crate::gentle::Limits;
 use crate::template::Templates;
 
 /// Environment variable with the password, used when `-p` is not given.
@@ -163,6 +164,20 @@ pub struct Config {
     pub log_json: bool,
     /// Address of the status server; `None` for none.
     pub status_addr: Option<String>,
+    /// How long to wait for the lock; zero: as long as the server lets.
+    pub lock_wait: Duration,
+    /// Statements that run longer are waited for before the global lock is asked for; zero: they are not.
+    pub long_query: Duration,
+    /// Nobody may change definitions while the dump runs.
+    pub block_ddl: bool,
+    /// Bytes a second of all readers together.
+    pub rate_limit: Option<u64>,
+    /// The dump pauses above.
+    pub max_load: Limits,
+    /// The dump ends above.
+    pub critical_load: Limits,
+    /// Only say what would be done.
+    pub dry_run: bool,
     /// `verify` reads the source again.
     pub against_source: bool,
     /// Go on with an unfinished dump.
@@ -208,6 +223,12 @@ impl Flags<'_> {
     /// The parser has checked that it is a number.
     fn number<T: std::str::FromStr + Default>(&self, name: &str) -> T {
         self.text(name).parse().unwrap_or_default()
+    }
+
+    fn duration(&self, name: &str) -> Result<Duration, ConfigError> {
+        let text = self.text(name);
+        let duration = text.parse::<GoDuration>().map(GoDuration::get);
+        duration.map_err(|_| value_error(format!("--{name} is set to {text}. It must not be negative")))
     }
 
     fn optional(&self, name: &str) -> Option<String> {
@@ -303,6 +324,13 @@ impl Config {
                 other => return Err(value_error(format!("unknown log format `{other}`: text or json"))),
             },
             status_addr: flags.optional("status-addr"),
+            lock_wait: flags.duration("lock-wait-timeout")?,
+            long_query: flags.duration("long-query-limit")?,
+            block_ddl: flags.bool("block-ddl"),
+            rate_limit: rate_limit(&flags)?,
+            max_load: limits(parsed, "max-load")?,
+            critical_load: limits(parsed, "critical-load")?,
+            dry_run: flags.bool("dry-run"),
             against_source: flags.bool("against-source"),
             resume: flags.bool("resume"),
             options: parsed.rendered(|flag| flag.shapes_files()),
@@ -343,6 +371,20 @@ fn password(
     // Editors end the last line.
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(Secret::new(text.strip_suffix('\r').unwrap_or(text)))
+}
+
+fn limits(parsed: &Parsed, name: &str) -> Result<Limits, ConfigError> {
+    Limits::parse(parsed.all(name)).map_err(|error| value_error(format!("--{name}: {error}")))
+}
+
+fn rate_limit(flags: &Flags<'_>) -> Result<Option<u64>, ConfigError> {
+    let Some(text) = flags.optional("rate-limit") else { return Ok(None) };
+    match text.parse::<ByteSize>() {
+        Ok(size) if size.bytes() > 0 => Ok(Some(size.bytes())),
+        _ => Err(value_error(format!(
+            "--rate-limit is set to {text}. It must be a size such as 50MiB, for a second"
+        ))),
+    }
 }
 
 /// One entry of `--column-filter` or of `--column-filter-file`.

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::config::{Config, Consistency};
 use crate::error::{Doing, DumpError, Result};
 use crate::listing::{self, Listing};
+use crate::lock_guard;
 use crate::position;
 use crate::source::{Source, ask, needs_privilege};
 
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub meta: WireConn,
     /// Read rows, each in the snapshot.
     pub readers: Vec<WireConn>,
+    /// Keeps others from changing definitions, with `--block-ddl`.
+    pub ddl: Option<WireConn>,
     /// Holds the lock to the end of the dump, with `--transactional-consistency=false`.
     pub lock: Option<WireConn>,
     /// The server's position; `None` if its binlog is off.
@@ -78,20 +81,22 @@ pub async fn take(source: &mut Source, config: &Config, first: WireConn) -> Resu
         Consistency::Lock => take_locked(source, config, first).await,
         Consistency::Flush => {
             let mut connections = Connections::open(source, config, first).await?;
-            match connections.lock.simple("FLUSH TABLES WITH READ LOCK").await {
-                Ok(_) => connections.under_flush(source, config).await,
-                Err(error) if config.consistency == Consistency::Auto && error.code().is_some() => {
+            match lock_guard::flush(&mut connections.lock, source, config).await {
+                Ok(()) => connections.under_flush(source, config).await,
+                Err(error) if config.consistency == Consistency::Auto && may_fall_back(&error) => {
                     warn!(%error, "error when use FLUSH TABLE WITH READ LOCK, fallback to LOCK TABLES");
                     connections.under_lock(source, config).await
                 }
-                Err(error) => {
-                    let doing = "flush tables with read lock".to_owned();
-                    Err(needs_privilege(error, doing, "RELOAD", "*.*", &source.account))
-                }
+                Err(error) => Err(error),
             }
         }
         Consistency::None | Consistency::Auto => take_unlocked(source, config, first).await,
     }
+}
+
+/// The server has refused the lock; the connection is fine.
+fn may_fall_back(error: &DumpError) -> bool {
+    matches!(error, DumpError::Locked(_)) || error.server().is_some_and(|error| error.code().is_some())
 }
 
 /// Sets the isolation level and opens a snapshot on a connection.
@@ -127,6 +132,8 @@ struct Connections {
     lock: WireConn,
     meta: WireConn,
     readers: Vec<WireConn>,
+    /// Keeps others from changing definitions.
+    ddl: Option<WireConn>,
 }
 
 impl Connections {
@@ -137,7 +144,8 @@ impl Connections {
         for conn in readers.iter_mut().chain([&mut meta]) {
             isolate(conn, Consistency::None).await?;
         }
-        Ok(Connections { lock: first, meta, readers })
+        let ddl = block_ddl(source, config).await?;
+        Ok(Connections { lock: first, meta, readers, ddl })
     }
 
     /// Opens all snapshots, while `work` is done on the connection that holds the lock.
@@ -148,23 +156,36 @@ impl Connections {
 
     async fn under_flush(mut self, source: &Source, config: &Config) -> Result<Snapshot> {
         let locked_at = Instant::now();
-        let Connections { lock, meta, readers } = &mut self;
+        // Where nobody can create or drop tables, the list can wait until the lock is released.
+        let list_later = self.ddl.is_some() && config.transactional_consistency;
+        let Connections { lock, meta, readers, .. } = &mut self;
         let position = async {
             let position = position::read(lock, source, Consistency::Flush).await?;
             Ok((position, position::read_replicas(lock, source).await?))
         };
         let listing = async {
             start_transaction(meta).await?;
-            listing::list(meta, &source.server, config, &source.account).await
+            match list_later {
+                true => Ok(None),
+                false => listing::list(meta, &source.server, config, &source.account).await.map(Some),
+            }
         };
         let snapshots = try_join_all(readers.iter_mut().map(start_transaction));
         let ((position, replicas), listing, _) = futures::try_join!(position, listing, snapshots)?;
-        self.release(config, Consistency::Flush, locked_at, position, replicas, listing).await
+        let listed = listing.is_some();
+        let listing = listing.unwrap_or_default();
+        let mut snapshot =
+            self.release(config, Consistency::Flush, locked_at, position, replicas, listing).await?;
+        if !listed {
+            snapshot.listing =
+                listing::list(&mut snapshot.meta, &source.server, config, &source.account).await?;
+        }
+        Ok(snapshot)
     }
 
     async fn under_lock(mut self, source: &Source, config: &Config) -> Result<Snapshot> {
         let (listing, locked_at) = lock_tables(&mut self.lock, &mut self.meta, source, config).await?;
-        settle_transactions(&mut self.lock, source).await?;
+        settle_transactions(&mut self.lock, source, config).await?;
         let position = position::read(&mut self.lock, source, Consistency::Lock).await?;
         let replicas = position::read_replicas(&mut self.lock, source).await?;
         self.snapshots().await?;
@@ -194,12 +215,37 @@ impl Connections {
             consistency,
             meta: self.meta,
             readers: self.readers,
+            ddl: self.ddl,
             lock,
             position,
             after_connect: None,
             replicas,
             listing,
         })
+    }
+}
+
+/// `--block-ddl`: a DDL would make the server refuse the snapshot of its table.
+async fn block_ddl(source: &Source, config: &Config) -> Result<Option<WireConn>> {
+    if !config.block_ddl {
+        return Ok(None);
+    }
+    if !source.server.is_mysql(8, 0, 0) {
+        return Err(DumpError::Consistency(
+            "--block-ddl needs LOCK INSTANCE FOR BACKUP, which MySQL has from 8.0 on".into(),
+        ));
+    }
+    let mut conn = source.connect().await?;
+    lock_guard::limit_waiting(&mut conn, config, config.lock_wait.as_secs().max(1)).await?;
+    match conn.simple("LOCK INSTANCE FOR BACKUP").await {
+        Ok(_) => Ok(Some(conn)),
+        Err(error) => Err(needs_privilege(
+            error,
+            "lock instance for backup".into(),
+            "BACKUP_ADMIN",
+            "*.*",
+            &source.account,
+        )),
     }
 }
 
@@ -261,62 +307,61 @@ async fn lock_tables(
     ))
 }
 
-/// How long transactions that are open when the tables are locked may take to end.
-const SETTLE_WITHIN: Duration = Duration::from_secs(60);
-
 /// The server renews its list of transactions at most this often.
 const TRANSACTIONS_RENEWED: Duration = Duration::from_millis(150);
 
+/// Transactions that have written, and whether they can't go on: a table that we have locked, or a row.
+const TRANSACTIONS: &str = "SELECT t.trx_id, IFNULL(p.STATE, '') LIKE 'Waiting for table%' OR t.trx_state = 'LOCK WAIT' \
+     FROM INFORMATION_SCHEMA.INNODB_TRX t LEFT JOIN INFORMATION_SCHEMA.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id \
+     WHERE t.trx_rows_modified > 0";
+
 /// Waits for transactions that had written before the tables were locked. MariaDB and MySQL before 5.7.5 let them commit
-/// under the lock, between one snapshot and the next; later servers do not give the lock before.
-async fn settle_transactions(lock: &mut WireConn, source: &Source) -> Result<()> {
+/// under the lock, between one snapshot and the next; later servers do not give the lock before. Those that wait for our
+/// lock, or for a row of one that does, can't commit.
+async fn settle_transactions(lock: &mut WireConn, source: &Source, config: &Config) -> Result<()> {
     if source.server.is_mysql(5, 7, 5) || source.server.flavor == Flavor::TiDb {
         return Ok(());
     }
-    let sql = "SELECT trx_id FROM INFORMATION_SCHEMA.INNODB_TRX WHERE trx_rows_modified > 0";
     let begun = Instant::now();
     let mut open: Option<Vec<String>> = None;
     loop {
-        let answer = match ask(lock, sql).await {
+        let answer = match ask(lock, TRANSACTIONS).await {
             Ok(answer) => answer,
             Err(error) if error.code().is_some() => {
-                let error = needs_privilege(
-                    error,
-                    "look for open transactions".into(),
-                    "PROCESS",
-                    "*.*",
-                    &source.account,
-                );
+                let doing = "look for open transactions".to_owned();
+                let error = needs_privilege(error, doing, "PROCESS", "*.*", &source.account);
                 warn!(%error, "a transaction that commits right now may be in some tables only");
                 return Ok(());
             }
             Err(error) => return Err(error).doing(|| "look for open transactions".into()),
         };
-        let now: Vec<String> = (0..answer.len()).filter_map(|row| answer.at(row, 0)).collect();
+        let now: Vec<(String, bool)> = (0..answer.len())
+            .filter_map(|row| Some((answer.at(row, 0)?, answer.at(row, 1).as_deref() == Some("1"))))
+            .collect();
         let first = open.is_none();
-        let left: Vec<String> = match open {
-            // Those that come later can't write to tables that are locked.
-            Some(open) => open.into_iter().filter(|id| now.contains(id)).collect(),
-            None => now,
-        };
-        if left.is_empty() {
+        // Those that come later can't write to tables that are locked.
+        let left: Vec<&(String, bool)> =
+            now.iter().filter(|(id, _)| open.as_ref().is_none_or(|open| open.contains(id))).collect();
+        if left.iter().all(|(_, stuck)| *stuck) {
             return Ok(());
         }
-        if begun.elapsed() > SETTLE_WITHIN {
-            return Err(DumpError::Consistency(format!(
-                "{} transactions that have written were still open a minute after the tables were locked: end them, or use \
-                 --consistency flush (SHOW ENGINE INNODB STATUS names them: {})",
-                left.len(),
-                left.join(", ")
+        let ids: Vec<String> = left.into_iter().map(|(id, _)| id.clone()).collect();
+        if !config.lock_wait.is_zero() && begun.elapsed() > config.lock_wait {
+            return Err(DumpError::Locked(format!(
+                "{} transactions that have written are still open {} after the tables were locked: end them, raise \
+                 --lock-wait-timeout, or use --consistency flush (SHOW ENGINE INNODB STATUS names them: {})",
+                ids.len(),
+                common::duration::GoDuration::from(config.lock_wait),
+                ids.join(", ")
             )));
         }
         if first {
             info!(
-                transactions = left.len(),
+                transactions = ids.len(),
                 "wait for open transactions that may have written to the locked tables"
             );
         }
-        open = Some(left);
+        open = Some(ids);
         tokio::time::sleep(TRANSACTIONS_RENEWED).await;
     }
 }
@@ -345,6 +390,7 @@ async fn take_unlocked(source: &Source, config: &Config, mut first: WireConn) ->
         consistency: Consistency::None,
         meta: first,
         readers,
+        ddl: None,
         lock: None,
         position,
         after_connect,
@@ -388,6 +434,7 @@ async fn take_tidb(source: &mut Source, config: &Config, mut first: WireConn) ->
         consistency: Consistency::Snapshot,
         meta: first,
         readers,
+        ddl: None,
         lock: None,
         position: Some(Block { file: "tidb-binlog".into(), pos: snapshot, ..Block::default() }),
         after_connect: None,

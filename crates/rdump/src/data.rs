@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Doing, DumpError, Result};
 use crate::file::{FileWriter, Stored};
+use crate::gentle::Gate;
 use crate::key::KeyRange;
 use crate::metrics::Metrics;
 use crate::naming::Naming;
@@ -39,6 +40,8 @@ pub struct Shared {
     pub read_timeout: Duration,
     /// Counters.
     pub metrics: Metrics,
+    /// Where readers wait when the source shall have rest.
+    pub gate: Arc<Gate>,
     /// The server, to end statements early.
     pub endpoint: Endpoint,
 }
@@ -249,6 +252,7 @@ impl Reader {
             let bytes = text.pending().len() as u64;
             shared.metrics.read(rows_counted, bytes);
             running.advance(rows_counted, bytes);
+            shared.gate.pass(bytes).await;
             rows_counted = 0;
             if let Some(question) = running.question()
                 && let Some(here) = position.and_then(|position| row.cell(position))
@@ -280,7 +284,9 @@ impl Reader {
             drop(stream);
         }
         if text.in_file() {
-            shared.metrics.read(rows_counted, text.pending().len() as u64);
+            let bytes = text.pending().len() as u64;
+            shared.metrics.read(rows_counted, bytes);
+            shared.gate.pass(bytes).await;
             let name = match name {
                 Some(name) => name,
                 None => self.begin_file(shared, chunk, file_number).await?,

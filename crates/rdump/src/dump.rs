@@ -16,8 +16,10 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::consistency::{self, Snapshot};
+use crate::dry_run;
 use crate::error::{Doing, Result};
 use crate::folder::{Folder, QUERY_RESULT};
+use crate::gentle::Gate;
 use crate::listing::{Listing, ObjectKind};
 use crate::metrics::Metrics;
 use crate::preflight;
@@ -43,6 +45,7 @@ pub struct Dumper {
     first: WireConn,
     folder: Folder,
     metrics: Metrics,
+    gate: Arc<Gate>,
 }
 
 impl Dumper {
@@ -51,7 +54,7 @@ impl Dumper {
     ///
     /// # Errors
     /// A folder or server that can't be used.
-    pub async fn create(config: Arc<Config>, metrics: Metrics) -> Result<Dumper> {
+    pub async fn create(config: Arc<Config>, metrics: Metrics, gate: Arc<Gate>) -> Result<Dumper> {
         let existing = Folder::open_existing(&config.output_url, config.resume).await?;
         let (source, mut first) = Source::open(&config).await?;
         let consistency = consistency::resolve(&config, source.server.flavor)?;
@@ -60,7 +63,19 @@ impl Dumper {
             Some(folder) => folder,
             None => Folder::open(&config.output_url, config.resume).await?,
         };
-        Ok(Dumper { config, source, first, folder, metrics })
+        Ok(Dumper { config, source, first, folder, metrics, gate })
+    }
+
+    /// What a dump would do, as lines of text; locks and writes nothing.
+    ///
+    /// # Errors
+    /// What would end the dump before it begins.
+    pub async fn plan(config: &Config) -> Result<Vec<String>> {
+        Folder::open_existing(&config.output_url, config.resume).await?;
+        let (source, mut conn) = Source::open(config).await?;
+        let consistency = consistency::resolve(config, source.server.flavor)?;
+        let listing = preflight::check(&mut conn, &source, config, consistency).await?;
+        dry_run::plan(&mut conn, &source, config, consistency, &listing).await
     }
 
     /// Dumps. Dropping the future stops it; the folder then holds an unfinished dump.
@@ -68,7 +83,7 @@ impl Dumper {
     /// # Errors
     /// The first error of any part.
     pub async fn run(self) -> Result<Summary> {
-        let Dumper { config, mut source, first, mut folder, metrics } = self;
+        let Dumper { config, mut source, first, mut folder, metrics, gate } = self;
         info!(host = %config.host, port = config.port, user = %config.user, threads = config.threads,
             rows = %config.rows, output = folder.storage.uri(), "begin to run Dump");
         let mut snapshot = consistency::take(&mut source, &config, first).await?;
@@ -110,7 +125,8 @@ impl Dumper {
         if own_start.is_some() && after_connect.is_none() {
             after_connect = position;
         }
-        let written = Work::start(config, source, snapshot, &folder, kept.tables, metrics)?.finish().await?;
+        let written =
+            Work::start(config, source, snapshot, &folder, kept.tables, metrics, gate)?.finish().await?;
 
         let finished = Zoned::now();
         let summary = complete(&mut manifest, written, &finished);

@@ -53,6 +53,12 @@ pub enum DumpError {
     /// A consistency mode that this server can't have, a snapshot that can't be read.
     #[error("{0}")]
     Consistency(String),
+    /// A lock that is not given, or not asked for.
+    #[error("{0}")]
+    Locked(String),
+    /// The server's load is critical.
+    #[error("the server's load is above --critical-load: {0}; run again with --resume when it has rest")]
+    Load(String),
     /// The server's answer is not of the known form.
     #[error("{doing}: unexpected answer: {what}")]
     Answer {

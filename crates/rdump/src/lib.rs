@@ -17,14 +17,17 @@ pub mod config;
 pub mod consistency;
 pub mod csv;
 pub mod data;
+pub mod dry_run;
 pub mod dump;
 pub mod error;
 pub mod escape;
 pub mod file;
 pub mod folder;
+pub mod gentle;
 pub mod journal;
 pub mod key;
 pub mod listing;
+pub mod lock_guard;
 pub mod metrics;
 pub mod naming;
 pub mod password;
@@ -54,6 +57,7 @@ use crate::cli::pflag::{self, Parsed, PflagError};
 use crate::config::Config;
 use crate::dump::Dumper;
 use crate::error::DumpError;
+use crate::gentle::{Gate, Pause};
 use crate::metrics::Metrics;
 
 /// How the program ends.
@@ -272,8 +276,10 @@ async fn dump_until_signal(config: Arc<Config>) -> Exit {
         out::println("\ncreate dumper failed: can't listen for signals");
         return Exit::Failure;
     };
+    let gate = Arc::new(Gate::new(config.rate_limit));
+    let _pauses = pause_by_signal(Arc::clone(&gate));
     let number = tokio::select! {
-        exit = dump(config) => return exit,
+        exit = dump(config, gate) => return exit,
         _ = interrupt.recv() => 2,
         _ = terminate.recv() => 15,
     };
@@ -283,7 +289,41 @@ async fn dump_until_signal(config: Arc<Config>) -> Exit {
     Exit::Signal(number)
 }
 
-async fn dump(config: Arc<Config>) -> Exit {
+/// SIGUSR1 stops the readers, SIGUSR2 lets them go on. Ends when it is dropped.
+fn pause_by_signal(gate: Arc<Gate>) -> tokio::task::JoinSet<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut tasks = tokio::task::JoinSet::new();
+    if let (Ok(mut pause), Ok(mut resume)) =
+        (signal(SignalKind::user_defined1()), signal(SignalKind::user_defined2()))
+    {
+        tasks.spawn(async move {
+            loop {
+                let paused = tokio::select! {
+                    _ = pause.recv() => true,
+                    _ = resume.recv() => false,
+                };
+                if gate.set(Pause::Signal, paused) {
+                    match paused {
+                        true => info!("the dump pauses by SIGUSR1, SIGUSR2 lets it go on"),
+                        false => info!("the dump goes on by SIGUSR2"),
+                    }
+                }
+            }
+        });
+    }
+    tasks
+}
+
+async fn dump(config: Arc<Config>, gate: Arc<Gate>) -> Exit {
+    if config.dry_run {
+        return match Dumper::plan(&config).await {
+            Ok(lines) => {
+                lines.iter().for_each(|line| out::println(line));
+                Exit::Success
+            }
+            Err(error) => failed("create dumper failed", &error, &config),
+        };
+    }
     let metrics = match Metrics::new() {
         Ok(metrics) => metrics,
         Err(error) => {
@@ -293,7 +333,7 @@ async fn dump(config: Arc<Config>) -> Exit {
     if let Some(address) = config.status_addr.clone() {
         tokio::spawn(status::serve(address, metrics.clone()));
     }
-    let dumper = match Dumper::create(Arc::clone(&config), metrics).await {
+    let dumper = match Dumper::create(Arc::clone(&config), metrics, gate).await {
         Ok(dumper) => dumper,
         Err(error) => return failed("create dumper failed", &error, &config),
     };

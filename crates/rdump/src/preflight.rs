@@ -58,7 +58,10 @@ pub async fn check(
 }
 
 /// What the account may do, as SHOW GRANTS says.
-async fn grants(conn: &mut WireConn, source: &Source) -> Result<Grants> {
+///
+/// # Errors
+/// The server's.
+pub async fn grants(conn: &mut WireConn, source: &Source) -> Result<Grants> {
     let doing = || "read the account's privileges".to_owned();
     let mut sql = "SHOW GRANTS".to_owned();
     if source.server.is_mysql(8, 0, 0) || source.server.flavor == Flavor::TiDb {
@@ -70,5 +73,5 @@ async fn grants(conn: &mut WireConn, source: &Source) -> Result<Grants> {
     }
     let answer = ask(conn, &sql).await.doing(doing)?;
     let lines: Vec<String> = (0..answer.len()).filter_map(|row| answer.at(row, 0)).collect();
-    Ok(Grants::parse(&source.account, &source.server, lines.iter().map(String::as_str)))
+    Ok(Grants::parse(&source.raw_account, &source.server, lines.iter().map(String::as_str)))
 }

@@ -85,6 +85,8 @@ pub struct Source {
     pub session: Session,
     /// `'user'@'host'`, for GRANT statements.
     pub account: String,
+    /// `user@host` as the server prints it.
+    pub raw_account: String,
 }
 
 /// `sql_mode` words that change what is read or how SHOW CREATE prints.
@@ -123,6 +125,7 @@ impl Source {
             identity: ServerIdentity::default(),
             session: Session::default(),
             account: String::new(),
+            raw_account: String::new(),
         };
         source.accept_params(&mut conn, config).await?;
         for sql in source.setup.iter().skip(1) {
@@ -225,7 +228,8 @@ impl Source {
                    CURRENT_USER() AS account, @@server_id AS id";
         let answer = ask(conn, sql).await.doing(|| "read session variables".into())?;
         let text = |name: &str| answer.get(0, &[name]).unwrap_or_default();
-        self.account = quote_account(&text("account"));
+        self.raw_account = text("account");
+        self.account = quote_account(&self.raw_account);
         self.session = Session {
             time_zone: text("tz"),
             system_time_zone: text("stz"),

@@ -21,6 +21,7 @@ use crate::config::{ChunkSize, Config, Consistency};
 use crate::consistency;
 use crate::data::{Chunk, Reader, Shared, TableJob};
 use crate::error::{DumpError, Result};
+use crate::gentle::Gate;
 use crate::metrics::Metrics;
 use crate::naming::Naming;
 use crate::planner;
@@ -264,6 +265,7 @@ async fn compare(config: &Arc<Config>, source: Source, mut work: Vec<Task>) -> R
         file_size: output.file_size,
         read_timeout: config.read_timeout,
         metrics: Metrics::new().map_err(|error| DumpError::Internal(error.to_string()))?,
+        gate: Arc::new(Gate::new(config.rate_limit)),
         endpoint: source.endpoint().clone(),
     });
     work.reverse();

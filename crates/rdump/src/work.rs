@@ -21,6 +21,7 @@ use crate::data::{Finished, Reader, Shared, TableJob};
 use crate::dump::start_point;
 use crate::error::{Doing, DumpError, Result};
 use crate::folder::Folder;
+use crate::gentle::{self, Gate};
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::naming::Naming;
@@ -70,6 +71,8 @@ pub(crate) struct Work {
     /// Start point of tables that become whole now.
     start: Option<StartPoint>,
     journal: Journal,
+    /// Looks at the server's load; its end is an error.
+    watch: JoinSet<Result<()>>,
     /// Keeps the tables locked to the end, if asked for.
     _lock: Option<WireConn>,
 }
@@ -82,6 +85,7 @@ impl Work {
         folder: &Folder,
         kept: Vec<DoneTable>,
         metrics: Metrics,
+        gate: Arc<Gate>,
     ) -> Result<Work> {
         let Snapshot { consistency, meta, readers, lock, listing, position, .. } = snapshot;
         let names =
@@ -106,6 +110,7 @@ impl Work {
             file_size: output.file_size,
             read_timeout: config.read_timeout,
             metrics: metrics.clone(),
+            gate: Arc::clone(&gate),
             endpoint: source.endpoint().clone(),
         });
         let source = Arc::new(source);
@@ -124,6 +129,13 @@ impl Work {
                 consistency,
             };
             tasks.spawn(reader.run());
+        }
+        let mut watch = JoinSet::new();
+        if !config.max_load.is_empty() || !config.critical_load.is_empty() {
+            let (config, source) = (Arc::clone(&config), Arc::clone(&source));
+            watch.spawn(async move {
+                gentle::watch(&source, &gate, &config.max_load, &config.critical_load).await
+            });
         }
         let planner = Planner {
             config,
@@ -146,6 +158,7 @@ impl Work {
             open: HashMap::new(),
             start: position.as_ref().map(start_point),
             journal,
+            watch,
             _lock: lock,
         })
     }
@@ -165,6 +178,11 @@ impl Work {
                     Some(Ok(Ok(()))) => {}
                     Some(Ok(Err(error))) => return self.fail(error).await,
                     Some(Err(error)) => return self.fail(DumpError::Internal(error.to_string())).await,
+                },
+                Some(watched) = self.watch.join_next(), if !self.watch.is_empty() => match watched {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => return self.fail(error).await,
+                    Err(error) => return self.fail(DumpError::Internal(error.to_string())).await,
                 },
                 Some(report) = self.reports.recv() => self.report(report),
                 _ = bar_tick.tick() => {

@@ -72,7 +72,7 @@ impl Flag {
     pub fn shapes_files(&self) -> bool {
         use super::flags::{FORMAT, SPLIT, WHAT};
         match self.name {
-            "threads" | "output" | "compress-level" => false,
+            "threads" | "output" | "compress-level" | "rate-limit" | "max-load" | "critical-load" => false,
             "params" => true,
             _ => [WHAT, SPLIT, FORMAT].contains(&self.group),
         }

@@ -4,6 +4,7 @@ mod bad_input;
 mod chunks;
 mod consistency;
 mod forms;
+mod gentle;
 mod golden;
 mod kills;
 mod resume;
