@@ -23,7 +23,7 @@ _rdump() {
 
     case "${cmd}" in
         rdump)
-            opts="-h -P -u -p -B -T -f -d -m -W -t -r -F -s -c -o -L -V --host --port --user --password --ca --cert --key --params --allow-cleartext-passwords --tidb-mem-quota-query --database --tables-list --filter --case-sensitive --where --no-data --no-schemas --no-views --no-sequences --dump-empty-database --threads --rows --filesize --statement-size --order-by-primary-key --filetype --compress --complete-insert --escape-backslash --no-header --csv-separator --csv-delimiter --csv-null-value --csv-line-terminator --csv-output-dialect --output --consistency --snapshot --loglevel --logfile --logfmt --status-addr --help --version"
+            opts="-h -P -u -p -B -T -f -d -m -W -t -r -F -s -c -o -L -V --host --port --user --password --password-file --ask-password --ca --cert --key --params --allow-cleartext-passwords --tidb-mem-quota-query --database --tables-list --filter --case-sensitive --where --no-data --no-schemas --no-views --no-sequences --dump-empty-database --threads --rows --filesize --statement-size --order-by-primary-key --filetype --compress --compress-level --complete-insert --escape-backslash --no-header --csv-separator --csv-delimiter --csv-null-value --csv-line-terminator --csv-output-dialect --output --against-source --resume --output-filename-template --column-filter --column-filter-file --include-generated-columns --consistency --snapshot --lock-wait-timeout --long-query-limit --block-ddl --rate-limit --max-load --critical-load --dry-run --loglevel --logfile --logfmt --status-addr --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -58,6 +58,10 @@ _rdump() {
                     return 0
                     ;;
                 -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -153,6 +157,10 @@ _rdump() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --compress-level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --csv-separator)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -181,11 +189,47 @@ _rdump() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --output-filename-template)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --column-filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --column-filter-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --include-generated-columns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --consistency)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lock-wait-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --long-query-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-load)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --critical-load)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
