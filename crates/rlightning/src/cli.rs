@@ -119,7 +119,8 @@ fn flags() -> Vec<Arg> {
         text("cert", "Client certificate for TLS").value_name("FILE"),
         text("key", "Key of the client certificate").value_name("FILE"),
         switch("redact-info-log", "Keep values of rows out of the log"),
-        text("status-addr", "Address of the status page; not there yet").value_name("ADDR"),
+        text("status-addr", "Serve status, metrics, pause and resume at this address, such as :8289")
+            .value_name("ADDR"),
         switch("server-mode", "Wait for tasks over HTTP; not there yet"),
         text("f", "Table filter, may be repeated")
             .short('f')

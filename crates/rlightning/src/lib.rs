@@ -17,12 +17,15 @@ pub mod import;
 pub mod ledger;
 pub mod precheck;
 pub mod progress;
+pub mod records;
 mod register;
 pub mod run;
 pub mod schema;
 pub mod source;
+pub mod status;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use common::error::lightning_codes as codes;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +34,7 @@ use tracing::info;
 use cli::{Action, Flags};
 use config::Config;
 use error::{Context, Error, Exit, Result};
+use status::Status;
 
 /// The program: reads the process's arguments, runs, and says how it ended.
 pub fn main() -> ExitCode {
@@ -149,8 +153,23 @@ async fn import(config: &Config) -> Exit {
         tracing::warn!("{warning}");
     }
     let token = CancellationToken::new();
+    let mut status = None;
+    if let Some(address) = &config.status_addr {
+        match status::listen(address).await {
+            Ok(listener) => {
+                let served = Status::new(&config.shown, token.clone());
+                tokio::spawn(status::serve(listener, Arc::clone(&served)));
+                status = Some(served);
+            }
+            Err(error) => {
+                tracing::error!(%error, "failed to start HTTP server");
+                common::out::eprintln(&format!("failed to start HTTP server: listen {address}: {error}"));
+                return Exit::Failure;
+            }
+        }
+    }
     let result = match watch_signals(token.clone()) {
-        Ok(()) => run::import(config, token).await,
+        Ok(()) => run::import(config, token, status.as_ref()).await,
         Err(error) => Err(error),
     };
     match result {

@@ -222,6 +222,11 @@ fn render(checks: &[Check]) -> String {
             ]
         }))
         .collect();
+    grid(&rows)
+}
+
+/// Rows of cells, the first one the titles, with lines between.
+pub(crate) fn grid(rows: &[[String; 4]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths = [width(0), width(1), width(2), width(3)];
     let line: String =

@@ -1,6 +1,6 @@
 //! One import from start to end.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -24,9 +24,11 @@ use crate::import::file::FileTask;
 use crate::ledger::{self, Asked, Found, Ledger, Settings, TaskName};
 use crate::precheck::{self, Check};
 use crate::progress::Counters;
+use crate::records::Records;
 use crate::register;
 use crate::schema::{self, Creator, SourceTables};
 use crate::source::{Dump, walk};
+use crate::status::{Loading, Status};
 
 /// Rows of one transaction: enough that commits do not count, little enough that a lost one costs no time.
 const TRANSACTION_BYTES: usize = 8 << 20;
@@ -104,12 +106,19 @@ pub async fn prepare(config: &Config) -> Result<Prepared> {
 ///
 /// # Errors
 /// The first failure. What is committed stays, and the next run goes on.
-pub async fn import(config: &Config, token: CancellationToken) -> Result<Finished> {
+pub async fn import(
+    config: &Config,
+    token: CancellationToken,
+    status: Option<&Arc<Status>>,
+) -> Result<Finished> {
     let mut prepared = prepare(config).await?;
     let (target, mut conn) = Target::connect(config).await?;
     info!("the whole procedure start");
     let begun = Instant::now();
-    let result = procedure(config, &mut prepared, &target, &mut conn, &token).await;
+    let result = procedure(config, &mut prepared, &target, &mut conn, (&token, status)).await;
+    if let Some(status) = status {
+        status.ended(result.as_ref().err().map(ToString::to_string));
+    }
     let took = GoDuration::from(begun.elapsed());
     match result {
         Ok((ledger, rows)) => {
@@ -133,7 +142,7 @@ async fn procedure(
     prepared: &mut Prepared,
     target: &Target,
     conn: &mut Conn,
-    token: &CancellationToken,
+    (token, status): (&CancellationToken, Option<&Arc<Status>>),
 ) -> Result<(Ledger, u64)> {
     let name = task_name(config, &*prepared.storage)?;
     let settings = settings(config, &prepared.dump);
@@ -154,7 +163,7 @@ async fn procedure(
             "an earlier run of this task had imported everything and was stopped while it ended the task; nothing is left to do"
         );
     } else {
-        rows = load(config, prepared, target, &ready, token).await?;
+        rows = load(config, prepared, target, conn, &ready, (token, status)).await?;
         info!("everything imported, stopping periodic actions");
         if !config.source.no_schema && !prepared.dump.views.is_empty() {
             creator(config, prepared, conn).await?.views(conn).await?;
@@ -168,6 +177,7 @@ async fn procedure(
 struct Ready {
     ledger: Ledger,
     found: Found,
+    records: Records,
     tasks: Vec<Arc<FileTask>>,
     piece_bytes: u64,
 }
@@ -229,7 +239,9 @@ async fn try_ready(
         let known = if found == Found::Unfinished { ledger.files(conn).await? } else { HashMap::new() };
         tasks = register::files(prepared, conn, &ledger, &known, &targets, piece_bytes, asked.advice).await?;
     }
-    Ok(Ready { ledger, found, tasks, piece_bytes })
+    let records = Records::new(config, ledger.task());
+    records.create(conn, config.on_duplicate).await?;
+    Ok(Ready { ledger, found, records, tasks, piece_bytes })
 }
 
 /// Ends the task; the connection may have been lost while the workers were busy.
@@ -412,15 +424,17 @@ async fn load(
     config: &Config,
     prepared: &Prepared,
     target: &Target,
+    conn: &mut Conn,
     ready: &Ready,
-    token: &CancellationToken,
+    control: (&CancellationToken, Option<&Arc<Status>>),
 ) -> Result<u64> {
     warn_of_zones(&prepared.dump, &prepared.sources, target);
     info!("restore all tables data start");
     let begun = Instant::now();
     let mut tasks = ready.tasks.clone();
     let rows = loop {
-        let (rows, lost) = pass(config, prepared, target, ready, tasks.clone(), token).await?;
+        let before = left_out(target, conn, &ready.records).await?;
+        let (rows, lost) = pass(config, prepared, target, ready, (tasks.clone(), before), control).await?;
         if !lost {
             break rows;
         }
@@ -429,7 +443,22 @@ async fn load(
         tasks = tasks.iter().map(|task| Arc::new(FileTask { resumed: true, ..(**task).clone() })).collect();
     };
     info!(takeTime = %GoDuration::from(begun.elapsed()), "restore all tables data completed");
+    let (types, conflicts) = left_out(target, conn, &ready.records).await?;
+    ready.records.say(types, conflicts);
     Ok(rows)
+}
+
+/// Rows that were left out so far, by runs of this task: for type errors and for duplicate keys.
+async fn left_out(target: &Target, conn: &mut Conn, records: &Records) -> Result<(u64, u64)> {
+    let doing = || "count the rows that were left out".to_owned();
+    match records.count(conn).await {
+        Err(error) if error.is_connection_gone() => {
+            *conn = target.another().await.context(codes::DB_CONNECT, doing)?;
+            records.count(conn).await
+        }
+        other => other,
+    }
+    .context(codes::READ_CHECKPOINT, doing)
 }
 
 /// Loads what the ledger does not have. The second value says whether a connection was lost.
@@ -438,11 +467,18 @@ async fn pass(
     prepared: &Prepared,
     target: &Target,
     ready: &Ready,
-    tasks: Vec<Arc<FileTask>>,
-    token: &CancellationToken,
+    (tasks, (types, conflicts)): (Vec<Arc<FileTask>>, (u64, u64)),
+    (token, status): (&CancellationToken, Option<&Arc<Status>>),
 ) -> Result<(u64, bool)> {
     let size = prepared.dump.size();
-    let counters = Arc::new(Counters::new(table_count(&tasks), tasks.len() as u64, size, config.bars));
+    let files = tasks.iter().map(|task| (&task.table.name, task.file.size));
+    let counters = Arc::new(Counters::new(files, size, config.concurrency as u64, config.bars));
+    if let Some(status) = status {
+        let (target, ledger, files) = (target.clone(), ready.ledger.clone(), tasks.clone());
+        status.loading(Loading { target, ledger, files }, &counters);
+    }
+    counters.add_type_errors(types);
+    counters.add_conflicts(conflicts);
     let shared = Arc::new(Shared {
         target: target.clone(),
         ledger: ready.ledger.clone(),
@@ -456,6 +492,8 @@ async fn pass(
         quoted_nulls: Arc::default(),
         on_duplicate: config.on_duplicate,
         conflict_threshold: config.conflict_threshold,
+        records: ready.records.clone(),
+        paused: status.map(|status| status.paused()),
         redact: config.redact,
         patience: config.patience,
         advice: config.advice.clone(),
@@ -483,10 +521,6 @@ async fn pass(
         warn!(count = counters.warnings(), "the target warned about rows");
     }
     Ok((counters.rows(), shared.lost.load(Ordering::Acquire)))
-}
-
-fn table_count(tasks: &[Arc<FileTask>]) -> u64 {
-    tasks.iter().map(|task| &task.table.name).collect::<HashSet<_>>().len() as u64
 }
 
 fn limits(config: &Config, target: &Target) -> Limits {

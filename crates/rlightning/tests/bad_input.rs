@@ -237,7 +237,11 @@ fn a_duplicate_key_between_two_sources() {
     task.write("x/d.t.1.sql", dumpling("t", numbered(ROWS - 1, 2), 10));
     let done = task.fails(&format!("Duplicate entry '{}' for key", ROWS - 1));
     assert!(done.stderr.contains("restore table `d`.`t` failed: file '"), "{}", done.shown());
-    assert!(done.stderr.contains("bytes "), "{}", done.shown());
+    assert!(done.stderr.contains("row at byte "), "{}", done.shown());
+    let record = server.value(
+        "SELECT CONCAT(table_name, ' ', path, ' ', error LIKE 'Duplicate entry%', ' ', row_data LIKE '(3999,%') FROM lightning_task_info.conflict_records",
+    );
+    assert!(record.starts_with("`d`.`t` ") && record.ends_with(" 1 1"), "{record}");
     // Which file of the two is second hangs on the workers; the duplicate is taken out of the small one.
     task.write("x/d.t.1.sql", dumpling("t", numbered(ROWS, 1), 10));
     server.sql("TRUNCATE TABLE d.t");

@@ -6,6 +6,8 @@ mod csv;
 mod faults;
 mod golden;
 mod kills;
+mod left_out;
 mod load;
 mod merge;
+mod status;
 mod support;

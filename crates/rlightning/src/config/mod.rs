@@ -35,6 +35,9 @@ pub const STATEMENT_ROWS: u64 = 65536;
 /// The real tool's limit of conflicts for `replace` and `ignore`.
 const DEFAULT_CONFLICT_THRESHOLD: u64 = 10_000;
 
+/// With a higher `conflict.threshold` rows that `ignore` leaves out are only counted: looking for so many one by one takes too long.
+const MOST_RECORDED_CONFLICTS: u64 = 1_000_000;
+
 /// What a duplicate key does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDuplicate {
@@ -157,6 +160,12 @@ pub struct Config {
     pub on_duplicate: OnDuplicate,
     /// How many duplicates `replace` and `ignore` may meet.
     pub conflict_threshold: u64,
+    /// How many rows with type errors are left out (`lightning.max-error`).
+    pub most_types: u64,
+    /// Whether rows that were left out are recorded (`lightning.task-info-schema-name` is set).
+    pub error_tables: bool,
+    /// Whether `ignore` looks for the rows that it leaves out, and records them.
+    pub record_conflicts: bool,
     /// Whether the target is checked before anything is written.
     pub check_requirements: bool,
     /// Connections that load at the same time.
@@ -179,6 +188,8 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// How long something that time may cure is tried again.
     pub patience: Backoff,
+    /// Where the status server listens; `None`: nowhere.
+    pub status_addr: Option<String>,
     /// Commands for the user that fit this run.
     pub advice: Advice,
     /// The configuration as it was read, for the log; secrets are masked.
@@ -316,7 +327,7 @@ impl Config {
     /// The first value that is not allowed, with the name of its key.
     pub fn resolve(raw: &RawConfig, flags: &Flags, log: LogConfig) -> Result<Config> {
         let mut warnings = Vec::new();
-        refuse_what_is_missing(raw, &mut warnings)?;
+        refuse_what_is_missing(raw)?;
         let (on_duplicate, conflict_threshold) = conflict(raw, &mut warnings)?;
         let (statement_bytes, statement_rows) = statement_limits(raw)?;
         let target = target(raw)?;
@@ -352,6 +363,11 @@ impl Config {
             keep_after_success: raw.checkpoint.keep_after_success,
             on_duplicate,
             conflict_threshold,
+            most_types: raw.lightning.max_error.type_errors,
+            error_tables: !raw.lightning.task_info_schema_name.is_empty(),
+            record_conflicts: on_duplicate == OnDuplicate::Ignore
+                && !raw.lightning.task_info_schema_name.is_empty()
+                && conflict_threshold <= MOST_RECORDED_CONFLICTS,
             check_requirements: raw.lightning.check_requirements,
             concurrency,
             table_concurrency,
@@ -363,9 +379,19 @@ impl Config {
             redact: raw.security.redact_info_log,
             warnings,
             patience: Backoff { total: retry_for(flags)?, ..Backoff::PATIENT },
+            status_addr: status_addr(raw),
             advice: Advice::new(flags),
             shown: file("config"),
         })
+    }
+}
+
+/// `status-addr`, or its old name.
+fn status_addr(raw: &RawConfig) -> Option<String> {
+    match (raw.lightning.status_addr.as_str(), raw.lightning.pprof_port) {
+        ("", None) => None,
+        ("", Some(port)) => Some(crate::status::address(&format!(":{port}"))),
+        (text, _) => Some(crate::status::address(text)),
     }
 }
 
@@ -380,7 +406,7 @@ fn retry_for(flags: &Flags) -> Result<Duration> {
 }
 
 /// Settings that would change what is in the target afterwards and are not there are refused; others are warned about.
-fn refuse_what_is_missing(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<()> {
+fn refuse_what_is_missing(raw: &RawConfig) -> Result<()> {
     match raw.tikv_importer.backend.to_lowercase().as_str() {
         "tidb" => {}
         "" => return Err(invalid("invalid config: tikv-importer.backend must not be empty!")),
@@ -398,10 +424,10 @@ fn refuse_what_is_missing(raw: &RawConfig, warnings: &mut Vec<String>) -> Result
             "invalid config: lightning.server-mode is not there yet; run one task per process",
         ));
     }
-    if raw.lightning.max_error.type_errors > 0 {
+    if raw.lightning.max_error.type_errors > 0 && raw.lightning.task_info_schema_name.is_empty() {
         return Err(invalid(
-            "invalid config: lightning.max-error.type is not there yet: rlightning stops at the first row that the target \
-             refuses; leave it out or set it to 0",
+            "invalid config: lightning.max-error.type leaves rows out, so lightning.task-info-schema-name must name the schema in which \
+             they are recorded",
         ));
     }
     if raw.conflict.precheck_conflict_before_import {
@@ -417,9 +443,6 @@ fn refuse_what_is_missing(raw: &RawConfig, warnings: &mut Vec<String>) -> Result
                 format!("unknown checkpoint driver '{other}'"),
             ));
         }
-    }
-    if !raw.lightning.status_addr.is_empty() || raw.lightning.pprof_port.is_some() {
-        warnings.push("lightning.status-addr is not there yet: no status page is served".into());
     }
     if !raw.mydumper.files.is_empty() && !raw.routes.is_empty() {
         return Err(invalid(

@@ -89,6 +89,13 @@ impl Statement {
         Self { sql, rows: 0, at, end: at, runs: Vec::new(), shape }
     }
 
+    /// What stands before its rows, the rows, and what stands behind them.
+    pub fn parts(&self) -> (&[u8], &[u8], &[u8]) {
+        let (prefix, rest) = self.sql.split_at(self.shape.prefix.len().min(self.sql.len()));
+        let (rows, suffix) = rest.split_at(rest.len().saturating_sub(self.shape.suffix.len()));
+        (prefix, rows, suffix)
+    }
+
     fn row_bytes(&self) -> usize {
         self.sql.len() - self.shape.prefix.len()
     }

@@ -1,5 +1,6 @@
 //! The import itself: files are cut into pieces, pieces go to workers, workers commit batches.
 
+pub mod apart;
 pub mod batch;
 pub mod convert;
 pub mod file;
@@ -16,7 +17,7 @@ use common::ident::TableName;
 use common::retry::Backoff;
 use common::storage::Storage;
 use mysql::Conn;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -26,6 +27,7 @@ use crate::downstream::Target;
 use crate::error::{Error, Result, fail};
 use crate::ledger::{Ledger, Piece};
 use crate::progress::Counters;
+use crate::records::Records;
 use batch::Limits;
 use file::{FileTask, OpenFile};
 use worker::Worker;
@@ -54,8 +56,12 @@ pub struct Shared {
     pub quoted_nulls: Arc<convert::QuotedNulls>,
     /// What a duplicate key does.
     pub on_duplicate: OnDuplicate,
+    /// What may be left out, and where it is recorded.
+    pub records: Records,
     /// How many duplicates there may be.
     pub conflict_threshold: u64,
+    /// Whether somebody wants the run to rest.
+    pub paused: Option<watch::Receiver<bool>>,
     /// Keep values out of messages.
     pub redact: bool,
     /// How long something that time may cure is tried again.
@@ -68,6 +74,16 @@ pub struct Shared {
 const WORTH_CUTTING: f64 = 1.5;
 
 impl Shared {
+    /// Waits as long as the run is paused; not inside a transaction.
+    pub async fn rest_while_paused(&self) {
+        let Some(mut paused) = self.paused.clone() else { return };
+        tokio::select! {
+            // Its sender lives as long as the run.
+            _ = paused.wait_for(|paused| !paused) => {}
+            () = self.token.cancelled() => {}
+        }
+    }
+
     /// Whether a file will be cut; if not, its single piece can be written down with it.
     pub fn is_cut(&self, task: &FileTask) -> bool {
         worth_cutting(task, self.piece_bytes)
@@ -271,6 +287,7 @@ async fn work(shared: Arc<Shared>, queue: Arc<Queue>, mut worker: Worker) -> Res
         };
         let Some(job) = job else { return Ok(()) };
         let table = job.table().clone();
+        let _busy = shared.counters.at_work();
         let result = match job {
             Job::File(task) => begin_file(&shared, &queue, &mut worker, &task).await,
             Job::Piece(file, piece, look) => {
@@ -291,6 +308,7 @@ async fn begin_file(
     task: &Arc<FileTask>,
 ) -> Result<()> {
     info!(table = %task.table.name, path = format!("{}:0", task.path()), "restore file start");
+    shared.counters.file_begun(&task.table.name);
     let opened = {
         let (shared, task) = (Arc::clone(shared), Arc::clone(task));
         blocking(move || open_file(&shared, &task)).await?
@@ -318,7 +336,7 @@ async fn begin_file(
         }
         let bytes = known.done.iter().map(|done| done.end - done.begin).sum();
         let rows = known.done.iter().map(|done| done.rows).sum();
-        shared.counters.had(if task.is_plain() { bytes } else { 0 }, rows);
+        shared.counters.had(&task.table.name, if task.is_plain() { bytes } else { 0 }, rows);
     }
     let mut left = Vec::new();
     for piece in pieces {
@@ -380,7 +398,7 @@ async fn load_piece(
 fn file_done(shared: &Shared, queue: &Queue, file: &OpenFile) {
     let task = &file.task;
     if !task.is_plain() {
-        shared.counters.add(task.file.size, 0);
+        shared.counters.add(&task.table.name, task.file.size, 0);
     }
     shared.counters.file_done();
     let took = common::duration::GoDuration::from(file.begun.elapsed());
@@ -391,7 +409,7 @@ fn file_done(shared: &Shared, queue: &Queue, file: &OpenFile) {
     if table.files_left == 0 {
         let begun = table.begun;
         state.active.retain(|name| *name != task.table.name);
-        shared.counters.table_done();
+        shared.counters.table_done(&task.table.name);
         let took = common::duration::GoDuration::from(begun.map(|at| at.elapsed()).unwrap_or_default());
         info!(table = %task.table.name, takeTime = %took, "restore table completed");
     }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::Shared;
+use super::apart::{self, Met, Refused};
 use super::batch::{Batch, Packer, ShapeMaker, Start, Statement};
 use super::file::{OpenFile, resume_at};
 use super::shape::{Frame, Shape};
@@ -35,20 +36,22 @@ pub struct Worker {
 
 /// What became of a batch.
 enum Fate {
-    /// Its rows are in.
-    In,
+    /// Its rows are in, as many as this.
+    In(u64),
     /// Only the ledger knows where the piece goes on: another process has committed other batches, or a connection was lost.
     Elsewhere,
 }
 
 /// Why a transaction was not done.
-enum Trouble {
+pub(super) enum Trouble {
     /// The ledger has a row for its begin.
     Taken,
     /// The task's row is gone.
     Ended,
     /// The server's error, and the statement it is about.
     Server { error: mysql::Error, statement: Option<usize>, at_commit: bool },
+    /// A row that the server refused, and that may not be left out.
+    Refused(Box<Refused>),
     /// Something that no further try changes.
     Final(Error),
 }
@@ -189,14 +192,15 @@ impl Worker {
         };
         let mut outcome = Ok(true);
         while let Some(batch) = batches.recv().await {
+            self.shared.rest_while_paused().await;
             if self.shared.token.is_cancelled() {
                 outcome = Err(Error::Canceled);
                 break;
             }
             match self.bring_in(file, &batch).await {
-                Ok(Fate::In) => {
+                Ok(Fate::In(rows)) => {
                     let bytes = if file.task.is_plain() { batch.done.end - batch.done.begin } else { 0 };
-                    self.shared.counters.add(bytes, batch.done.rows);
+                    self.shared.counters.add(&file.task.table.name, bytes, rows);
                     self.shared.pool.give_back(batch, &self.shared.limits);
                 }
                 Ok(Fate::Elsewhere) => outcome = Ok(false),
@@ -221,9 +225,9 @@ impl Worker {
     async fn bring_in(&mut self, file: &Arc<OpenFile>, batch: &Batch) -> Result<Fate> {
         loop {
             let trouble = match self.transaction(file, batch).await {
-                Ok(()) => {
+                Ok(left_out) => {
                     self.patience = Patience::default();
-                    return Ok(Fate::In);
+                    return Ok(Fate::In(batch.done.rows.saturating_sub(left_out)));
                 }
                 Err(trouble) => trouble,
             };
@@ -238,13 +242,27 @@ impl Worker {
                 }
                 Trouble::Ended => return Err(self.ended()),
                 Trouble::Final(error) => return Err(error),
+                Trouble::Refused(refused) => {
+                    if let Some(conn) = &mut self.conn {
+                        apart::note(&self.shared, conn, file, &refused).await;
+                    }
+                    let place = refused.at.map_or_else(
+                        || format!("bytes {} to {}", batch.done.begin, batch.done.end),
+                        |at| format!("row at byte {at}"),
+                    );
+                    return Err(self.explain(file, &place, &refused.error));
+                }
                 Trouble::Server { error, statement, at_commit } => {
                     if !error.class().is_transient() {
                         // Some errors at COMMIT leave open what was done (TiDB 8028 and the like).
                         if at_commit && let Some(fate) = self.compare(file, batch).await? {
                             return Ok(fate);
                         }
-                        return Err(self.explain(file, batch, statement, &error));
+                        let place = statement.and_then(|number| batch.statements.get(number)).map_or_else(
+                            || format!("bytes {} to {}", batch.done.begin, batch.done.end),
+                            |statement| place(file, statement, &error),
+                        );
+                        return Err(self.explain(file, &place, &error));
                     }
                     self.patience.wait(&self.shared, "load a batch", &error).await?;
                     if error.is_connection_gone() || self.conn.as_ref().is_none_or(Conn::is_broken) {
@@ -274,17 +292,23 @@ impl Worker {
     async fn compare(&mut self, file: &Arc<OpenFile>, batch: &Batch) -> Result<Option<Fate>> {
         let done = self.committed(file).await?;
         let found = done.iter().find(|done| done.begin == batch.done.begin);
-        Ok(found.map(|done| if done.end == batch.done.end { Fate::In } else { Fate::Elsewhere }))
+        Ok(found.map(|done| if done.end == batch.done.end { Fate::In(done.rows) } else { Fate::Elsewhere }))
     }
 
-    async fn transaction(&mut self, file: &Arc<OpenFile>, batch: &Batch) -> std::result::Result<(), Trouble> {
+    /// Rows that were left out.
+    async fn transaction(
+        &mut self,
+        file: &Arc<OpenFile>,
+        batch: &Batch,
+    ) -> std::result::Result<u64, Trouble> {
         self.prepare(file).await?;
         let shared = Arc::clone(&self.shared);
         let conn = self.conn().await.map_err(Trouble::Final)?;
-        let mut conflicts = 0;
-        let result = send(&shared, conn, file, batch, &mut conflicts).await;
+        let mut met = Met::default();
+        let result = send(&shared, conn, file, batch, &mut met).await;
         if result.is_err() {
-            shared.counters.take_back_conflicts(conflicts);
+            shared.counters.take_back_conflicts(met.conflicts);
+            shared.counters.take_back_type_errors(met.types);
             if !conn.is_broken()
                 && let Err(error) = conn.exec("ROLLBACK").await
             {
@@ -292,7 +316,7 @@ impl Worker {
                 self.conn = None;
             }
         }
-        result
+        result.map(|()| met.left_out)
     }
 
     /// Sets the session up for the file, if it is not.
@@ -316,18 +340,8 @@ impl Worker {
         Ok(())
     }
 
-    fn explain(
-        &self,
-        file: &Arc<OpenFile>,
-        batch: &Batch,
-        statement: Option<usize>,
-        error: &mysql::Error,
-    ) -> Error {
+    fn explain(&self, file: &Arc<OpenFile>, place: &str, error: &mysql::Error) -> Error {
         let table = &file.task.table.name;
-        let place = statement.and_then(|number| batch.statements.get(number)).map_or_else(
-            || format!("bytes {} to {}", batch.done.begin, batch.done.end),
-            |statement| place(file, statement, error),
-        );
         let advice = match error.class() {
             ErrorClass::Duplicate => {
                 "; rows of two sources, or of the dump and the table, have the same key: `rlightning check` finds them, \
@@ -370,13 +384,13 @@ fn hidden(file: &OpenFile, batch: &Batch) -> Error {
     )
 }
 
-/// Sends a batch as one transaction. Conflicts counted on the way are added to `conflicts`.
+/// Sends a batch as one transaction. What it meets on the way is counted in `met`.
 async fn send(
     shared: &Shared,
     conn: &mut Conn,
     file: &Arc<OpenFile>,
     batch: &Batch,
-    conflicts: &mut u64,
+    met: &mut Met,
 ) -> std::result::Result<(), Trouble> {
     conn.exec("START TRANSACTION").await?;
     let ledger = shared.ledger.batch_statement(&file.task.record, &batch.done);
@@ -388,12 +402,21 @@ async fn send(
     }
     common::failpoint::hit("batch-ledger-row-written");
     for (number, statement) in batch.statements.iter().enumerate() {
-        let outcome = conn.exec(&statement.sql).await.map_err(|error| Trouble::Server {
-            error,
-            statement: Some(number),
-            at_commit: false,
-        })?;
-        check_outcome(shared, conn, file, statement, &outcome, conflicts).await?;
+        match conn.exec(&statement.sql).await {
+            Ok(outcome) => {
+                check_outcome(shared, conn, file, (statement, statement.rows), &outcome, met).await?;
+            }
+            Err(error) if apart::is_about_a_row(&error) => {
+                apart::send(shared, conn, file, statement, met).await?;
+            }
+            Err(error) => {
+                return Err(Trouble::Server { error, statement: Some(number), at_commit: false });
+            }
+        }
+    }
+    if met.left_out > 0 {
+        let rows = batch.done.rows.saturating_sub(met.left_out);
+        conn.exec(shared.ledger.rows_statement(file.task.id(), batch.done.begin, rows)).await?;
     }
     common::failpoint::hit("batch-before-commit");
     conn.exec("COMMIT").await.map_err(|error| Trouble::Server { error, statement: None, at_commit: true })?;
@@ -402,18 +425,19 @@ async fn send(
 }
 
 /// Compares what the server did with what was sent.
-async fn check_outcome(
+pub(super) async fn check_outcome(
     shared: &Shared,
     conn: &mut Conn,
     file: &Arc<OpenFile>,
-    statement: &Statement,
+    (statement, sent): (&Statement, u64),
     outcome: &Outcome,
-    conflicts: &mut u64,
+    all_met: &mut Met,
 ) -> std::result::Result<(), Trouble> {
-    let (sent, affected) = (statement.rows, outcome.affected);
+    let affected = outcome.affected;
+    let plain = shared.on_duplicate == OnDuplicate::Error || shared.records.conflicts;
     let met = match shared.on_duplicate {
-        OnDuplicate::Error if affected == sent => 0,
-        OnDuplicate::Error => {
+        _ if plain && affected == sent => 0,
+        _ if plain => {
             return Err(Trouble::Final(fail(
                 codes::RESTORE_TABLE,
                 format!(
@@ -425,10 +449,10 @@ async fn check_outcome(
                 ),
             )));
         }
-        OnDuplicate::Replace | OnDuplicate::Ignore => sent.abs_diff(affected),
+        _ => sent.abs_diff(affected),
     };
     if met > 0 {
-        *conflicts += met;
+        all_met.conflicts += met;
         let all = shared.counters.add_conflicts(met);
         if all > shared.conflict_threshold {
             return Err(Trouble::Final(fail(
@@ -479,7 +503,7 @@ fn place(file: &OpenFile, statement: &Statement, error: &mysql::Error) -> String
 }
 
 /// Where row `number` (from 1) of a statement stands in the file. Rows that were changed on their way are looked for in the file.
-fn offset_of_row(file: &OpenFile, statement: &Statement, number: u64) -> Option<u64> {
+pub(super) fn offset_of_row(file: &OpenFile, statement: &Statement, number: u64) -> Option<u64> {
     let (begin, behind) = statement.offset_of_row(number, file.mode)?;
     if behind == 0 {
         return Some(begin);
@@ -554,7 +578,9 @@ fn pack(
 
 /// Makes shapes for the heads of a file and checks each column list once.
 fn shape_maker(shared: &Shared, file: &Arc<OpenFile>) -> Arc<ShapeMaker> {
-    let (file, on_duplicate) = (Arc::clone(file), shared.on_duplicate);
+    let file = Arc::clone(file);
+    // Rows that are recorded have to be refused.
+    let on_duplicate = if shared.records.conflicts { OnDuplicate::Error } else { shared.on_duplicate };
     let quoted_nulls = Arc::clone(&shared.quoted_nulls);
     Arc::new(move |head| {
         let task = &file.task;

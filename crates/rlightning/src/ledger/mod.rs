@@ -330,6 +330,15 @@ impl Ledger {
         )
     }
 
+    /// The statement that corrects the number of rows of a batch, in its own transaction: some were left out.
+    pub fn rows_statement(&self, file: u64, begin: u64, rows: u64) -> String {
+        format!(
+            "UPDATE {} SET row_count = {rows} WHERE task_id = {} AND file = {file} AND kind = 1 AND begin_at = {begin}",
+            self.table("rlightning_ledger"),
+            self.task
+        )
+    }
+
     /// Rows committed so far by target table, for the tables that have any.
     ///
     /// # Errors

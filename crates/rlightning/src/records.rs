@@ -1,0 +1,183 @@
+//! Rows that were left out, in the tables of the real tool (facts/lightning.md 4.7): each in the transaction of the batch it belongs to.
+
+use common::error::lightning_codes as codes;
+use common::ident::{TableName, quote, quote_string};
+use mysql::{Conn, ErrorClass};
+
+use crate::config::{Config, OnDuplicate};
+use crate::error::{Context, Result};
+
+/// Rows with values that the target refused.
+pub const TYPE_ERRORS: &str = "type_error_v1";
+/// Rows that met a duplicate key.
+pub const CONFLICTS: &str = "conflict_records";
+
+/// Longest text of a row or an error that is kept; a TEXT column has a little more.
+const LONGEST: usize = 60_000;
+
+const COMMON: &str = "task_id bigint NOT NULL, create_time datetime(6) NOT NULL DEFAULT now(6), table_name varchar(261) NOT NULL, \
+     path varchar(2048) NOT NULL, `offset` bigint NOT NULL, error text NOT NULL";
+
+/// What may be left out, and where it is recorded.
+#[derive(Debug, Clone)]
+pub struct Records {
+    schema: String,
+    task: u64,
+    /// How many rows with type errors may be left out (`max-error.type`).
+    pub most_types: u64,
+    /// Whether rows that meet a duplicate key are left out and recorded.
+    pub conflicts: bool,
+    /// Whether there are tables for any of it.
+    enabled: bool,
+}
+
+/// Why a row was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A value that the target refuses.
+    Type,
+    /// A duplicate key.
+    Conflict,
+}
+
+/// A row that was left out.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// Why.
+    pub kind: Kind,
+    /// The target table.
+    pub table: &'a TableName,
+    /// The file.
+    pub path: &'a str,
+    /// Where the row begins in it.
+    pub offset: u64,
+    /// The server's words.
+    pub error: &'a str,
+    /// The row as it was sent.
+    pub row: &'a [u8],
+}
+
+impl Records {
+    /// For a task of this number.
+    pub fn new(config: &Config, task: u64) -> Self {
+        Self {
+            schema: config.ledger_schema.clone(),
+            task,
+            most_types: config.most_types,
+            conflicts: config.record_conflicts,
+            enabled: config.error_tables,
+        }
+    }
+
+    /// Whether there are tables at all.
+    pub fn has_tables(&self) -> bool {
+        self.enabled
+    }
+
+    /// Tables that this run may write to.
+    fn tables(&self, strategy: OnDuplicate) -> Vec<&'static str> {
+        let mut tables = Vec::new();
+        if self.enabled && self.most_types > 0 {
+            tables.push(TYPE_ERRORS);
+        }
+        if self.enabled && (self.conflicts || strategy == OnDuplicate::Error) {
+            tables.push(CONFLICTS);
+        }
+        tables
+    }
+
+    /// Creates what is missing.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn create(&self, conn: &mut Conn, strategy: OnDuplicate) -> Result<()> {
+        for name in self.tables(strategy) {
+            let rest = if name == TYPE_ERRORS {
+                "row_data text NOT NULL"
+            } else {
+                "row_id bigint NOT NULL, row_data text NOT NULL, KEY (task_id, table_name(150))"
+            };
+            let table = format!("{}.{}", quote(&self.schema), quote(name));
+            conn.exec(format!(
+                "CREATE TABLE IF NOT EXISTS {table} ({COMMON}, {rest}) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4"
+            ))
+            .await
+            .context(codes::INIT_ERR_MANAGER, || format!("create the table {table} for rows that are left out"))?;
+        }
+        Ok(())
+    }
+
+    /// The statement that records a row.
+    pub fn insert(&self, record: &Record<'_>) -> String {
+        let (name, id, zero) = match record.kind {
+            Kind::Type => (TYPE_ERRORS, "", ""),
+            Kind::Conflict => (CONFLICTS, "row_id,", "0,"),
+        };
+        let text = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST)]);
+            let mut end = text.len().min(LONGEST);
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            quote_string(&text[..end])
+        };
+        format!(
+            "INSERT INTO {}.{name} (task_id,table_name,path,`offset`,error,{id}row_data) VALUES ({},{},{},{},{},{zero}{})",
+            quote(&self.schema),
+            self.task,
+            quote_string(&record.table.quoted()),
+            quote_string(record.path),
+            record.offset,
+            text(record.error.as_bytes()),
+            text(record.row)
+        )
+    }
+
+    /// Rows of the task that were left out so far: for type errors and for duplicate keys.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn count(&self, conn: &mut Conn) -> mysql::Result<(u64, u64)> {
+        let mut counts = [0; 2];
+        let wanted = [(TYPE_ERRORS, self.most_types > 0), (CONFLICTS, self.conflicts)];
+        for (count, (name, is_wanted)) in counts.iter_mut().zip(wanted) {
+            if !self.enabled || !is_wanted {
+                continue;
+            }
+            let query = format!(
+                "SELECT COUNT(*) AS found FROM {}.{name} WHERE task_id = {}",
+                quote(&self.schema),
+                self.task
+            );
+            match conn.query_one(query).await {
+                Ok(row) => *count = row.and_then(|row| row.parse("found").ok().flatten()).unwrap_or(0),
+                Err(error) if error.class() == ErrorClass::UnknownTable => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((counts[0], counts[1]))
+    }
+
+    /// Says at the end what was left out, as the real tool does.
+    pub fn say(&self, types: u64, conflicts: u64) {
+        let mut rows = Vec::new();
+        for (kind, count, name) in
+            [("Data Type", types, TYPE_ERRORS), ("Unique Key Conflict", conflicts, CONFLICTS)]
+        {
+            if count == 0 {
+                continue;
+            }
+            let table = format!("{}.{}", quote(&self.schema), quote(name));
+            tracing::warn!(
+                "Detect {count} {} errors in total, please refer to table {table} for more details",
+                kind.to_lowercase()
+            );
+            rows.push([(rows.len() + 1).to_string(), kind.to_owned(), count.to_string(), table]);
+        }
+        if rows.is_empty() {
+            return;
+        }
+        rows.insert(0, ["#", "ERROR TYPE", "ERROR COUNT", "ERROR DATA TABLE"].map(str::to_owned));
+        common::out::print(&format!("\nImport Data Error Summary: \n{}", crate::precheck::grid(&rows)));
+    }
+}
