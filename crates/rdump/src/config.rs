@@ -79,6 +79,8 @@ pub struct Output {
     pub compress_level: Option<i32>,
     /// Names of files; `None` for Dumpling's.
     pub templates: Option<Templates>,
+    /// FLOAT with the six digits that Dumpling writes.
+    pub dumpling_bytes: bool,
     /// Columns that are generated and stored are written, too.
     pub stored_generated: bool,
     /// Column list in every INSERT.
@@ -565,6 +567,7 @@ fn output_form(flags: &Flags<'_>, has_sql: bool, warnings: &mut Vec<String>) -> 
         compression,
         compress_level: compress_level(flags, compression)?,
         templates: templates.transpose()?,
+        dumpling_bytes: flags.bool("dumpling-bytes"),
         stored_generated,
         complete_insert: flags.bool("complete-insert"),
         escape_backslash: flags.bool("escape-backslash"),

@@ -211,6 +211,11 @@ impl Reader {
         let mut stop: Option<Vec<u8>> = None;
         let mut stopped = false;
         let mut kinds: Vec<CellKind> = stream.columns().iter().map(CellKind::of).collect();
+        for field in chunk.job.table.iter().flat_map(Table::float_fields) {
+            if let Some(kind) = kinds.get_mut(field) {
+                *kind = CellKind::Float;
+            }
+        }
         if chunk.job.empty_rows {
             kinds.clear();
         }

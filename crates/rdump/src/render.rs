@@ -4,6 +4,8 @@
 //! cell once the buffer has grown. Its owner writes the buffer out and begins files when [`ChunkText::push_row`]
 //! says so.
 
+use std::io::Write as _;
+
 use mysql::wire::{ColumnDef, ColumnType, flag};
 
 use crate::csv::CsvWriter;
@@ -14,6 +16,8 @@ use crate::escape::{escape_backslash, escape_doubling, hex};
 pub enum CellKind {
     /// The server's text as it is.
     Number,
+    /// A FLOAT that came as DOUBLE: the shortest text that is the same FLOAT.
+    Float,
     /// Quoted and escaped.
     Text,
     /// `x'...'` in SQL.
@@ -246,6 +250,7 @@ fn sql_row<'a>(
         };
         match kind {
             CellKind::Number => out.extend_from_slice(value),
+            CellKind::Float => float(out, value),
             CellKind::Text => {
                 out.push(b'\'');
                 match backslash {
@@ -278,10 +283,26 @@ fn csv_row<'a>(
         match (cell, kind) {
             (None, _) => out.extend_from_slice(&writer.options().null),
             (Some(value), CellKind::Number) => out.extend_from_slice(value),
+            (Some(value), CellKind::Float) => float(out, value),
             (Some(value), CellKind::Text) => writer.text(out, value),
             (Some(value), CellKind::Binary) => writer.binary(out, value),
         }
     }
+}
+
+/// Appends the shortest digits of a FLOAT.
+fn float(out: &mut Vec<u8>, value: &[u8]) {
+    let number = std::str::from_utf8(value).ok().and_then(|text| text.parse::<f64>().ok());
+    // Every FLOAT is a DOUBLE, so nothing is rounded here; what is none is left as it came.
+    let Some(number) = number.map(|number| number as f32).filter(|number| number.is_finite()) else {
+        return out.extend_from_slice(value);
+    };
+    let is_plain = number == 0.0 || (1e-5..1e15).contains(&number.abs());
+    // Writing to memory does not fail.
+    let _ = match is_plain {
+        true => write!(out, "{number}"),
+        false => write!(out, "{number:e}"),
+    };
 }
 
 /// The header line of CSV files.
@@ -361,6 +382,24 @@ mod tests {
         assert_eq!(files(&form(1000), Some(24), 3), [(two.clone(), 2), (one, 1)]);
         // The last row fills the file: no empty file follows.
         assert_eq!(files(&form(1000), Some(24), 2), [(two, 2)]);
+    }
+
+    #[test]
+    fn floats_are_exact_and_short() {
+        for (value, expected) in [
+            ("0.10000000149011612", "0.1"),
+            ("1234567.875", "1234567.9"),
+            ("-3.4028234663852886e38", "-3.4028235e38"),
+            ("1.1754943508222875e-38", "1.1754944e-38"),
+            ("0", "0"),
+            ("-0", "-0"),
+            ("16777216", "16777216"),
+            ("nonsense", "nonsense"),
+        ] {
+            let mut out = Vec::new();
+            float(&mut out, value.as_bytes());
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub struct Table {
     pub columns: Vec<String>,
     /// The columns are named in SELECT and INSERT; else `*`.
     pub explicit: bool,
+    /// Those of `columns` that are FLOAT without a fixed number of decimals. The server prints six digits of them, so they
+    /// are read as DOUBLE, which it prints exactly.
+    pub floats: Vec<String>,
     /// Columns of ORDER BY, may be empty.
     pub order_by: Vec<String>,
     /// Where the table can be cut.
@@ -72,6 +75,13 @@ pub async fn describe(
         name: name.clone(),
         create,
         chunk_key: if config.rows != ChunkSize::Whole { chunk_key(&index, &columns) } else { None },
+        floats: match config.output.dumpling_bytes || source.server.flavor == Flavor::TiDb {
+            true => Vec::new(),
+            false => {
+                let floats = columns.iter().filter(|column| column.float && selected.contains(&column.name));
+                floats.map(|column| column.name.clone()).collect()
+            }
+        },
         columns: selected,
         explicit,
         order_by,
@@ -91,9 +101,21 @@ impl Table {
     pub fn select_list(&self) -> String {
         match (self.explicit, self.columns.is_empty()) {
             (true, true) => "1".into(),
+            _ if !self.floats.is_empty() => {
+                let field = |name: &String| match self.floats.contains(name) {
+                    true => format!("{}+0e0", quote(name)),
+                    false => quote(name),
+                };
+                self.columns.iter().map(field).collect::<Vec<_>>().join(",")
+            }
             (true, false) => quote_list(&self.columns),
             (false, _) => "*".into(),
         }
+    }
+
+    /// The places of the fields that are FLOAT but come as DOUBLE.
+    pub fn float_fields(&self) -> impl Iterator<Item = usize> {
+        self.columns.iter().enumerate().filter(|(_, name)| self.floats.contains(name)).map(|(i, _)| i)
     }
 
     /// The statement that reads the rows of one chunk. `condition` is a chunk's, `filter` the user's.
@@ -141,6 +163,8 @@ struct Column {
     class: Option<Class>,
     nullable: bool,
     generated: bool,
+    /// FLOAT without a fixed number of decimals.
+    float: bool,
     /// Generated, and its values are in the table.
     stored: bool,
     invisible: bool,
@@ -157,11 +181,18 @@ fn read_columns(fields: &Answer) -> Vec<Column> {
                 nullable: text("Null").eq_ignore_ascii_case("YES"),
                 // DEFAULT_GENERATED is an ordinary column with an expression as default.
                 generated: extra.split(' ').any(|word| matches!(word, "VIRTUAL" | "STORED" | "PERSISTENT")),
+                float: is_float(&text("Type")),
                 stored: extra.split(' ').any(|word| matches!(word, "STORED" | "PERSISTENT")),
                 invisible: extra.contains("INVISIBLE"),
             }
         })
         .collect()
+}
+
+/// With `(M,D)` the server prints D decimals, which are exact.
+fn is_float(column_type: &str) -> bool {
+    let lower = column_type.to_ascii_lowercase();
+    lower.starts_with("float") && !lower.contains('(')
 }
 
 /// One index of `SHOW INDEX`.
@@ -254,6 +285,7 @@ mod tests {
             create: Vec::new(),
             columns: columns.iter().map(|&name| name.to_owned()).collect(),
             explicit,
+            floats: Vec::new(),
             order_by: vec!["a".into(), "b".into()],
             chunk_key: None,
         }
@@ -273,6 +305,14 @@ mod tests {
             explicit.select(None, Some("w")).starts_with("SELECT `a`,`c``` FROM `d`.`t``` WHERE w ORDER")
         );
         assert_eq!(explicit.insert_prefix(), b"INSERT INTO `t``` (`a`,`c```) VALUES\n");
+        let mut float = table(false, &["a", "f`"]);
+        float.floats = vec!["f`".into()];
+        assert!(float.select(None, None).starts_with("SELECT `a`,`f```+0e0 FROM"));
+        assert_eq!(
+            (float.insert_prefix(), float.float_fields().collect::<Vec<_>>()),
+            (plain.insert_prefix(), vec![1])
+        );
+        assert!(is_float("float unsigned") && !is_float("float(7,4)") && !is_float("double"));
         let empty = table(true, &[]);
         assert!(empty.select(None, None).starts_with("SELECT 1 FROM"));
         assert_eq!(empty.insert_prefix(), b"INSERT INTO `t``` VALUES\n");

@@ -238,6 +238,14 @@ pub const FLAGS: &[Flag] = &[
     ),
     flag(
         FORMAT,
+        "dumpling-bytes",
+        None,
+        Bool,
+        "false",
+        "FLOAT with six digits, as Dumpling; else with all digits that make the same number again",
+    ),
+    flag(
+        FORMAT,
         "include-generated-columns",
         None,
         Text,

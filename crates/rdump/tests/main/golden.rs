@@ -80,7 +80,7 @@ fn zoo_on_mysql_97() {
     unpack("outputs-mysql97.tar.gz", dir.path());
     for (folder, options) in FOLDERS {
         let out = dir.join(format!("ours-{folder}"));
-        let args = [&["-t", "2", "-B", "zoo,od.d-db,empty_db"][..], options].concat();
+        let args = [&["-t", "2", "-B", "zoo,od.d-db,empty_db", "--dumpling-bytes"][..], options].concat();
         dump(&server, &args, &out);
         let (ours, golden) = (normal(files(&out)), normal(files(&dir.join(folder))));
         if folder == "rows" {

@@ -302,3 +302,32 @@ fn chunks_partition_every_table() {
         }
     }
 }
+
+/// Six digits, as the server prints them, would be other numbers.
+#[test]
+fn floats_are_exact() {
+    for kind in Kind::ALL {
+        let Some(server) = Server::start_or_skip(kind, Options::default()) else { continue };
+        server.sql(
+            "CREATE DATABASE fl; CREATE TABLE fl.t (id INT PRIMARY KEY, f FLOAT, g FLOAT(9,3), d DOUBLE, u FLOAT UNSIGNED NOT NULL);
+             INSERT INTO fl.t VALUES (1, 1234567.875, 1.5, 0.1, 0), (2, 0.1, 16777.217, 1e300, 3.4028234e38), (3, -1.17549435e-38, NULL, -0.0, 16777215),
+               (4, NULL, 0, 5e-324, 1e-45), (5, 3.14159265, 123456.789, 3.14159265358979, 1e20)",
+        );
+        let dir = work_dir();
+        for (name, args) in [("sql", &[][..]), ("complete", &["--complete-insert", "-r", "2"])] {
+            let out = dir.join(name);
+            dump(&server, &[&["-B", "fl"], args].concat(), &out);
+            assert!(
+                rows(&out, "fl.t")[0].starts_with("(1,1234567.9,1.500,0.1,0)"),
+                "{kind} {:?}",
+                rows(&out, "fl.t")
+            );
+            let target = Server::start(kind, Options::default()).unwrap();
+            load(&target, &out, "utf8mb4");
+            let exact = "SELECT GROUP_CONCAT(CONCAT_WS(',', id, f+0e0, g+0e0, d, u+0e0) ORDER BY id SEPARATOR ';') FROM fl.t";
+            assert_eq!(target.value(exact), server.value(exact), "{kind} {name}");
+        }
+        dump(&server, &["-B", "fl", "--dumpling-bytes"], &dir.join("six"));
+        assert!(rows(&dir.join("six"), "fl.t")[0].starts_with("(1,1234570,"), "{kind}");
+    }
+}
