@@ -407,6 +407,21 @@ mod tests {
         assert_eq!(manifest.start_of("a", "b\n\"`").unwrap().pos, "4");
     }
 
+    proptest::proptest! {
+        /// Whole files with bytes changed, and any bytes at all.
+        #[test]
+        fn no_bytes_panic(any: Vec<u8>, at: usize, byte: u8, journal in 0..2) {
+            let done = DoneTable { table: sample().tables[1].clone(), ..DoneTable::default() };
+            let mut bytes = if journal == 1 { done.render() } else { sample().render() };
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            for bytes in [any, bytes] {
+                let _ = Manifest::from_bytes(&bytes);
+                let _ = DoneTable::from_journal(&bytes);
+            }
+        }
+    }
+
     #[test]
     fn a_torn_journal_line_does_not_count() {
         let done =

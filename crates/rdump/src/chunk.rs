@@ -25,6 +25,9 @@ const MOST_CHUNKS: u64 = 1_000_000;
 /// With `-r auto` a chunk holds about this much.
 const AUTO_BYTES: u64 = 64 << 20;
 
+/// With `-r auto` one reader takes about this long for a chunk.
+const AUTO_SECONDS: u64 = 10;
+
 /// With `-r auto` no table is cut into chunks of fewer rows.
 const AUTO_LEAST_ROWS: u64 = 10_000;
 
@@ -59,6 +62,8 @@ pub struct Cutter<'a> {
     finder: Finder<'a>,
     /// Rows of a chunk, about.
     aim: u64,
+    /// With `-r auto` the aim changes with what reading shows, up to this.
+    most: Option<u64>,
     /// What is still to be cut, the next last.
     stack: Vec<Part>,
     /// Dumpling's equal steps that are still to come.
@@ -112,7 +117,10 @@ pub async fn begin<'a>(
         ChunkSize::Auto => auto_size(conn, config, table, estimate).await?,
     };
     let finder = Finder::new(source, &table.name, key);
-    let mut cutter = Cutter { finder, aim, stack: Vec::new(), steps: None, given: 0 };
+    let mut cutter = Cutter { finder, aim, most: None, stack: Vec::new(), steps: None, given: 0 };
+    if config.rows == ChunkSize::Auto {
+        cutter.most = Some(rows_for_all_readers(config, estimate));
+    }
     if estimate < aim {
         // Idle readers may still cut it, if the estimate was wrong or its rows are large.
         cutter.stack.push(Part { range: KeyRange::all(key), rows: estimate, settled: true });
@@ -141,8 +149,12 @@ async fn auto_size(conn: &mut WireConn, config: &Config, table: &Table, estimate
     );
     let answer = ask(conn, &sql).await.doing(|| format!("read the row size of table {}", table.name))?;
     let row = answer.at(0, 0).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0).max(16);
-    let for_all_readers = estimate / (4 * config.threads as u64).max(1);
-    Ok((AUTO_BYTES / row).min(for_all_readers).max(AUTO_LEAST_ROWS).max(estimate / MOST_CHUNKS))
+    Ok((AUTO_BYTES / row).min(rows_for_all_readers(config, estimate)).max(AUTO_LEAST_ROWS))
+}
+
+/// So few that all readers have work to the end, so many that there are not too many chunks.
+fn rows_for_all_readers(config: &Config, estimate: u64) -> u64 {
+    (estimate / (4 * config.threads as u64).max(1)).max(AUTO_LEAST_ROWS).max(estimate / MOST_CHUNKS)
 }
 
 /// Dumpling's ranges: equal steps from the least to the greatest value.
@@ -223,6 +235,15 @@ async fn estimate(conn: &mut WireConn, flavor: Flavor, select: &str) -> mysql::R
 }
 
 impl Cutter<'_> {
+    /// With `-r auto`: what reading the table has shown.
+    pub fn adapt(&mut self, row_bytes: u64, rows_a_second: u64) {
+        if let Some(most) = self.most {
+            let by_bytes = AUTO_BYTES / row_bytes.max(1);
+            let by_time = rows_a_second.saturating_mul(AUTO_SECONDS);
+            self.aim = by_bytes.min(by_time).clamp(AUTO_LEAST_ROWS, most);
+        }
+    }
+
     /// The next chunk in the order of the key.
     ///
     /// # Errors
@@ -493,6 +514,28 @@ mod tests {
         assert_eq!(conditions(steps), ["`a``` IS NULL OR `a``` < 501", "`a``` >= 501"]);
         let steps = Steps::new(false, -5, 5, 9, 3).unwrap();
         assert_eq!(conditions(steps), ["`a``` < -1", "`a``` >= -1 AND `a``` < 3", "`a``` >= 3"]);
+    }
+
+    #[test]
+    fn auto_follows_bytes_and_time() {
+        let column = KeyColumn { name: "a".into(), class: Class::Text, nullable: false };
+        let key = ChunkKey { index: "i".into(), columns: vec![column], unique: true };
+        let name = TableName::new("d", "t");
+        let finder = Finder { name: &name, key: &key, flavor: Flavor::MySql, dives_when_forced: true };
+        let mut cutter =
+            Cutter { finder, aim: 50_000, most: Some(1_000_000), stack: Vec::new(), steps: None, given: 0 };
+        for (row, pace, aim) in [
+            (1 << 20, 1_000_000, AUTO_LEAST_ROWS),
+            (1000, 1_000_000, AUTO_BYTES / 1000),
+            (1000, 2000, 20_000),
+            (0, u64::MAX, 1_000_000),
+        ] {
+            cutter.adapt(row, pace);
+            assert_eq!(cutter.aim, aim, "{row} {pace}");
+        }
+        cutter.most = None;
+        cutter.adapt(1, 1);
+        assert_eq!(cutter.aim, 1_000_000, "a size that was asked for stays");
     }
 
     #[test]

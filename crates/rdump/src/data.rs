@@ -61,8 +61,14 @@ pub struct TableJob {
     pub filter: Option<String>,
     /// Number of the next chunk.
     pub next_index: AtomicU64,
-    /// Rows written so far.
+    /// Rows of finished chunks.
     pub rows: AtomicU64,
+    /// Rows that were read.
+    pub rows_read: AtomicU64,
+    /// Their bytes as text, and the time that readers took for them.
+    pub bytes: AtomicU64,
+    /// In microseconds.
+    pub micros: AtomicU64,
     /// Chunks that are not finished, and one while chunks are still being made.
     pub chunks_left: AtomicU64,
 }
@@ -91,6 +97,13 @@ impl TableJob {
     /// The condition of a range, for people.
     pub fn condition(&self, range: Option<&KeyRange>) -> Option<String> {
         range?.condition(self.table.as_ref()?.chunk_key.as_ref()?)
+    }
+
+    /// What reading the table has shown so far: bytes of a row, and rows that one reader does in a second.
+    pub fn pace(&self) -> Option<(u64, u64)> {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (rows, bytes, micros) = (load(&self.rows_read), load(&self.bytes), load(&self.micros));
+        (rows > 0).then(|| (bytes / rows, rows.saturating_mul(1_000_000) / micros.max(1)))
     }
 
     /// Counts a finished chunk; gives the table's rows when it was the last.
@@ -199,6 +212,7 @@ impl Reader {
     ) -> Result<()> {
         let chunk = &running.chunk;
         let id = conn.connection_id();
+        let (begun, mut bytes_written) = (std::time::Instant::now(), 0);
         self.turn += 1;
         let mut stream = match tokio::time::timeout(shared.read_timeout, conn.query(&chunk.sql)).await {
             Ok(answer) => answer,
@@ -270,7 +284,8 @@ impl Reader {
             if todo == Todo::Write {
                 self.writer.write_pending(&mut text).await?;
             } else if let Some(name) = name.take() {
-                rows_written += self.end_file(shared, chunk, &mut text, name).await?;
+                let (rows, bytes) = self.end_file(shared, chunk, &mut text, name).await?;
+                (rows_written, bytes_written) = (rows_written + rows, bytes_written + bytes);
                 file_number += 1;
             }
         }
@@ -296,7 +311,8 @@ impl Reader {
                 Some(name) => name,
                 None => self.begin_file(shared, chunk, file_number).await?,
             };
-            rows_written += self.end_file(shared, chunk, &mut text, name).await?;
+            let (rows, bytes) = self.end_file(shared, chunk, &mut text, name).await?;
+            (rows_written, bytes_written) = (rows_written + rows, bytes_written + bytes);
         }
         self.buffer = text.into_buffer();
         // A row of 1 MB must not keep its memory for ever.
@@ -315,6 +331,10 @@ impl Reader {
             rows: rows_read,
             range: chunk.job.condition(running.range().as_ref()),
         };
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        chunk.job.rows_read.fetch_add(rows_read, Ordering::Relaxed);
+        chunk.job.bytes.fetch_add(bytes_written, Ordering::Relaxed);
+        chunk.job.micros.fetch_add(micros, Ordering::Relaxed);
         self.ended.push((self.turn, Arc::clone(&chunk.job), line));
         Ok(())
     }
@@ -347,7 +367,7 @@ impl Reader {
         chunk: &Chunk,
         text: &mut ChunkText<'_>,
         name: String,
-    ) -> Result<u64> {
+    ) -> Result<(u64, u64)> {
         let (rows, bytes) = text.end_file();
         self.writer.write_pending(text).await?;
         // At most one file a reader is on its way to the disk.
@@ -370,7 +390,7 @@ impl Reader {
             result
         });
         self.finishing = Some(Finishing { turn: self.turn, line, task });
-        Ok(rows)
+        Ok((rows, bytes))
     }
 
     /// Waits until all files of this reader are durable.

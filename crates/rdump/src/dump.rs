@@ -55,13 +55,13 @@ impl Dumper {
     /// # Errors
     /// A folder or server that can't be used.
     pub async fn create(config: Arc<Config>, metrics: Metrics, gate: Arc<Gate>) -> Result<Dumper> {
-        let existing = Folder::open_existing(&config.output_url, config.resume).await?;
+        let existing = Folder::open_existing(&config.output_url, &config.storage, config.resume).await?;
         let (source, mut first) = Source::open(&config).await?;
         let consistency = consistency::resolve(&config, source.server.flavor)?;
         preflight::check(&mut first, &source, &config, consistency).await?;
         let folder = match existing {
             Some(folder) => folder,
-            None => Folder::open(&config.output_url, config.resume).await?,
+            None => Folder::open(&config.output_url, &config.storage, config.resume).await?,
         };
         Ok(Dumper { config, source, first, folder, metrics, gate })
     }
@@ -71,7 +71,7 @@ impl Dumper {
     /// # Errors
     /// What would end the dump before it begins.
     pub async fn plan(config: &Config) -> Result<Vec<String>> {
-        Folder::open_existing(&config.output_url, config.resume).await?;
+        Folder::open_existing(&config.output_url, &config.storage, config.resume).await?;
         let (source, mut conn) = Source::open(config).await?;
         let consistency = consistency::resolve(config, source.server.flavor)?;
         let listing = preflight::check(&mut conn, &source, config, consistency).await?;

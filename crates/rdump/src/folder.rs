@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use common::dumpfile::{self, FileKind, JOURNAL, MANIFEST, METADATA};
 use common::manifest::{DoneTable, Manifest, TableLine};
-use common::storage::Storage;
+use common::storage::{Options, Storage};
 use tracing::{info, warn};
 
 use crate::error::{DumpError, Result};
@@ -47,11 +47,11 @@ impl Folder {
     ///
     /// # Errors
     /// A folder that is taken or being written to.
-    pub async fn open_existing(url: &str, resume: bool) -> Result<Option<Folder>> {
-        let storage = common::storage::open(url)?;
+    pub async fn open_existing(url: &str, options: &Options, resume: bool) -> Result<Option<Folder>> {
+        let storage = common::storage::open(url, options)?;
         match root_of(storage.as_ref()) {
             Some(root) if !root.is_dir() => Ok(None),
-            _ => Folder::open(url, resume).await.map(Some),
+            _ => Folder::open(url, options, resume).await.map(Some),
         }
     }
 
@@ -60,8 +60,8 @@ impl Folder {
     ///
     /// # Errors
     /// A folder that is taken, being written to, or that can't be made or written to.
-    pub async fn open(url: &str, resume: bool) -> Result<Folder> {
-        let storage = common::storage::open(url)?;
+    pub async fn open(url: &str, options: &Options, resume: bool) -> Result<Folder> {
+        let storage = common::storage::open(url, options)?;
         let root = root_of(storage.as_ref());
         let made = root.as_deref().map_or_else(|| Ok(Made::default()), Made::make)?;
         let lock = root.as_deref().map(lock_folder).transpose()?;

@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -75,7 +75,7 @@ impl Drop for Journal {
 }
 
 fn write(
-    path: &PathBuf,
+    path: &Path,
     mut file: File,
     lines: &mpsc::Receiver<DoneTable>,
     failure: &Mutex<Option<StorageError>>,

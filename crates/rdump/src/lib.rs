@@ -98,6 +98,13 @@ pub fn run(args: &[String]) -> Exit {
         Ok(parsed) => parsed,
         Err(error) => return refuse_arguments(&error),
     };
+    let parsed = match cli::file::with_file(args, parsed) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            out::println(&format!("\nparse arguments failed: {error}"));
+            return Exit::Failure;
+        }
+    };
     if parsed.last("help") == Some("true") {
         out::eprintln(usage().trim_end());
         return Exit::Success;
@@ -175,7 +182,7 @@ impl Command {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let manifest = runtime.map_err(|error| failed(error.to_string()))?.block_on(async {
-            let storage = common::storage::open(output)?;
+            let storage = common::storage::open(output, &config::storage_options(&parsed))?;
             verify::manifest(storage.as_ref()).await
         });
         let options = manifest.map_err(|error| failed(error.to_string()))?.dump.options;
@@ -195,7 +202,7 @@ fn verify_folder(config: Arc<Config>) -> Exit {
         }
     };
     let found = runtime.block_on(async {
-        let storage = common::storage::open(&config.output_url)?;
+        let storage = common::storage::open(&config.output_url, &config.storage)?;
         let manifest = verify::manifest(storage.as_ref()).await?;
         let mut findings = verify::folder(&storage, &manifest, config.threads).await?;
         if config.against_source {

@@ -116,6 +116,9 @@ impl Planner {
             None => self.send(job.chunk(None, 0)).await,
             Some(mut cutter) => {
                 while let Some(planned) = cutter.next(&mut self.meta).await? {
+                    if let Some((row_bytes, rows_a_second)) = job.pace() {
+                        cutter.adapt(row_bytes, rows_a_second);
+                    }
                     self.send(job.chunk(Some(planned.range), planned.rows)).await;
                 }
             }
@@ -212,6 +215,9 @@ fn job(
         filter,
         next_index: AtomicU64::new(0),
         rows: AtomicU64::new(0),
+        rows_read: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+        micros: AtomicU64::new(0),
         chunks_left: AtomicU64::new(1),
     })
 }

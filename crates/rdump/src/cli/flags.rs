@@ -11,7 +11,8 @@ pub const SPLIT: &str = "Parallelism and splitting";
 pub const FORMAT: &str = "Format";
 const CONSISTENCY: &str = "Consistency";
 const LOG: &str = "Log and operation";
-const STORAGE: &str = "Storage";
+/// Group of flags.
+pub const STORAGE: &str = "Storage";
 
 /// The groups in the order of the usage text.
 pub const GROUPS: [&str; 7] = [CONNECTION, WHAT, SPLIT, FORMAT, CONSISTENCY, LOG, STORAGE];
@@ -308,6 +309,14 @@ pub const FLAGS: &[Flag] = &[
     flag(SPLIT, "critical-load", None, Map, "", "End the dump above these values, of the same form"),
     flag(
         LOG,
+        "config",
+        None,
+        Text,
+        "",
+        "TOML file with flags: host = \"db1\", rows = 200000, filter = [\"shop.*\"], ...",
+    ),
+    flag(
+        LOG,
         "dry-run",
         None,
         Bool,
@@ -320,26 +329,26 @@ pub const FLAGS: &[Flag] = &[
     flag(LOG, "status-addr", None, Text, ":8281", "Address of /metrics and /status; empty: none"),
     flag(LOG, "help", None, Bool, "false", "Print this text"),
     flag(LOG, "version", Some('V'), Bool, "false", "Print the version"),
-    not_yet(STORAGE, "s3.endpoint", Text),
-    not_yet(STORAGE, "s3.region", Text),
-    not_yet(STORAGE, "s3.storage-class", Text),
-    not_yet(STORAGE, "s3.sse", Text),
-    not_yet(STORAGE, "s3.sse-kms-key-id", Text),
-    not_yet(STORAGE, "s3.acl", Text),
-    not_yet(STORAGE, "s3.provider", Text),
-    not_yet(STORAGE, "s3.role-arn", Text),
-    not_yet(STORAGE, "s3.external-id", Text),
-    not_yet(STORAGE, "gcs.endpoint", Text),
-    not_yet(STORAGE, "gcs.storage-class", Text),
+    flag(STORAGE, "s3.endpoint", None, Text, "", "Address of an S3 service that is not AWS, such as https://minio:9000"),
+    flag(STORAGE, "s3.region", None, Text, "", "Region; on AWS it is looked up if it is not given"),
+    flag(STORAGE, "s3.storage-class", None, Text, "", "Storage class of the files"),
+    flag(STORAGE, "s3.sse", None, Text, "", "Encryption by the service: AES256, aws:kms or aws:kms:dsse"),
+    flag(STORAGE, "s3.sse-kms-key-id", None, Text, "", "Key of --s3.sse aws:kms"),
+    flag(STORAGE, "s3.acl", None, Text, "", "Only private; other rights are set by a policy of the bucket"),
+    flag(STORAGE, "s3.provider", None, Text, "", "aws, alibaba, ceph, minio, netease and others: how the bucket is addressed"),
+    flag(STORAGE, "s3.role-arn", None, Text, "", "Role that is assumed for the bucket"),
+    flag(STORAGE, "s3.external-id", None, Text, "", "External id for that role"),
+    flag(STORAGE, "gcs.endpoint", None, Text, "", "Address of a GCS service that is not Google"),
+    flag(STORAGE, "gcs.storage-class", None, Text, "", "Storage class of the files"),
     not_yet(STORAGE, "gcs.predefined-acl", Text),
-    not_yet(STORAGE, "gcs.credentials-file", Text),
-    not_yet(STORAGE, "azblob.endpoint", Text),
+    flag(STORAGE, "gcs.credentials-file", None, Text, "", "File with the credentials; else those of the application"),
+    flag(STORAGE, "azblob.endpoint", None, Text, "", "Address of a blob service that is not Azure"),
     not_yet(STORAGE, "azblob.access-tier", Text),
-    not_yet(STORAGE, "azblob.account-name", Text),
-    not_yet(STORAGE, "azblob.account-key", Text),
-    not_yet(STORAGE, "azblob.sas-token", Text),
+    flag(STORAGE, "azblob.account-name", None, Text, "", "Storage account; else $AZURE_STORAGE_ACCOUNT"),
+    flag(STORAGE, "azblob.account-key", None, Text, "", "Key of the account; it is wiped from the process list"),
+    flag(STORAGE, "azblob.sas-token", None, Text, "", "Shared access signature; it is wiped from the process list"),
     not_yet(STORAGE, "azblob.encryption-scope", Text),
-    not_yet(STORAGE, "azblob.encryption-key", Text),
+    flag(STORAGE, "azblob.encryption-key", None, Text, "", "Key of the customer in base64; it is wiped from the process list"),
 ];
 
 /// The usage text, with examples first.
@@ -405,6 +414,6 @@ mod tests {
         for flag in FLAGS.iter().filter(|flag| !flag.hidden) {
             assert!(usage.contains(&format!("--{}", flag.name)), "{}", flag.name);
         }
-        assert!(!usage.contains("s3.endpoint"));
+        assert!(!usage.contains("gcs.predefined-acl"));
     }
 }

@@ -1,5 +1,6 @@
 //! Command line: raw arguments in, checked [`Config`](crate::config::Config) out.
 
+pub mod file;
 pub mod flags;
 pub mod pflag;
 pub mod wipe;

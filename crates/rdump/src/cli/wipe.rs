@@ -10,7 +10,10 @@ use std::os::unix::fs::FileExt;
 use super::pflag::{Flag, Kind};
 
 /// Names of flags whose value is secret.
-const SECRET: [&str; 3] = ["password", "azblob.account-key", "azblob.sas-token"];
+const SECRET: [&str; 4] =
+    ["password", "azblob.account-key", "azblob.sas-token", "azblob.encryption-key"];
+/// Names of flags whose value is a URL with secrets among its parameters.
+const URL: &str = "output";
 
 /// Overwrites the values of secret flags with `x`. Call it after the arguments were copied, before threads start.
 pub fn wipe_arguments(flags: &[Flag], args: &[String]) {
@@ -51,11 +54,12 @@ pub fn wipe_arguments(flags: &[Flag], args: &[String]) {
 struct SecretRange {
     arg: usize,
     from: usize,
+    is_url: bool,
 }
 
 fn secret_ranges(flags: &[Flag], args: &[String]) -> Vec<SecretRange> {
     let mut out = Vec::new();
-    let is_secret = |flag: &Flag| SECRET.contains(&flag.name);
+    let is_secret = |flag: &Flag| SECRET.contains(&flag.name) || flag.name == URL;
     let mut i = 0;
     while i < args.len() {
         let arg = &args[i];
@@ -66,10 +70,11 @@ fn secret_ranges(flags: &[Flag], args: &[String]) -> Vec<SecretRange> {
             let name = long.split('=').next().unwrap_or(long);
             if let Some(flag) = flags.iter().find(|flag| flag.name == name) {
                 let has_value = name.len() < long.len();
+                let is_url = flag.name == URL;
                 if is_secret(flag) {
                     out.push(match has_value {
-                        true => SecretRange { arg: i, from: 2 + name.len() + 1 },
-                        false => SecretRange { arg: i + 1, from: 0 },
+                        true => SecretRange { arg: i, from: 2 + name.len() + 1, is_url },
+                        false => SecretRange { arg: i + 1, from: 0, is_url },
                     });
                 }
                 if !has_value && flag.kind != Kind::Bool {
@@ -84,9 +89,10 @@ fn secret_ranges(flags: &[Flag], args: &[String]) -> Vec<SecretRange> {
                     continue;
                 }
                 let from = if arg[tail..].starts_with('=') { tail + 1 } else { tail };
+                let is_url = flag.name == URL;
                 match (is_secret(flag), tail < arg.len()) {
-                    (true, true) => out.push(SecretRange { arg: i, from }),
-                    (true, false) => out.push(SecretRange { arg: i + 1, from: 0 }),
+                    (true, true) => out.push(SecretRange { arg: i, from, is_url }),
+                    (true, false) => out.push(SecretRange { arg: i + 1, from: 0, is_url }),
                     _ => {}
                 }
                 if tail == arg.len() {
@@ -98,7 +104,16 @@ fn secret_ranges(flags: &[Flag], args: &[String]) -> Vec<SecretRange> {
         i += 1;
     }
     out.retain(|range| range.arg < args.len());
-    out
+    out.into_iter().filter_map(|range| hidden_part(range, args)).collect()
+}
+
+/// Of a URL the place stays to be seen, its parameters do not.
+fn hidden_part(range: SecretRange, args: &[String]) -> Option<SecretRange> {
+    if !range.is_url {
+        return Some(range);
+    }
+    let at = args[range.arg].get(range.from..)?.find('?')?;
+    Some(SecretRange { from: range.from + at + 1, ..range })
 }
 
 #[cfg(test)]
@@ -118,6 +133,9 @@ mod tests {
             (&["-u", "-p", "x"], &[]),
             (&["--", "-p", "s"], &[]),
             (&["-p"], &[]),
+            (&["-o", "s3://b/p?secret-access-key=s"], &[(1, 9)]),
+            (&["-os3://b?k=s"], &[(0, 9)]),
+            (&["--output=s3://b/p", "-o", "/x"], &[]),
             (&["-t2", "-p", "a", "-p", "b"], &[(2, 0), (4, 0)]),
         ] {
             let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
