@@ -31,8 +31,15 @@ pub enum CtlCommand {
     Remove(String),
     /// `-checkpoint-error-ignore=T`: take the target table as it is now for the one the task has written to.
     ErrorIgnore(String),
-    /// Print the tasks in the target's ledger.
-    List,
+    /// `-checkpoint-error-destroy=T`: empty the target table of an unfinished task and forget what was imported into it.
+    ErrorDestroy(String),
+    /// `-checkpoint-dump=DIR`: write the ledger as CSV files.
+    Dump(PathBuf),
+    /// Print the tasks in the target's ledger, as JSON if wanted.
+    List {
+        /// `-json`
+        json: bool,
+    },
 }
 
 /// What was typed, nothing checked. `None` leaves the file's value.
@@ -136,6 +143,9 @@ fn flags() -> Vec<Arg> {
     ]
 }
 
+/// Commands of the real tool that are about the stores of a TiDB cluster, which a logical import does not touch.
+const PHYSICAL: [&str; 4] = ["compact", "switch-mode", "fetch-mode", "check-local-storage"];
+
 /// The command, for parsing, completions and man pages.
 pub fn command() -> Command {
     let check = Command::new("check")
@@ -162,7 +172,17 @@ pub fn command() -> Command {
             )
             .value_name(table),
         )
-        .arg(Arg::new("list").long("list").action(ArgAction::SetTrue).help("List the unfinished tasks"));
+        .arg(
+            text(
+                "checkpoint-error-destroy",
+                "Empty a table of an unfinished task, if it holds this task's rows only, and forget them: all, or `db`.`table`",
+            )
+            .value_name(table),
+        )
+        .arg(text("checkpoint-dump", "Write the ledger as CSV files into this folder").value_name("DIR"))
+        .arg(Arg::new("list").long("list").action(ArgAction::SetTrue).help("List unfinished tasks and finished tables"))
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("List as JSON"))
+        .args(PHYSICAL.map(|name| text(name, "For the local backend; refused").num_args(0..=1).require_equals(true).default_missing_value("").hide(true)));
     Command::new("rlightning")
         .about("Imports SQL dumps into TiDB, MySQL and MariaDB, each row exactly once")
         .disable_version_flag(true)
@@ -232,12 +252,21 @@ fn ctl_command(command: &mut Command, matches: &ArgMatches) -> Result<CtlCommand
     let mut found = Vec::new();
     found.extend(string(matches, "checkpoint-remove").map(CtlCommand::Remove));
     found.extend(string(matches, "checkpoint-error-ignore").map(CtlCommand::ErrorIgnore));
-    found.extend(matches.get_flag("list").then_some(CtlCommand::List));
+    found.extend(string(matches, "checkpoint-error-destroy").map(CtlCommand::ErrorDestroy));
+    found.extend(string(matches, "checkpoint-dump").map(|dir| CtlCommand::Dump(dir.into())));
+    let json = matches.get_flag("json");
+    found.extend(matches.get_flag("list").then_some(CtlCommand::List { json }));
+    let is_given = |name: &str| matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine);
+    if let Some(name) = PHYSICAL.into_iter().find(|name| is_given(name)) {
+        let text = format!("-{name} is for the local backend (physical import), which is not there yet");
+        return Err(command.error(clap::error::ErrorKind::UnknownArgument, text));
+    }
     match (found.pop(), found.is_empty()) {
         (Some(one), true) => Ok(one),
         _ => Err(command.error(
             clap::error::ErrorKind::MissingRequiredArgument,
-            "give exactly one of -list, -checkpoint-remove=TABLE, -checkpoint-error-ignore=TABLE",
+            "give exactly one of -list, -checkpoint-remove=TABLE, -checkpoint-error-ignore=TABLE, \
+             -checkpoint-error-destroy=TABLE, -checkpoint-dump=DIR",
         )),
     }
 }
@@ -338,8 +367,15 @@ mod tests {
         let (action, _) = parsed(&["ctl", "-config", "a", "-checkpoint-remove=all"]);
         assert_eq!(action, Action::Ctl(CtlCommand::Remove("all".into())));
         assert!(parse(["rlightning", "ctl"].map(OsString::from)).is_err());
+        for option in ["-compact", "-switch-mode=import", "-fetch-mode", "-check-local-storage"] {
+            let error = parse(["rlightning", "ctl", option].map(OsString::from)).unwrap_err().to_string();
+            assert!(error.contains("is for the local backend"), "{option}: {error}");
+        }
         let called = ["/bin/tidb-lightning-ctl", "-list"].map(OsString::from);
-        assert_eq!(parse(called).map(|(action, _)| action).ok(), Some(Action::Ctl(CtlCommand::List)));
+        assert_eq!(
+            parse(called).map(|(action, _)| action).ok(),
+            Some(Action::Ctl(CtlCommand::List { json: false }))
+        );
         assert_eq!(parsed(&["-V"]).0, Action::Version);
         assert_eq!(parsed(&["--version"]).0, Action::Version);
     }

@@ -1,5 +1,8 @@
 //! `rlightning ctl`: looks at the ledger and changes it.
 
+mod destroy;
+mod dump;
+
 use common::error::lightning_codes as codes;
 use common::ident::TableName;
 
@@ -20,14 +23,35 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
     let schema = &config.ledger_schema;
     if !ledger::exists(&mut conn, schema).await? {
         return match command {
-            CtlCommand::List => Ok(()),
-            CtlCommand::Remove(table) | CtlCommand::ErrorIgnore(table) if table == "all" => Ok(()),
-            CtlCommand::Remove(table) | CtlCommand::ErrorIgnore(table) => Err(unknown(table, schema)),
+            CtlCommand::List { json: false } => Ok(()),
+            CtlCommand::List { json: true } => {
+                common::out::println("{\"tasks\":[],\"finished\":[]}");
+                Ok(())
+            }
+            CtlCommand::Dump(_) => Err(fail(
+                codes::CHECKPOINT_NOT_FOUND,
+                format!("there is no ledger in schema `{schema}` of the target"),
+            )),
+            CtlCommand::Remove(table) | CtlCommand::ErrorIgnore(table) | CtlCommand::ErrorDestroy(table) => {
+                if table == "all" {
+                    Ok(())
+                } else {
+                    Err(unknown(table, schema))
+                }
+            }
         };
     }
     let doing = || "change the ledger".to_owned();
     match command {
-        CtlCommand::List => {
+        CtlCommand::ErrorDestroy(table) => destroy::run(config, &mut conn, table).await?,
+        CtlCommand::Dump(dir) => dump::run(&mut conn, schema, dir).await?,
+        CtlCommand::List { json: true } => {
+            let tasks = ledger::list(&mut conn, schema).await?;
+            let finished = ledger::marks(&mut conn, schema, None).await?;
+            let all = serde_json::json!({ "tasks": tasks, "finished": finished });
+            common::out::println(&all.to_string());
+        }
+        CtlCommand::List { json: false } => {
             for task in ledger::list(&mut conn, schema).await? {
                 common::out::println(&format!(
                     "task {} of {} from {}{}: {} files, {} batches, {} rows",
@@ -115,7 +139,7 @@ fn is_of(config: &Config, task: &ledger::TaskSummary) -> bool {
 
 /// The configuration's dump as the ledger names it.
 fn source_of(config: &Config) -> Result<String> {
-    let storage = common::storage::open(&config.source.dir)
+    let storage = common::storage::open(&config.source.dir, &common::storage::Options::default())
         .context(codes::INVALID_STORAGE_CONFIG, || "open the source".into())?;
     Ok(run::source_name(&*storage))
 }

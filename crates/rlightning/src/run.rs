@@ -81,7 +81,7 @@ impl Finished {
 /// # Errors
 /// What the storage or the files have.
 pub async fn prepare(config: &Config) -> Result<Prepared> {
-    let storage = common::storage::open(&config.source.dir)
+    let storage = common::storage::open(&config.source.dir, &common::storage::Options::default())
         .context(codes::INVALID_STORAGE_CONFIG, || "open the source".into())?;
     info!("load data source start");
     let begun = Instant::now();

@@ -30,7 +30,7 @@ pub type SourceTables = HashMap<(String, TableName), Arc<Table>>;
 /// The text of a schema file. Blocks.
 ///
 /// # Errors
-/// The storage's; text that is not UTF-8 (unless `character-set` is `binary`).
+/// The storage's; text that is not in the character set.
 pub fn read(storage: &dyn Storage, file: &SchemaFile, character_set: &str) -> Result<Vec<u8>> {
     let doing = || format!("read file '{}'", file.path);
     let reader = open(storage, &file.path)?;
@@ -41,15 +41,28 @@ pub fn read(storage: &dyn Storage, file: &SchemaFile, character_set: &str) -> Re
     if text.starts_with(b"\xef\xbb\xbf") {
         text.drain(..3);
     }
-    if character_set != "binary"
-        && let Err(error) = std::str::from_utf8(&text)
-    {
-        return Err(fail(
-            codes::INVALID_SCHEMA_FILE,
-            format!("file '{}' is not UTF-8 text at byte {}", file.path, error.valid_up_to()),
-        ));
+    decoded(text, character_set)
+        .map_err(|what| fail(codes::INVALID_SCHEMA_FILE, format!("file '{}' is not {what}", file.path)))
+}
+
+/// The text as UTF-8, by `mydumper.character-set`; else what it is not.
+fn decoded(text: Vec<u8>, character_set: &str) -> std::result::Result<Vec<u8>, String> {
+    let (encoding, name) = match (character_set, std::str::from_utf8(&text)) {
+        ("binary", _) | ("auto" | "utf8" | "utf8mb4", Ok(_)) => return Ok(text),
+        ("utf8" | "utf8mb4", Err(error)) => {
+            return Err(format!("UTF-8 text at byte {}", error.valid_up_to()));
+        }
+        ("latin1", _) => (encoding_rs::WINDOWS_1252, "latin1 text".to_owned()),
+        ("auto", Err(error)) => {
+            let at = error.valid_up_to();
+            (encoding_rs::GB18030, format!("UTF-8 text at byte {at}, and no GB18030 either"))
+        }
+        _ => (encoding_rs::GB18030, "GB18030 text".to_owned()),
+    };
+    match encoding.decode_without_bom_handling_and_without_replacement(&text) {
+        Some(decoded) => Ok(decoded.into_owned().into_bytes()),
+        None => Err(name),
     }
-    Ok(text)
 }
 
 /// The first CREATE TABLE of a schema file's text.
@@ -278,5 +291,23 @@ impl Creator<'_> {
                 })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schema_files_in_every_character_set() {
+        let read =
+            |text: &[u8], set| decoded(text.to_vec(), set).map(|text| String::from_utf8(text).unwrap());
+        assert_eq!(read("ä中".as_bytes(), "auto").unwrap(), "ä中");
+        assert_eq!(read(b"\xd6\xd0", "auto").unwrap(), "中");
+        assert_eq!(read(b"\xd6\xd0", "gb18030").unwrap(), "中");
+        assert_eq!(read(b"\xe4\x80", "latin1").unwrap(), "ä€");
+        assert_eq!(read(b"a\xff", "auto").unwrap_err(), "UTF-8 text at byte 1, and no GB18030 either");
+        assert_eq!(read(b"a\xff", "utf8mb4").unwrap_err(), "UTF-8 text at byte 1");
+        assert_eq!(decoded(vec![0xFF], "binary").unwrap(), [0xFF]);
     }
 }

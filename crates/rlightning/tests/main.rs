@@ -3,6 +3,7 @@
 mod bad_input;
 mod check;
 mod csv;
+mod ctl;
 mod faults;
 mod golden;
 mod kills;

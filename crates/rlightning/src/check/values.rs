@@ -355,11 +355,12 @@ impl Members {
 
     fn has(&self, text: &[u8]) -> bool {
         let wanted = fold(text, self.exact);
-        self.folded.contains(&wanted)
-            // Letters that only a collation knows to be equal: it may be the member of that length.
-            || (!self.exact
-                && !(wanted.is_ascii() && self.folded.iter().all(|member| member.is_ascii()))
-                && self.folded.iter().any(|member| characters(member) == characters(&wanted)))
+        let plain = wanted.is_ascii() && self.folded.iter().all(|member| member.is_ascii());
+        if self.folded.contains(&wanted) || self.exact || plain {
+            return self.folded.contains(&wanted);
+        }
+        // Letters that only a collation knows to be equal: it may be the member of that length.
+        self.folded.iter().any(|member| characters(member) == characters(&wanted))
     }
 
     /// The number of a member, or a set of them as bits, written as a text.

@@ -68,7 +68,7 @@ pub(super) fn dialect(raw: &RawConfig) -> Result<Dialect> {
 /// The character set of CSV files.
 pub(super) fn decoding(raw: &RawConfig) -> Result<Option<Decoding>> {
     let name = &raw.mydumper.data_character_set;
-    Decoding::of(name, raw.mydumper.data_invalid_char_replace.as_deref()).map_err(|()| {
+    Decoding::of(name, raw.mydumper.data_invalid_char_replace.as_deref()).ok_or_else(|| {
         invalid(format!(
             "invalid config: `mydumper.data-character-set` '{name}' is not known: use binary, utf8mb4, gb18030, gbk, latin1 or ascii"
         ))

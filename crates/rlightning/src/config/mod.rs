@@ -17,6 +17,7 @@ use common::log::{LogConfig, LogFormat};
 use common::retry::Backoff;
 use common::route::{RouteRule, Router};
 use common::secret::Secret;
+use common::storage;
 use mysql::{Endpoint, Pem, Tls, TlsMode};
 
 use crate::advice::Advice;
@@ -606,15 +607,13 @@ fn source(raw: &RawConfig) -> Result<Source> {
     }
     if let Some((scheme, _)) = mydumper.data_source_dir.split_once("://") {
         match scheme.to_lowercase().as_str() {
-            "file" | "local" => {}
-            "s3" | "gcs" | "gs" | "azure" | "azblob" | "noop" => {
-                return Err(invalid(format!(
-                    "invalid config: `mydumper.data-source-dir`: storage of type {scheme} is not there yet; copy the dump to a local folder"
-                )));
+            "file" | "local" | "s3" | "gcs" | "gs" | "azure" | "azblob" | "noop" => {
+                let opened = storage::open(&mydumper.data_source_dir, &storage::Options::default());
+                opened.map_err(|error| invalid(format!("invalid config: `mydumper.data-source-dir`: {error}")))?;
             }
             other => {
                 return Err(invalid(format!(
-                    "invalid config: unsupported data-source-dir url '{other}://…', supported storage types are file,local"
+                    "invalid config: unsupported data-source-dir url '{other}://…', supported storage types are file,local,s3,noop,gcs,gs,azure,azblob"
                 )));
             }
         }
@@ -626,10 +625,10 @@ fn source(raw: &RawConfig) -> Result<Source> {
     }
     let character_set = mydumper.character_set.to_lowercase();
     match character_set.as_str() {
-        "auto" | "utf8mb4" | "utf8" | "binary" => {}
+        "auto" | "utf8mb4" | "utf8" | "binary" | "gb18030" | "latin1" => {}
         other => {
             return Err(invalid(format!(
-                "invalid config: `mydumper.character-set` '{other}' is not there yet: use auto, utf8mb4 or binary"
+                "invalid config: `mydumper.character-set` '{other}' is not known: use auto, utf8mb4, gb18030, latin1 or binary"
             )));
         }
     }
@@ -646,7 +645,11 @@ fn source(raw: &RawConfig) -> Result<Source> {
     Ok(Source {
         dir: mydumper.data_source_dir.clone(),
         filter,
-        rules: FileRules::new(&mydumper.files, default_rules, Path::new(&mydumper.data_source_dir))?,
+        rules: FileRules::new(
+            &mydumper.files,
+            default_rules,
+            Path::new(storage::without_parameters(&mydumper.data_source_dir)),
+        )?,
         router,
         routes: raw.routes.clone(),
         case_sensitive: mydumper.case_sensitive,

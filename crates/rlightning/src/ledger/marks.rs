@@ -10,9 +10,10 @@ use super::{FileRecord, Ledger, TaskName, number, sql, text};
 use crate::error::{Context, Result};
 
 /// A finished table of one source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Mark {
     /// The target table.
+    #[serde(serialize_with = "quoted")]
     pub table: TableName,
     /// Where its rows came from.
     pub source: String,
@@ -28,6 +29,10 @@ pub struct Mark {
     pub rows: u64,
     /// When it was finished, in the server's time.
     pub finished: String,
+}
+
+fn quoted<S: serde::Serializer>(table: &TableName, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&table.quoted())
 }
 
 /// Hash over what is written down of a table's files, and the time of the newest.

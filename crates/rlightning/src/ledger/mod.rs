@@ -35,8 +35,8 @@ use crate::error::{Context, Result, fail};
 pub use marks::{Mark, content, digest, forget_marks, marks};
 pub use sql::{MARKS, SCHEMA_TABLES};
 pub use task::{
-    Asked, Found, Settings, TaskName, TaskSummary, accept_table, current, exists, known_tables, list, peek,
-    remove, remove_table,
+    Asked, Chunk, Found, Settings, Share, TaskName, TaskSummary, accept_table, chunks, current, exists,
+    known_tables, list, peek, remove, remove_table, shares,
 };
 
 /// Version of the tables; a newer one is refused.

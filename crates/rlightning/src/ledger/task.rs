@@ -7,7 +7,7 @@ use common::error::lightning_codes as codes;
 use common::ident::{TableName, quote_string};
 use mysql::{Conn, ErrorClass, Row};
 
-use super::{FORMAT, Ledger, number, sql, text};
+use super::{FORMAT, Ledger, Piece, number, sql, text};
 use crate::advice::Advice;
 use crate::config::raw::KeepAfterSuccess;
 use crate::error::{Context, Error, Result, fail};
@@ -64,7 +64,7 @@ pub enum Found {
 }
 
 /// A task in the ledger, for `rlightning ctl -list`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct TaskSummary {
     /// Its number.
     pub task: u64,
@@ -294,6 +294,87 @@ pub async fn remove_table(conn: &mut Conn, schema: &str, table: &TableName) -> m
     }
     conn.exec(format!("DELETE FROM {} WHERE {condition}", sql::table(schema, "rlightning_table"))).await?;
     Ok(rows.len() as u64)
+}
+
+/// A target table with what a task has brought into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// The task.
+    pub task: u64,
+    /// The table.
+    pub table: TableName,
+    /// Rows of committed batches.
+    pub rows: u64,
+}
+
+/// What each task has brought into each of its target tables.
+///
+/// # Errors
+/// The server's.
+pub async fn shares(conn: &mut Conn, schema: &str) -> Result<Vec<Share>> {
+    let query = format!(
+        "SELECT f.task_id, f.target_schema, f.target_table, CAST(COALESCE(SUM(l.row_count), 0) AS UNSIGNED) AS row_count \
+         FROM {} f LEFT JOIN {} l ON l.task_id = f.task_id AND l.file = f.file AND l.kind = 1 \
+         GROUP BY f.task_id, f.target_schema, f.target_table ORDER BY f.target_schema, f.target_table, f.task_id",
+        sql::table(schema, "rlightning_file"),
+        sql::table(schema, "rlightning_ledger")
+    );
+    let rows = conn.query(query).await.context(codes::READ_CHECKPOINT, || "read the ledger".into())?;
+    rows.iter()
+        .map(|row| {
+            Ok(Share { task: number(row, "task_id")?, table: target(row)?, rows: number(row, "row_count")? })
+        })
+        .collect()
+}
+
+/// A piece of a file with what is committed of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// The task.
+    pub task: u64,
+    /// Where its rows go.
+    pub table: TableName,
+    /// The file.
+    pub path: String,
+    /// Bytes of the whole file.
+    pub size: u64,
+    /// The piece.
+    pub piece: Piece,
+    /// Where its committed batches end.
+    pub pos: u64,
+    /// Rows in them.
+    pub rows: u64,
+}
+
+/// All pieces of all unfinished tasks, in order.
+///
+/// # Errors
+/// The server's.
+pub async fn chunks(conn: &mut Conn, schema: &str) -> Result<Vec<Chunk>> {
+    let (files, ledger) = (sql::table(schema, "rlightning_file"), sql::table(schema, "rlightning_ledger"));
+    let query = format!(
+        "SELECT f.task_id, f.target_schema, f.target_table, f.path, f.size, c.begin_at, c.end_at, \
+         COALESCE(MAX(b.end_at), c.begin_at) AS pos, CAST(COALESCE(SUM(b.row_count), 0) AS UNSIGNED) AS row_count \
+         FROM {files} f JOIN {ledger} c ON c.task_id = f.task_id AND c.file = f.file AND c.kind = 0 \
+         LEFT JOIN {ledger} b ON b.task_id = f.task_id AND b.file = f.file AND b.kind = 1 \
+         AND b.begin_at >= c.begin_at AND b.begin_at < c.end_at \
+         GROUP BY f.task_id, f.target_schema, f.target_table, f.path, f.size, c.begin_at, c.end_at \
+         ORDER BY f.task_id, f.target_schema, f.target_table, f.path, c.begin_at"
+    );
+    let rows = conn.query(query).await.context(codes::READ_CHECKPOINT, || "read the ledger".into())?;
+    rows.iter()
+        .map(|row| {
+            Ok(Chunk {
+                task: number(row, "task_id")?,
+                table: target(row)?,
+                path: text(row, "path")?,
+                size: number(row, "size")?,
+                piece: Piece { begin: number(row, "begin_at")?, end: number(row, "end_at")?, head_at: None },
+                pos: number(row, "pos")?,
+                rows: number(row, "row_count")?,
+            })
+        })
+        .collect()
 }
 
 /// The task that a run of this name would go on with: its number, whether its rows are all in, and the target tables that files of it

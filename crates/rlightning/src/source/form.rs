@@ -80,19 +80,19 @@ pub struct Decoding {
 }
 
 impl Decoding {
-    /// For the value of `data-character-set`. `Ok(None)`: the text is taken as it is. `Err`: not known.
-    pub fn of(name: &str, replacement: Option<&str>) -> Result<Option<Self>, ()> {
+    /// For the value of `data-character-set`. `Some(None)`: the text is taken as it is. `None`: not known.
+    pub fn of(name: &str, replacement: Option<&str>) -> Option<Option<Self>> {
         let (encoding, ascii) = match name.to_lowercase().as_str() {
-            "binary" => return Ok(None),
+            "binary" => return Some(None),
             "utf8" | "utf8mb4" => (encoding_rs::UTF_8, false),
             "ascii" => (encoding_rs::UTF_8, true),
             "gb18030" => (encoding_rs::GB18030, false),
             "gbk" => (encoding_rs::GBK, false),
             // The five holes of Windows-1252 become C1 characters, as the servers have it.
             "latin1" => (encoding_rs::WINDOWS_1252, false),
-            _ => return Err(()),
+            _ => return None,
         };
-        Ok(Some(Self { encoding, ascii, replacement: replacement.map(str::to_owned) }))
+        Some(Some(Self { encoding, ascii, replacement: replacement.map(str::to_owned) }))
     }
 
     /// The text of a source of bytes.
@@ -228,8 +228,8 @@ mod tests {
         assert!(text.starts_with("€\u{81}‚") && text.ends_with('ÿ'), "{text}");
         let long = "ä,\n".repeat(100_000);
         assert_eq!(decoded("utf8mb4", long.as_bytes(), None).unwrap(), long);
-        assert!(Decoding::of("utf16", None).is_err());
-        assert_eq!(Decoding::of("binary", None), Ok(None));
+        assert_eq!(Decoding::of("utf16", None), None);
+        assert_eq!(Decoding::of("binary", None), Some(None));
     }
 
     #[test]
