@@ -384,6 +384,7 @@ mod tests {
                     rows: Some(3),
                 },
             ],
+            schemas: vec![SchemaFileLine { name: "a.c-schema.sql".into(), ..SchemaFileLine::default() }],
             chunks: vec![ChunkLine { rows: 3, range: Some("`a` < 'ü\n'".into()), ..ChunkLine::default() }],
             files: vec![FileLine {
                 name: "a.c.000000000.sql".into(),
