@@ -127,3 +127,38 @@ fn broken_text_is_an_error_with_its_byte() {
     assert_eq!(error("1,a\\"), CsvError::NothingEscaped(3));
     assert_eq!(error("1,\"a\\"), CsvError::Unclosed(2));
 }
+
+/// Mutated text in many dialects: the same records or the same error whatever the windows are, no panic and no endless loop.
+#[test]
+fn mutated_text_never_panics() {
+    let mut numbers = testkit::Random::of_target("csv");
+    let mut random = |below: usize| numbers.below(below);
+    let text =
+        "a,\"b \"\"q\"\" c\",\\N\r\n1|+|''x|+|''|+|nil\r\n\\,\"\n\",,\n'','|+|''''\n\n  \n2,\"\\\"\",\"é\"\n"
+            .as_bytes();
+    for _ in 0..testkit::random::fuzz_rounds(2_000) {
+        let mut bad = text.to_vec();
+        for _ in 0..random(6) {
+            let at = random(bad.len());
+            match random(4) {
+                0 => bad[at] = b",\"'|+\\\r\nN0\xff"[random(11)],
+                1 if bad.len() > 1 => drop(bad.remove(at)),
+                2 => bad.truncate(at.max(1)),
+                _ => bad.insert(at, b"\"'\\,\n"[random(5)]),
+            }
+        }
+        let bad = String::from_utf8_lossy(&bad).into_owned();
+        let mut any = [dialect(), odd()][random(2)].clone();
+        any.header = random(2) == 0;
+        any.trim_last = random(2) == 0;
+        if random(4) == 0 {
+            any.escape = None;
+        }
+        if random(4) == 0 {
+            any.quote.clear();
+        }
+        let whole = read(&any, &bad, bad.len().max(1));
+        let bits = read(&any, &bad, 1 + random(3));
+        assert_eq!(whole, bits, "{any:?} {bad:?}");
+    }
+}
