@@ -1,5 +1,5 @@
 //! DM's error codes: the ones of dm.md Annex B and section 1, with the real tool's names, classes, scopes and
-//! levels (operators' scripts read those); summaries and workarounds are ours.
+//! levels (operators' scripts read those); summaries and workarounds are ours. So are codes from x900 on.
 
 use super::dm::{DmCode, table};
 
@@ -163,6 +163,8 @@ table! {
     SYNCER_GET_EVENT = 36069, "ErrSyncerGetEvent", SyncUnit, Upstream, High, "cannot read the next binlog event", "Check that the binlog file still exists upstream and that the connection works.";
     SYNCER_DOWNSTREAM_TABLE_NOT_FOUND = 36070, "ErrSyncerDownstreamTableNotFound", SyncUnit, Internal, High, "the target table does not exist", "Create the table, then `resume-task`.";
     SYNCER_REPROCESS_WITH_SAFE_MODE_FAIL = 36071, "ErrSyncerReprocessWithSafeModeFail", SyncUnit, Internal, Medium, "syncer reprocess with safe mode fail", "";
+    // Ours; the real tool has no fence.
+    SYNCER_FENCED = 36900, "ErrSyncerFenced", SyncUnit, Downstream, High, "another process has taken over this subtask, this one ends", "Make sure that each source of a task is replicated by one worker only.";
     MASTER_GRPC_REQUEST_ERROR = 38008, "ErrMasterGRPCRequestError", DmMaster, Internal, High, "gRPC request failed", "";
     MASTER_CONFIG_UNKNOWN_ITEM = 38011, "ErrMasterConfigUnknownItem", DmMaster, Internal, Medium, "the master's configuration has unknown keys", "Remove them.";
     MASTER_SHARDING_DDL_DIFF = 38016, "ErrMasterShardingDDLDiff", DmMaster, Internal, High, "the shard DDLs differ", "Show the lock with `shard-ddl-lock` and resolve it by hand.";

@@ -338,9 +338,7 @@ impl Lane {
     fn describe(&self, unit: &Unit, failed_at: usize, error: &mysql::Error) -> DmError {
         // BEGIN and the ledger's entry come first.
         if failed_at == 1 && Ledger::is_fenced(error) {
-            return code::DB_UN_EXPECT
-                .error("another process has taken over this subtask, this one ends")
-                .with_workaround("Make sure that each source of a task is replicated by one worker only.");
+            return error::taken_over();
         }
         let at = failed_at.saturating_sub(2);
         let statement = self.expected.get(at);

@@ -38,6 +38,11 @@ pub fn source(message: impl Into<String>, error: &mysql::Error) -> DmError {
     database(&code::DB_QUERY_FAILED, Scope::Upstream, message, error)
 }
 
+/// Somebody else owns the state tables now. The worker's checker knows the code: going on unasked would take them back.
+pub fn taken_over() -> DmError {
+    code::SYNCER_FENCED.error("another process has taken over this subtask, this one ends")
+}
+
 /// An event that cannot be read.
 pub fn decode(error: &DecodeError) -> DmError {
     code::SYNCER_GET_EVENT.error("cannot read a binlog event").with_cause(error.to_string())
@@ -79,6 +84,20 @@ pub fn located(error: DmError, start: &Place, before: &Spot, end: &Place) -> DmE
     error.annotate(&format!(
         "startLocation: [position: {start}, gtid-set: {gtid}], endLocation: [position: {end}, gtid-set: {gtid}]: "
     ))
+}
+
+/// An error in DM's form.
+pub fn process_error(error: &DmError) -> pb::ProcessError {
+    let code = error.code();
+    pb::ProcessError {
+        err_code: i32::try_from(code.code).unwrap_or(i32::MAX),
+        err_class: code.class.as_str().into(),
+        err_scope: error.scope().as_str().into(),
+        err_level: code.level.as_str().into(),
+        message: error.message().into(),
+        raw_cause: error.raw_cause().into(),
+        workaround: error.workaround().into(),
+    }
 }
 
 /// The error that a status shows.

@@ -80,11 +80,7 @@ impl Unit {
         for attempt in 0.. {
             let Err(e) = self.store.flush(&mut self.meta, &self.ledger, flush).await else { break };
             if Ledger::is_fenced(&e) {
-                return Err(common::error::dm_codes::DB_UN_EXPECT
-                    .error("another process has taken over this subtask, this one ends")
-                    .with_workaround(
-                        "Make sure that each source of a task is replicated by one worker only.",
-                    ));
+                return Err(error::taken_over());
             }
             if attempt >= MOST_TRIES || !e.class().is_transient() {
                 return Err(error::target("cannot write the checkpoint", &e));

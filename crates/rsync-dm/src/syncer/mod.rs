@@ -7,6 +7,7 @@
 //!   source server after a kill, safe mode makes up for what is not known, which needs keys;
 //! - what the filter excludes never stops it; what it keeps and does not understand always does, with its text.
 
+mod acks;
 mod apply;
 mod blame;
 mod canonical;
@@ -184,7 +185,7 @@ impl Runner {
                         Ok(()) => continue,
                         Err(error) => {
                             error!(error = %error, "the subtask is paused");
-                            let errors = vec![shared::process_error(&error)];
+                            let errors = vec![error::process_error(&error)];
                             self.enter(
                                 pb::Stage::Paused,
                                 Some(pb::ProcessResult { is_canceled: false, errors, detail: Vec::new() }),

@@ -11,7 +11,7 @@ use sql::ddl::{Ddl, Statement};
 use tracing::info;
 
 use super::{canonical::canonical, run_ddl::Prepared, statements::Text, unit::Unit};
-use crate::shard::{Reached, ShardError, ShardInfo, ShardOperation};
+use crate::shard::{Reached, ShardError, ShardInfo, ShardOperation, lock_id};
 
 /// A shard DDL of a group that waits for its operation.
 #[derive(Debug, Clone)]
@@ -121,7 +121,9 @@ impl Unit {
         };
         self.proposed.insert(target.clone(), ddl);
         let coordinator = Arc::clone(&self.coordinator);
+        let told = self.acks.told(lock_id(&info.task, &info.schema, &info.table));
         self.proposals.spawn(async move {
+            told.await;
             let operation = coordinator.propose(info).await;
             (target, operation)
         });
@@ -162,21 +164,9 @@ impl Unit {
         failpoint::hit("syncer-before-shard-flush");
         self.flush_drained(from.clone().unwrap_or(here), sharding).await?;
         failpoint::hit("syncer-before-shard-done");
-        self.acknowledge().await?;
-        failpoint::hit("syncer-after-shard-done");
+        self.acks.tell(&self.state.unacknowledged);
         if let Some(from) = from {
             self.reopen_at(from);
-        }
-        Ok(())
-    }
-
-    /// Tells the coordinator what was carried out, until it has taken note.
-    pub(super) async fn acknowledge(&mut self) -> Result<(), DmError> {
-        for operation in std::mem::take(&mut self.state.unacknowledged) {
-            self.coordinator
-                .done(operation)
-                .await
-                .map_err(|e| code::SYNCER_UNIT_HANDLE_DDL_FAILED.error(e.to_string()))?;
         }
         Ok(())
     }

@@ -8,7 +8,6 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use common::error::DmError;
 use mysql::Location;
 
 use crate::{config::SubtaskConfig, proto::pb};
@@ -171,19 +170,5 @@ impl Shared {
             status: Some(pb::sub_task_status::Status::Sync(sync)),
             validation: None,
         }
-    }
-}
-
-/// An error in DM's form.
-pub fn process_error(error: &DmError) -> pb::ProcessError {
-    let code = error.code();
-    pb::ProcessError {
-        err_code: i32::try_from(code.code).unwrap_or(i32::MAX),
-        err_class: code.class.as_str().into(),
-        err_scope: error.scope().as_str().into(),
-        err_level: code.level.as_str().into(),
-        message: error.message().into(),
-        raw_cause: error.raw_cause().into(),
-        workaround: error.workaround().into(),
     }
 }

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::{
+    acks::Acks,
     apply::Lanes,
     coverage::Applied,
     error,
@@ -142,6 +143,7 @@ impl Unit {
             flushed_at: Instant::now(),
             rows_since_flush: false,
             proposals: JoinSet::new(),
+            acks: Acks::new(Arc::clone(&coordinator)),
             proposed: HashMap::new(),
             proposed_parts: HashMap::new(),
             synced: None,
@@ -156,7 +158,7 @@ impl Unit {
         if unit.is_sharded() {
             unit.take_members(&source.tables)?;
             // What was carried out before a kill and not told.
-            unit.acknowledge().await?;
+            unit.acks.tell(&unit.state.unacknowledged);
             unit.announce_tables().await?;
         }
         if !ours {

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
+    acks::Acks,
     apply::Lanes,
     coverage::Applied,
     error,
@@ -175,6 +176,8 @@ pub struct Unit {
     pub(super) flushed_at: Instant,
     pub(super) rows_since_flush: bool,
     pub(super) proposals: JoinSet<Answer>,
+    /// Operations carried out that the coordinator is being told of.
+    pub(super) acks: Acks,
     /// Statements of groups that wait for their operation.
     pub(super) proposed: HashMap<TableName, super::shard_ddl::ShardDdl>,
     /// Statements of groups that not all tables have reached.
@@ -271,6 +274,7 @@ impl Unit {
                     let (target, operation) = joined(done)?;
                     self.operate(target, operation).await?;
                 }
+                Some(told) = self.acks.next() => self.acks.taken(told, &mut self.state.unacknowledged)?,
                 batch = reader.next(), if room => match batch {
                     Ok(batch) => self.batch(batch).await?,
                     Err(error) => self.lost(error)?,

@@ -2,24 +2,40 @@
 
 use std::time::{Duration, Instant};
 
+use common::error::dm_codes::SYNCER_FENCED;
+
 use crate::{config::yaml::CheckerYaml, proto::pb};
 
 /// Codes whose cause stays until someone acts.
-const STAY: [i32; 16] = [
+const STAY: [u32; 17] = [
     // DDL that does not fit, cannot be read or was cancelled.
-    36008, 36005, 36006, 36062, 36067, 36068, 36022, 11129, //
+    36008,
+    36005,
+    36006,
+    36062,
+    36067,
+    36068,
+    36022,
+    11129, //
     // Rows that do not fit, statements where rows should be.
-    36027, 11126, 36014, //
+    36027,
+    11126,
+    36014, //
     // Dump and load.
-    32001, 32004, 34020, 34021, //
-    36001,
+    32001,
+    32004,
+    34020,
+    34021, //
+    36001, //
+    // Going on would take the subtask back from the worker that has it now.
+    SYNCER_FENCED.code,
 ];
 
 /// Server errors of statements that fail again.
 const SERVER: [&str; 8] = ["1062", "1406", "1366", "8025", "1059", "1117", "1069", "1264"];
 
 /// Texts of servers that mean the same.
-const TEXTS: [&str; 15] = [
+const TEXTS: [&str; 14] = [
     "can't drop column with index",
     "with tidb_enable_change_multi_schema is disable",
     "unsupported add column",
@@ -34,13 +50,12 @@ const TEXTS: [&str; 15] = [
     "the master has purged binary logs containing gtids that the slave requires",
     "binlog checksum mismatch, data may be corrupted",
     "get event err eof",
-    // The fence of the state tables: going on would take the subtask back from the worker that has it now.
-    "another process has taken over this subtask",
 ];
 
 /// Whether a subtask that paused on this error is tried again unasked.
 pub fn may_be_over(error: &pb::ProcessError) -> bool {
-    if STAY.contains(&error.err_code) || (20000..21000).contains(&error.err_code) {
+    let code = error.err_code.cast_unsigned();
+    if STAY.contains(&code) || (20000..21000).contains(&code) {
         return false;
     }
     let text = format!("{} {}", error.message, error.raw_cause).to_lowercase();
@@ -104,6 +119,7 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::syncer::error::{process_error, taken_over};
 
     fn error(code: i32, message: &str, cause: &str) -> pb::ProcessError {
         pb::ProcessError {
@@ -122,6 +138,11 @@ mod tests {
         assert!(!may_be_over(&error(10006, "execute failed", "ERROR 1062 (23000): Duplicate entry")));
         assert!(!may_be_over(&error(10006, "Error 1406: Data too long", "")));
         assert!(may_be_over(&error(10006, "error 10621", "")));
+        assert!(!may_be_over(&process_error(&taken_over())));
+        assert!(
+            may_be_over(&error(10004, "another process has taken over this subtask", "")),
+            "by its code alone"
+        );
         assert!(!may_be_over(&error(36067, "parse DDL", "")));
         assert!(!may_be_over(&error(20045, "routes", "")));
         assert!(!may_be_over(&error(

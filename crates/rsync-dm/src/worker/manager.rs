@@ -25,6 +25,7 @@ use crate::{
     config::{SourceConfig, TaskConfig, yaml::CheckerYaml},
     proto::{control, pb, pb::sub_task_status::Status as UnitStatus},
     shard::ShardCoordinator,
+    syncer::error::process_error,
 };
 
 const PAUSED: i32 = pb::Stage::Paused as i32;
@@ -328,19 +329,5 @@ fn failed_status(name: &str, e: &DmError) -> pb::SubTaskStatus {
             detail: Vec::new(),
         }),
         ..Default::default()
-    }
-}
-
-/// An error as `query-status` shows it.
-pub fn process_error(e: &DmError) -> pb::ProcessError {
-    let row = e.code();
-    pb::ProcessError {
-        err_code: row.code.cast_signed(),
-        err_class: row.class.to_string(),
-        err_scope: e.scope().to_string(),
-        err_level: row.level.to_string(),
-        message: e.message().into(),
-        raw_cause: e.raw_cause().into(),
-        workaround: e.workaround().into(),
     }
 }

@@ -18,7 +18,7 @@ use tracing::info;
 
 use crate::{config::WorkerConfig, http, proto::pb};
 pub use coordinator::Remote;
-pub use manager::{Manager, process_error};
+pub use manager::Manager;
 pub use replication::Replication;
 pub use unit::{Starter, Unit};
 
