@@ -187,6 +187,7 @@ impl Master {
     }
 
     fn done(&self, worker: &str, done: control::ShardDone) -> Result<(), DmError> {
+        common::failpoint::hit("dm-master-before-done");
         let own = self.change(|scheduler, locks, effects| {
             let own = is_its_own(scheduler, worker, &done.task, &done.source);
             if own {
@@ -202,9 +203,7 @@ impl Master {
                 ddls: done.ddls,
                 exec: done.exec,
             };
-            if let Some(link) = self.lock().links.get(worker) {
-                link.send(Command::DoneTaken(taken));
-            }
+            self.lock().send(worker, Command::DoneTaken(taken));
         }
         Ok(())
     }

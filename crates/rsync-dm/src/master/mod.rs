@@ -48,7 +48,7 @@ const REATTACH: Duration = Duration::from_secs(5);
 const REATTACH_AT_START: Duration = Duration::from_secs(15);
 /// Between two pings of a worker.
 pub(crate) const PING: Duration = Duration::from_secs(2);
-/// Messages that may wait for one worker.
+/// Messages that may wait for one worker; one that lets more wait has to attach anew.
 const LINK_QUEUE: usize = 256;
 
 /// Why a master can't run.
@@ -242,10 +242,8 @@ impl Inner {
             match effect {
                 Effect::Operate(operation) => {
                     info!(lock = %operation.id, source = %operation.source, exec = operation.exec, "shard DDL operation");
-                    let worker = self.scheduler.worker_of(&operation.source).map(str::to_owned);
-                    let link = worker.and_then(|name| self.links.get(&name));
-                    if let Some(link) = link {
-                        link.send(Command::Operation(operation.into()));
+                    if let Some(worker) = self.scheduler.worker_of(&operation.source).map(str::to_owned) {
+                        self.send(&worker, Command::Operation(operation.into()));
                     }
                 }
                 Effect::Conflict { id, source, error } => {
@@ -278,9 +276,59 @@ impl Inner {
             }
         }
         for name in dead {
-            // Its stream is stuck: ended, so that the worker attaches anew.
-            self.links.remove(&name);
-            self.gone.insert(name, Instant::now() + REATTACH);
+            self.cut(name);
         }
+    }
+
+    /// Tells an attached worker something.
+    fn send(&mut self, worker: &str, command: Command) {
+        if self.links.get(worker).is_some_and(|link| !link.send(command)) {
+            self.cut(worker.to_owned());
+        }
+    }
+
+    /// The stream of a worker is stuck: it ends at the next sign of life, and the worker attaches anew and asks again.
+    fn cut(&mut self, worker: String) {
+        warn!(worker = %worker, "the stream to a worker is full, it has to attach anew");
+        self.links.remove(&worker);
+        self.gone.insert(worker, Instant::now() + REATTACH);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_takes_nothing_has_to_attach_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (tx, mut rx) = mpsc::channel(2);
+        let link = Link {
+            tx,
+            incarnation: String::new(),
+            serial: 1,
+            last_seen: Instant::now(),
+            ttl: Duration::from_secs(60),
+            sent: None,
+            sent_revision: 0,
+            applied: watch::Sender::new(0),
+        };
+        let mut inner = Inner {
+            scheduler: Scheduler::load(&store, None).unwrap(),
+            locks: Locks::load(&store).unwrap(),
+            links: HashMap::from([("w".to_owned(), link)]),
+            gone: HashMap::new(),
+            revision: 0,
+            serial: 1,
+        };
+        let say = |inner: &mut Inner| inner.send("w", Command::DoneTaken(control::ShardOperation::default()));
+        say(&mut inner);
+        say(&mut inner);
+        assert!(inner.links.contains_key("w") && inner.gone.is_empty());
+        say(&mut inner);
+        // No link is left that says "alive", and the worker has time to come back.
+        assert!(inner.links.is_empty() && inner.gone.contains_key("w"));
+        assert!(rx.try_recv().is_ok() && rx.try_recv().is_ok() && rx.try_recv().is_err());
     }
 }

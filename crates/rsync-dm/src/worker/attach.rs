@@ -116,45 +116,48 @@ impl Stream<'_> {
             () = shutdown.cancelled() => return (false, End::Shutdown),
             opened = tokio::time::timeout(Duration::from_secs(10), self.open()) => opened,
         };
-        let (tx, mut input) = match opened {
+        let (tx, input) = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(end)) => return (false, end),
             Err(_) => return (false, End::Broken("no answer within 10 seconds".into())),
         };
         let mut attached = false;
-        let mut ping = tokio::time::interval(PING);
         // Revisions of another master or of before its restart mean nothing to this one.
         applied.mark_unchanged();
-        let end = loop {
-            let event = tokio::select! {
-                () = shutdown.cancelled() => break End::Shutdown,
-                message = input.message() => match message {
-                    Ok(Some(FromMaster { command: Some(command) })) => {
-                        if let Command::Refused(reason) = command {
-                            break End::Refused(reason);
-                        }
-                        if !attached {
-                            attached = true;
-                            info!(master = %self.master, "attached to the master");
-                            self.remote.connect(tx.clone());
-                        }
-                        self.command(command);
-                        continue;
-                    }
-                    Ok(Some(FromMaster { command: None })) => continue,
-                    Ok(None) => break End::Broken("the master closed the stream".into()),
-                    Err(status) => break End::Broken(common::error::chain(&status)),
-                },
-                _ = ping.tick() => Event::Ping(control::Ping {}),
-                Ok(()) = applied.changed() => {
-                    Event::Applied(control::Applied { revision: *applied.borrow_and_update() })
-                }
-            };
-            if tx.send(FromWorker { event: Some(event) }).await.is_err() {
-                break End::Broken("the stream is closed".into());
-            }
+        let (link, said) = mpsc::unbounded_channel();
+        // Side by side: a master that is slow to take what is said is still heard.
+        let end = tokio::select! {
+            () = shutdown.cancelled() => End::Shutdown,
+            end = self.listen(input, link, &mut attached) => end,
+            end = say(tx, said, applied) => end,
         };
         (attached, end)
+    }
+
+    /// Does what the master says.
+    async fn listen(
+        &self,
+        mut input: tonic::Streaming<FromMaster>,
+        link: mpsc::UnboundedSender<Event>,
+        attached: &mut bool,
+    ) -> End {
+        loop {
+            let command = match input.message().await {
+                Ok(Some(FromMaster { command: Some(command) })) => command,
+                Ok(Some(FromMaster { command: None })) => continue,
+                Ok(None) => return End::Broken("the master closed the stream".into()),
+                Err(status) => return End::Broken(common::error::chain(&status)),
+            };
+            if let Command::Refused(reason) = command {
+                return End::Refused(reason);
+            }
+            if !*attached {
+                *attached = true;
+                info!(master = %self.master, "attached to the master");
+                self.remote.connect(link.clone());
+            }
+            self.command(command);
+        }
     }
 
     async fn open(&self) -> Result<(mpsc::Sender<FromWorker>, tonic::Streaming<FromMaster>), End> {
@@ -206,6 +209,27 @@ impl Stream<'_> {
             Command::Operation(operation) => self.remote.operation(operation.into()),
             Command::DoneTaken(operation) => self.remote.taken(&operation.into()),
             Command::Refused(_) => {}
+        }
+    }
+}
+
+/// Tells the master what there is to tell, and that this worker lives.
+async fn say(
+    tx: mpsc::Sender<FromWorker>,
+    mut said: mpsc::UnboundedReceiver<Event>,
+    mut applied: watch::Receiver<u64>,
+) -> End {
+    let mut ping = tokio::time::interval(PING);
+    loop {
+        let event = tokio::select! {
+            Some(event) = said.recv() => event,
+            _ = ping.tick() => Event::Ping(control::Ping {}),
+            Ok(()) = applied.changed() => {
+                Event::Applied(control::Applied { revision: *applied.borrow_and_update() })
+            }
+        };
+        if tx.send(FromWorker { event: Some(event) }).await.is_err() {
+            return End::Broken("the stream is closed".into());
         }
     }
 }

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    proto::control::{self, FromWorker, from_worker::Event},
+    proto::control::{self, from_worker::Event},
     shard::{ShardCoordinator, ShardError, ShardInfo, ShardOperation, TargetTables, lock_id},
 };
 
@@ -34,14 +34,15 @@ struct State {
     operations: BTreeMap<Place, ShardOperation>,
     /// Carried out, and not yet taken note of by the master.
     done: BTreeMap<Place, ShardOperation>,
-    link: Option<mpsc::Sender<FromWorker>>,
+    link: Option<mpsc::UnboundedSender<Event>>,
 }
 
 impl State {
-    /// A full queue means a stuck stream: it ends, and the next one starts with everything.
+    /// Never full: what waits there is no more than what the subtasks have open. A stream that is stuck is ended by its
+    /// keep-alive, and the next one starts with everything.
     fn send(&mut self, event: Event) {
         if let Some(link) = &self.link
-            && link.try_send(FromWorker { event: Some(event) }).is_err()
+            && link.send(event).is_err()
         {
             self.link = None;
         }
@@ -62,7 +63,7 @@ impl Remote {
     }
 
     /// A new stream to a master: everything that may not have got through is said again.
-    pub fn connect(&self, link: mpsc::Sender<FromWorker>) {
+    pub fn connect(&self, link: mpsc::UnboundedSender<Event>) {
         let mut state = self.lock();
         state.link = Some(link);
         let mut events = Vec::new();
@@ -203,10 +204,10 @@ mod tests {
         }
     }
 
-    fn kinds(rx: &mut mpsc::Receiver<FromWorker>) -> Vec<&'static str> {
+    fn kinds(rx: &mut mpsc::UnboundedReceiver<Event>) -> Vec<&'static str> {
         let mut out = Vec::new();
-        while let Ok(message) = rx.try_recv() {
-            out.push(match message.event.unwrap() {
+        while let Ok(event) = rx.try_recv() {
+            out.push(match event {
                 Event::ShardTables(_) => "tables",
                 Event::ShardInfo(_) => "info",
                 Event::ShardDone(_) => "done",
@@ -227,7 +228,7 @@ mod tests {
         });
         tokio::task::yield_now().await;
         for _ in 0..2 {
-            let (tx, mut rx) = mpsc::channel(8);
+            let (tx, mut rx) = mpsc::unbounded_channel();
             remote.connect(tx);
             assert_eq!(kinds(&mut rx), ["tables", "info"]);
         }
@@ -239,14 +240,14 @@ mod tests {
             async move { remote.done(operation(true)).await.unwrap() }
         });
         tokio::task::yield_now().await;
-        let (tx, mut rx) = mpsc::channel(8);
+        let (tx, mut rx) = mpsc::unbounded_channel();
         remote.connect(tx);
         assert_eq!(kinds(&mut rx), ["tables", "done"]);
         assert!(!done.is_finished());
         remote.taken(&operation(true));
         done.await.unwrap();
         remote.forget("k", "a");
-        let (tx, mut rx) = mpsc::channel(8);
+        let (tx, mut rx) = mpsc::unbounded_channel();
         remote.connect(tx);
         assert!(kinds(&mut rx).is_empty());
     }

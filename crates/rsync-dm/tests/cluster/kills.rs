@@ -78,6 +78,31 @@ fn a_killed_master_with_a_lock_goes_on_where_it_was() {
     dm.end(&after_kills());
 }
 
+/// The owner has run the statement, and the master dies of hearing it: the owner's rows go on, the other source waits.
+#[test]
+fn a_master_lost_at_the_end_of_a_shard_ddl_stops_no_rows() {
+    let Some(servers) = Servers::start() else { return };
+    let failpoints = "dm-master-before-done=return".to_owned();
+    let mut dm = Dm::start_with(2, MoreArgs { master_failpoints: failpoints, ..Default::default() });
+    dm.run_task(&servers, &servers.task_yaml("t"));
+    insert(&servers, 1, 100);
+    alter(&servers, 0);
+    dm.wait_lock();
+    alter(&servers, 1);
+    dm.wait_master_dead();
+    insert(&servers, 100, 300);
+    // Rows from 2 000 000 on are the second source's: it passes over the statement when a master says so.
+    let arrived =
+        || servers.target.value("SELECT COUNT(*) FROM my_db.table5 WHERE sid < 2000000 AND extra = 7");
+    wait_until(SOON, "the owner's rows arrive without a master", || arrived() == "598");
+    dm.start_master();
+    dm.wait_workers(2);
+    dm.wait_no_lock();
+    insert(&servers, 300, 400);
+    servers.wait_equal("sid, id, pid, comment, extra");
+    dm.end(&after_kills());
+}
+
 #[test]
 fn without_a_master_rows_still_arrive() {
     let Some(servers) = Servers::start() else { return };

@@ -134,6 +134,8 @@ impl Servers {
 #[derive(Default)]
 pub(crate) struct MoreArgs {
     pub master: Vec<String>,
+    /// `FAILPOINTS` of the next master.
+    pub master_failpoints: String,
     pub worker: Vec<String>,
     pub ctl: Vec<String>,
 }
@@ -174,6 +176,7 @@ impl Dm {
             .arg(self.dir.join("master"))
             .arg("--log-file")
             .arg(self.log("master"))
+            .env("FAILPOINTS", &self.more.master_failpoints)
             .args(&self.more.master);
         self.master = Some(tool.start());
     }
@@ -196,6 +199,13 @@ impl Dm {
 
     pub fn log(&self, name: &str) -> PathBuf {
         self.dir.join(format!("{name}.log"))
+    }
+
+    /// Waits until the master has died of a failpoint, and arms none for the next one.
+    pub fn wait_master_dead(&mut self) {
+        let mut master = self.master.take().expect("the master runs");
+        wait_until(SOON, "the master dies at its failpoint", || !master.is_running());
+        self.more.master_failpoints.clear();
     }
 
     pub fn kill_master(&mut self) {

@@ -24,8 +24,15 @@ fn every_connection_is_encrypted() {
     target.sql("ALTER USER target REQUIRE X509");
     let mut own = flags(&certs, "ca", "server");
     own.extend(["--cert-allowed-cn".to_owned(), "rmt test server,rmt test client".into()]);
-    let dm =
-        Dm::start_with(1, MoreArgs { master: own.clone(), worker: own, ctl: flags(&certs, "ca", "client") });
+    let dm = Dm::start_with(
+        1,
+        MoreArgs {
+            master: own.clone(),
+            worker: own,
+            ctl: flags(&certs, "ca", "client"),
+            ..Default::default()
+        },
+    );
 
     let file = |name: &str| certs.file(name).display().to_string();
     let security = format!(
@@ -73,8 +80,15 @@ fn clients_without_a_good_certificate_are_refused() {
     let certs = Certificates::new();
     let mut own = flags(&certs, "ca", "server");
     own.extend(["--cert-allowed-cn".to_owned(), "rmt test server".into()]);
-    let dm =
-        Dm::start_with(1, MoreArgs { master: own.clone(), worker: own, ctl: flags(&certs, "ca", "server") });
+    let dm = Dm::start_with(
+        1,
+        MoreArgs {
+            master: own.clone(),
+            worker: own,
+            ctl: flags(&certs, "ca", "server"),
+            ..Default::default()
+        },
+    );
     let fails = |flags: &[String], words: &[&str]| {
         let finished = dm.ctl_with(flags, &["list-member"]).failure();
         for word in words {

@@ -12,21 +12,26 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
-fn info(source: &str) -> ShardInfo {
+fn info(source: &str, table: &str) -> ShardInfo {
     ShardInfo {
         task: "t".into(),
         source: source.into(),
         schema: "my_db".into(),
-        table: "table5".into(),
-        ddls: vec!["ALTER TABLE `my_db`.`table5` ADD COLUMN `c` INT".into()],
+        table: table.into(),
+        ddls: vec![format!("ALTER TABLE `my_db`.`{table}` ADD COLUMN `c` INT")],
     }
 }
 
 /// A source that has reached the statement: waits for its turn, carries it out.
 fn reach(unit: &Arc<fake::Fake>) -> JoinHandle<ShardOperation> {
+    reach_in(unit, "table5")
+}
+
+fn reach_in(unit: &Arc<fake::Fake>, table: &str) -> JoinHandle<ShardOperation> {
     let unit = Arc::clone(unit);
+    let info = info(&unit.config.source_id, table);
     tokio::spawn(async move {
-        let operation = unit.coordinator.propose(info(&unit.config.source_id)).await.unwrap();
+        let operation = unit.coordinator.propose(info).await.unwrap();
         unit.coordinator.done(operation.clone()).await.unwrap();
         operation
     })
@@ -166,6 +171,38 @@ async fn a_worker_that_dies_with_a_lock_is_replaced() {
     assert!(!second.await.unwrap().exec);
     wait_until(SOON, "the lock is gone", async || locks(&mut client).await.locks.is_empty()).await;
     for part in setup.workers.into_iter().chain([spare, setup.master]) {
+        part.end().await;
+    }
+}
+
+/// More than the queues between worker and master hold (256 each way).
+#[tokio::test(flavor = "multi_thread")]
+async fn hundreds_of_statements_that_wait_for_a_master_all_get_their_turn() {
+    let Some(setup) = two_sources().await else { return };
+    let cluster = &setup.cluster;
+    let units = ["mysql-01", "mysql-02"].map(|source| cluster.units.last(source).unwrap());
+    setup.master.end().await;
+    let names: Vec<String> = (0..600).map(|n| format!("t{n}")).collect();
+    let table = |name: &String| TargetTables { schema: "my_db".into(), table: name.clone(), count: 1 };
+    for unit in &units {
+        let targets = names.iter().map(table).collect();
+        unit.coordinator.tables("t", &unit.config.source_id, targets).await.unwrap();
+    }
+    let waiting =
+        units.each_ref().map(|unit| names.iter().map(|name| reach_in(unit, name)).collect::<Vec<_>>());
+    let master = cluster.master();
+    let all = async {
+        let mut run = 0;
+        for one in waiting.into_iter().flatten() {
+            run += usize::from(one.await.unwrap().exec);
+        }
+        run
+    };
+    let run = tokio::time::timeout(8 * SOON, all).await.expect("every statement has its turn");
+    assert_eq!(run, names.len(), "each is run by one of its two sources");
+    let mut client = cluster.client().await;
+    wait_until(SOON, "the locks are gone", async || locks(&mut client).await.locks.is_empty()).await;
+    for part in setup.workers.into_iter().chain([master]) {
         part.end().await;
     }
 }
