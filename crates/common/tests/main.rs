@@ -1,0 +1,3 @@
+//! common against real servers.
+
+mod storage;
