@@ -91,7 +91,7 @@ fn wrong_values_have_dumplings_words() {
             &["--csv-output-dialect", "bigquery", "--filetype", "CSV"],
             "csv-output-dialect is only supported when dumping whole table to csv, not compatible with CSV",
         ),
-        (&["--s3.region", "x"], "--s3.region is not supported yet by rdump"),
+        (&["--parquet-page-size", "x"], "--parquet-page-size is not supported yet by rdump"),
         (
             &["--output-filename-template", "{{nope}}"],
             "failed to parse output filename template (--output-filename-template '{{nope}}'): template: function \"nope\" not defined",

@@ -36,7 +36,7 @@ fn flags_that_cannot_be_used_end_with_1() {
         (&["-F", "abc"], "parse arguments failed: failed to parse filesize (-F 'abc')"),
         (&["--no-views", "false"], "meet some unparsed arguments, please check again: [false]"),
         (&["-p", "-B", "db"], "(-p takes the next word as the password"),
-        (&["--s3.region", "x"], "--s3.region is not supported yet"),
+        (&["--parquet-page-size", "x"], "--parquet-page-size is not supported yet"),
         (&["--filetype", "parquet"], "parquet is not supported yet"),
         (&["--consistency", "maybe"], "invalid consistency option maybe"),
         (&["-f", "a-b.c"], "failed to parse filter: at <cmdline>:1: unexpected special character '-'"),
@@ -226,7 +226,7 @@ fn folders_that_are_taken() {
             .says(why)
             .says("choose another one with -o");
     }
-    rdump(&server, Account::Dump, Path::new("s3://bucket/x")).run().expect_code(1).says("not supported");
+    rdump(&server, Account::Dump, Path::new("ftp://host/x")).run().expect_code(1).says("not supported");
 }
 
 #[test]
