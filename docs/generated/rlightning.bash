@@ -333,7 +333,7 @@ _rlightning() {
             return 0
             ;;
         rlightning__subcmd__ctl)
-            opts="-c -L -d -f -V -h --config --log-level --log-file --log-format --tidb-host --tidb-port --tidb-user --tidb-password --tidb-status --pd-urls --data-source-dir --backend --sorted-kv-dir --enable-checkpoint --no-schema --checksum --analyze --check-requirements --ca --cert --key --redact-info-log --status-addr --server-mode --filter --source-time-zone --retry-for --progress --version --checkpoint-remove --checkpoint-error-ignore --list --help"
+            opts="-c -L -d -f -V -h --config --log-level --log-file --log-format --tidb-host --tidb-port --tidb-user --tidb-password --tidb-status --pd-urls --data-source-dir --backend --sorted-kv-dir --enable-checkpoint --no-schema --checksum --analyze --check-requirements --ca --cert --key --redact-info-log --status-addr --server-mode --filter --source-time-zone --retry-for --progress --version --checkpoint-remove --checkpoint-error-ignore --checkpoint-error-destroy --checkpoint-dump --list --json --compact --switch-mode --fetch-mode --check-local-storage --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -472,6 +472,30 @@ _rlightning() {
                     return 0
                     ;;
                 --checkpoint-error-ignore)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --checkpoint-error-destroy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --checkpoint-dump)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compact)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --switch-mode)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fetch-mode)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --check-local-storage)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -90,7 +90,7 @@ T\t''
 F\t''
 1\t''
 0\t''"
-complete -c rlightning -n "__fish_rlightning_needs_command" -l status-addr -d 'Address of the status page; not there yet' -r
+complete -c rlightning -n "__fish_rlightning_needs_command" -l status-addr -d 'Serve status, metrics, pause and resume at this address, such as :8289' -r
 complete -c rlightning -n "__fish_rlightning_needs_command" -l server-mode -d 'Wait for tasks over HTTP; not there yet' -r -f -a "true\t''
 false\t''
 True\t''
@@ -189,7 +189,7 @@ T\t''
 F\t''
 1\t''
 0\t''"
-complete -c rlightning -n "__fish_rlightning_using_subcommand check" -l status-addr -d 'Address of the status page; not there yet' -r
+complete -c rlightning -n "__fish_rlightning_using_subcommand check" -l status-addr -d 'Serve status, metrics, pause and resume at this address, such as :8289' -r
 complete -c rlightning -n "__fish_rlightning_using_subcommand check" -l server-mode -d 'Wait for tasks over HTTP; not there yet' -r -f -a "true\t''
 false\t''
 True\t''
@@ -298,7 +298,7 @@ T\t''
 F\t''
 1\t''
 0\t''"
-complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l status-addr -d 'Address of the status page; not there yet' -r
+complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l status-addr -d 'Serve status, metrics, pause and resume at this address, such as :8289' -r
 complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l server-mode -d 'Wait for tasks over HTTP; not there yet' -r -f -a "true\t''
 false\t''
 True\t''
@@ -328,8 +328,15 @@ F\t''
 0\t''"
 complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l checkpoint-remove -d 'Forget what was imported into a table: all, or `db`.`table`' -r
 complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l checkpoint-error-ignore -d 'Take a table as it is now for the one that was written to: all, or `db`.`table`' -r
+complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l checkpoint-error-destroy -d 'Empty a table of an unfinished task, if it holds this task\'s rows only, and forget them: all, or `db`.`table`' -r
+complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l checkpoint-dump -d 'Write the ledger as CSV files into this folder' -r
+complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l compact -d 'For the local backend; refused' -r
+complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l switch-mode -d 'For the local backend; refused' -r
+complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l fetch-mode -d 'For the local backend; refused' -r
+complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l check-local-storage -d 'For the local backend; refused' -r
 complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -s V -l version -d 'Print the version'
-complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l list -d 'List the unfinished tasks'
+complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l list -d 'List unfinished tasks and finished tables'
+complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l json -d 'List as JSON'
 complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -s h -l help -d 'Print help'
 complete -c rlightning -n "__fish_rlightning_using_subcommand help; and not __fish_seen_subcommand_from check ctl help" -f -a "check" -d 'Say what the import would hit, without writing anything'
 complete -c rlightning -n "__fish_rlightning_using_subcommand help; and not __fish_seen_subcommand_from check ctl help" -f -a "ctl" -d 'Look at and change the record of unfinished tasks in the target'
