@@ -57,9 +57,12 @@ pub struct DdlJournal {
     /// The session that runs it; 0: not known.
     #[serde(default)]
     pub connection: u32,
-    /// Its text.
+    /// The text that runs: its own, or that of one of its changes.
     #[serde(default)]
     pub text: String,
+    /// Its changes are made one by one, and this is the one under way; `before` is the structure before that.
+    #[serde(default)]
+    pub change: Option<usize>,
 }
 
 /// A table's row.

@@ -58,7 +58,18 @@ impl Tables {
                 Err(error) => return Err(error),
             }
         }
-        self.check_version(conn).await
+        self.check_version(conn).await?;
+        // Tables of an earlier program lack it.
+        match conn.exec(format!("SELECT seq FROM {} LIMIT 0", self.fence)).await {
+            Err(error) if error.code() == Some(1054) => {}
+            result => return result.map(drop),
+        }
+        let add = format!("ALTER TABLE {} ADD COLUMN seq bigint unsigned NOT NULL DEFAULT '0'", self.fence);
+        match conn.exec(add).await {
+            // Somebody else was faster.
+            Err(error) if error.code() == Some(1060) => Ok(()),
+            result => result.map(drop),
+        }
     }
 
     async fn check_version(&self, conn: &mut Conn) -> mysql::Result<()> {
@@ -111,7 +122,7 @@ impl Tables {
             ),
             format!(
                 "CREATE TABLE IF NOT EXISTS {fence} (\n  `source` varchar(32) NOT NULL,\n  `lane` int NOT NULL,\n  `epoch` bigint unsigned NOT NULL,\n  \
-                 `state` longtext,\n  PRIMARY KEY (`source`,`lane`)\n) {dm} COMMENT='rsync-dm fence, format {FORMAT_VERSION}'"
+                 `seq` bigint unsigned NOT NULL DEFAULT '0',\n  `state` longtext,\n  PRIMARY KEY (`source`,`lane`)\n) {dm} COMMENT='rsync-dm fence, format {FORMAT_VERSION}'"
             ),
             format!(
                 "CREATE TABLE IF NOT EXISTS {ledger} (\n  `source` varchar(32) NOT NULL,\n  `epoch` bigint unsigned NOT NULL,\n  `lane` int NOT NULL,\n  \

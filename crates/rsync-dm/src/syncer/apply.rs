@@ -17,10 +17,8 @@ use common::{
     failpoint,
 };
 use mysql::{Conn, Endpoint, ErrorClass, Outcome};
-use tokio::{
-    sync::{Notify, mpsc},
-    task::JoinHandle,
-};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::{
@@ -40,6 +38,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Tries to connect again before the subtask pauses.
 const MOST_CONNECTS: u32 = 12;
+
+/// Statements of a transaction before its rows: BEGIN, and the ledger's.
+const HEAD: usize = 1 + Ledger::STATEMENTS;
 
 /// How long ending given up transactions at the target may take.
 const KILL_LIMIT: Duration = Duration::from_millis(1500);
@@ -123,7 +124,8 @@ impl Progress {
 pub struct Lanes {
     endpoint: Endpoint,
     send: Vec<mpsc::UnboundedSender<Unit>>,
-    tasks: Vec<JoinHandle<()>>,
+    /// Dropped in the middle, they end as by a kill: nobody else would know what they still apply.
+    tasks: Vec<AbortOnDropHandle<()>>,
     /// Shared with the lanes.
     pub progress: Arc<Progress>,
 }
@@ -151,7 +153,7 @@ impl Lanes {
                 expected: Vec::new(),
                 outcomes: Vec::new(),
             };
-            tasks.push(tokio::spawn(lane.run(units)));
+            tasks.push(AbortOnDropHandle::new(tokio::spawn(lane.run(units))));
         }
         Ok(Self { endpoint: endpoint.clone(), send, tasks, progress })
     }
@@ -176,7 +178,7 @@ impl Lanes {
     /// when it has the lock that it waits for: it is then rolled back, or in the ledger.
     pub async fn kill(&mut self) {
         self.send.clear();
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.tasks.iter().for_each(AbortOnDropHandle::abort);
         for task in self.tasks.drain(..) {
             let _ = task.await;
         }
@@ -243,14 +245,19 @@ impl Lane {
         }
     }
 
-    /// Applies a unit exactly once.
-    async fn apply(&mut self, unit: &Unit) -> Result<(), DmError> {
+    fn write_script(&mut self, unit: &Unit, attempt: u32) {
         self.script.clear();
         self.expected.clear();
         self.script.extend_from_slice(b"BEGIN;");
-        self.ledger.write_entry(self.number, unit.seq, &unit.coverage.encode(), &mut self.script);
+        let covered = unit.coverage.encode();
+        self.ledger.write_entry(self.number, unit.seq, attempt, &covered, &mut self.script);
         dml::write_unit(unit, &mut self.script, &mut self.expected);
         self.script.extend_from_slice(b"COMMIT");
+    }
+
+    /// Applies a unit exactly once.
+    async fn apply(&mut self, unit: &Unit) -> Result<(), DmError> {
+        self.write_script(unit, 0);
         let (mut tries, mut connects) = (0, 0);
         loop {
             failpoint::hit("syncer-before-apply");
@@ -273,7 +280,10 @@ impl Lane {
                 warn!(lane = self.number, error = %error, "the connection to the target was lost, connecting again");
                 match self.reconnect(unit, connects).await {
                     Ok(true) => return Ok(()),
-                    Ok(false) => continue,
+                    Ok(false) => {
+                        self.write_script(unit, connects);
+                        continue;
+                    }
                     Err(again) if connects < MOST_CONNECTS && again.class().is_transient() => continue,
                     Err(last) => return Err(self.describe(unit, 0, &last)),
                 }
@@ -316,7 +326,7 @@ impl Lane {
             return conn.exec_script(&self.script, &mut self.outcomes).await;
         }
         // More than one message takes (a very large row, or a small max_allowed_packet): statement by statement.
-        for statement in split(&self.script) {
+        for statement in split(&self.script)? {
             let outcome = conn.exec(statement).await?;
             self.outcomes.push(outcome);
         }
@@ -329,18 +339,18 @@ impl Lane {
         tokio::time::sleep(Duration::from_millis((100 << failures.min(8)).min(10_000))).await;
         let mut conn = Conn::connect(&self.endpoint).await?;
         // Waits until the server has ended the lost transaction, one way or the other.
-        let applied = self.ledger.is_applied(&mut conn, self.number, unit.seq).await?;
+        let applied = self.ledger.is_applied(&mut conn, self.number, unit.seq, failures).await?;
         info!(lane = self.number, applied, "connected to the target again");
         self.conn = Some(conn);
         Ok(applied)
     }
 
     fn describe(&self, unit: &Unit, failed_at: usize, error: &mysql::Error) -> DmError {
-        // BEGIN and the ledger's entry come first.
-        if failed_at == 1 && Ledger::is_fenced(error) {
+        // BEGIN and the ledger's statements come first.
+        if failed_at < HEAD && Ledger::is_fenced(error) {
             return error::taken_over();
         }
-        let at = failed_at.saturating_sub(2);
+        let at = failed_at.saturating_sub(HEAD);
         let statement = self.expected.get(at);
         let Some(first) = statement.and_then(|e| e.change.as_ref()) else {
             return error::database(
@@ -355,10 +365,10 @@ impl Lane {
     }
 
     fn note_missing(&self, unit: &Unit) {
-        if self.outcomes.len() < self.expected.len() + 2 {
+        if self.outcomes.len() < self.expected.len() + HEAD {
             return;
         }
-        for (expected, outcome) in self.expected.iter().zip(&self.outcomes[2..]) {
+        for (expected, outcome) in self.expected.iter().zip(&self.outcomes[HEAD..]) {
             let (Some(rows), Some(change)) = (expected.rows, &expected.change) else { continue };
             // The server counts rows that had all values already as not affected, but says how many it found.
             let found = matched(&outcome.info).unwrap_or(outcome.affected);
@@ -379,9 +389,11 @@ fn matched(info: &str) -> Option<u64> {
 }
 
 /// The statements of a script of ours.
-fn split(script: &[u8]) -> Vec<&[u8]> {
-    let spans = sql::split::statements(script, sql::SqlMode::default()).unwrap_or_default();
-    spans.iter().map(|span| span.of(script)).collect()
+fn split(script: &[u8]) -> Result<Vec<&[u8]>, mysql::Error> {
+    let spans = sql::split::statements(script, sql::SqlMode::default()).map_err(|e| {
+        mysql::Error::value(format!("a transaction above max_allowed_packet can't be taken apart: {e}"))
+    })?;
+    Ok(spans.iter().map(|span| span.of(script)).collect())
 }
 
 #[cfg(test)]
@@ -392,6 +404,29 @@ mod tests {
     fn a_server_s_remark() {
         assert_eq!(matched("Rows matched: 12  Changed: 0  Warnings: 0"), Some(12));
         assert_eq!(matched(""), None);
-        assert_eq!(split(b"BEGIN;INSERT INTO t VALUES (';');COMMIT").len(), 3);
+        assert_eq!(split(b"BEGIN;INSERT INTO t VALUES (';');COMMIT").unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_script_that_cannot_be_taken_apart() {
+        assert!(split(b"BEGIN;INSERT INTO t VALUES ('").is_err());
+    }
+
+    /// As when the unit panics or is dropped.
+    #[tokio::test]
+    async fn lanes_end_with_their_owner() {
+        let (alive, ended) = tokio::sync::oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let _alive = alive;
+            std::future::pending::<()>().await;
+        });
+        let lanes = Lanes {
+            endpoint: Endpoint::new("127.0.0.1", 1, "u", common::secret::Secret::new("p")),
+            send: Vec::new(),
+            tasks: vec![AbortOnDropHandle::new(task)],
+            progress: Arc::new(Progress::new(1)),
+        };
+        drop(lanes);
+        assert!(ended.await.is_err());
     }
 }

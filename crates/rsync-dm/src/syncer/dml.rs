@@ -94,6 +94,13 @@ fn condition(rows: &EventRows, row: usize, out: &mut Vec<u8>) {
             out.extend_from_slice(b" IS NULL");
             continue;
         }
+        if column.json {
+            out.extend_from_slice(&column.name);
+            out.extend_from_slice(b"=CAST(");
+            out.extend_from_slice(literal);
+            out.extend_from_slice(b" AS JSON)");
+            continue;
+        }
         if plan.unique || !column.exact_text {
             out.extend_from_slice(&column.name);
             out.push(b'=');

@@ -42,7 +42,7 @@ impl Unit {
     /// Opens the stream at the last whole transaction, and tries again while the source cannot be reached.
     pub(super) async fn open_reader(&mut self, stop: &CancellationToken) -> Result<(), DmError> {
         let start = match &self.executed {
-            Some(set) if self.config.enable_gtid => Start::Gtid(set.clone()),
+            Some(set) if self.config.enable_gtid => Start::Gtid(GtidSet::clone(set)),
             _ => {
                 Start::Position { file: self.committed.place.file.to_string(), pos: self.committed.place.pos }
             }
@@ -133,6 +133,10 @@ impl Unit {
             number += 1;
             let event = decoder.decode_inner(frame).map_err(|e| error::decode(&e))?;
             self.event(&event, end, number).await?;
+            // One payload may hold many times what the budget takes.
+            if !self.has_room() {
+                self.make_room().await?;
+            }
         }
         Ok(())
     }
@@ -232,13 +236,15 @@ impl Unit {
         let transaction = std::mem::take(&mut self.transaction);
         self.placed |= transaction.gtid.is_some();
         if let (Some(executed), Some(gtid)) = (&mut self.executed, &transaction.gtid) {
-            executed.add(gtid).map_err(|e| code::SYNCER_GET_EVENT.error(e.to_string()))?;
+            // Let go first: only a set that a mark holds has to be copied, not one for each transaction.
             self.committed.gtid = None;
+            let executed = Arc::make_mut(executed);
+            executed.add(gtid).map_err(|e| code::SYNCER_GET_EVENT.error(e.to_string()))?;
         }
         self.skip_rows = 0;
         self.committed.place = end.clone();
         if self.committed.gtid.is_none() {
-            self.committed.gtid = self.executed.clone().map(Arc::new);
+            self.committed.gtid = self.executed.clone();
         }
         self.mark(false);
         if self.safe.pass(end) {
@@ -355,7 +361,11 @@ impl Unit {
             key,
             start.clone(),
             end.clone(),
-            self.committed.clone(),
+            // With the set of the last mark: one that rows hold would have to be copied for the next transaction.
+            Spot {
+                place: self.committed.place.clone(),
+                gtid: self.marks.back().map_or(&self.low, |mark| &mark.spot).gtid.clone(),
+            },
             timestamp,
         );
         let applied = self.applied.rows(key).unwrap_or_default();

@@ -26,7 +26,8 @@ impl Unit {
 
     /// Writes the checkpoint of a place before which everything is applied (after [`drain`](Self::drain)).
     pub(super) async fn flush_drained(&mut self, spot: Spot, sharding: Vec<String>) -> Result<(), DmError> {
-        let mark = self.scheduler.closed();
+        // Units with rows of a transaction that is still being read are not covered: then those of the last mark are.
+        let mark = if self.has_rows_beyond() { self.low_clean.clone() } else { self.scheduler.closed() };
         self.low = spot.clone();
         self.low_clean = mark.clone();
         self.marks.clear();
@@ -159,7 +160,7 @@ impl Unit {
         let waiting = self.proposed.iter().next();
         let idle = self.scheduler.is_idle();
         self.shared.show(View {
-            position: Some((self.low.place.to_string(), self.low.gtid_text())),
+            position: Some(self.low.clone()),
             groups,
             blocking: waiting.map(|(_, ddl)| ddl.canonical.clone()).unwrap_or_default(),
             lock: waiting

@@ -26,6 +26,8 @@ pub struct PlanColumn {
     pub always_set: bool,
     /// Text that has to be compared byte by byte when a row is looked for by all its columns.
     pub exact_text: bool,
+    /// A JSON column equals a document and never a text, so what it is compared with has to be one.
+    pub json: bool,
 }
 
 /// See the module.
@@ -82,7 +84,7 @@ impl TablePlan {
             .iter()
             .enumerate()
             .filter(|(_, column)| to.column(&column.name).is_none_or(|(_, c)| c.generated.is_none()))
-            .map(|(at, column)| plan_column(at, column, to))
+            .map(|(at, column)| plan_column(at, column, to, target_flavor))
             .collect();
         let hints = from
             .columns
@@ -122,7 +124,7 @@ impl TablePlan {
     }
 }
 
-fn plan_column(at: usize, column: &Column, to: &Table) -> PlanColumn {
+fn plan_column(at: usize, column: &Column, to: &Table, flavor: Flavor) -> PlanColumn {
     let target = to.column(&column.name).map(|(_, c)| c);
     let kind = target.map_or(&column.kind, |c| &c.kind);
     PlanColumn {
@@ -130,6 +132,8 @@ fn plan_column(at: usize, column: &Column, to: &Table) -> PlanColumn {
         name: quote(target.map_or(&column.name, |c| &c.name)).into_bytes(),
         always_set: matches!(kind, TypeKind::Timestamp | TypeKind::DateTime),
         exact_text: is_text(kind),
+        // MariaDB's JSON is text.
+        json: matches!(kind, TypeKind::Json) && flavor != Flavor::MariaDb,
     }
 }
 
@@ -161,6 +165,7 @@ fn hint(table: &TableName, column: &Column, target: Flavor) -> Result<ColumnHint
         fsp: if temporal { u8::try_from(column.length.unwrap_or(0)).unwrap_or(0) } else { 0 },
         utc_offset: 0,
         vector_as_text: target == Flavor::TiDb,
+        // Where a document is compared, the statement casts it.
         json_cast: false,
     })
 }

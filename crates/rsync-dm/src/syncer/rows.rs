@@ -24,7 +24,7 @@ pub struct EventRows {
     pub start: Place,
     /// Where it ends.
     pub end: Place,
-    /// The transactions before its own, for messages.
+    /// Where its transaction begins, with transactions before that (all up to the last mark), for messages.
     pub before: Spot,
     /// When the statement began.
     pub timestamp: u32,

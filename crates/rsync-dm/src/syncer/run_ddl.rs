@@ -17,8 +17,14 @@ use crate::checkpoint::DdlJournal;
 /// Errors of a server that mean that the statement's work is done already (DM's list).
 const DONE: [u16; 12] = [1007, 1008, 1050, 1051, 1054, 1060, 1061, 1091, 1068, 1176, 1507, 1517];
 
+/// Tries to run a statement whose connection gets lost.
+const MOST_TRIES: u32 = 5;
+
 /// Time between two looks whether a statement whose connection was lost still runs.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long the end of a session is waited for.
+const LONGEST_END: Duration = Duration::from_secs(20);
 
 /// A statement as it will run on the target.
 #[derive(Debug, Clone)]
@@ -60,36 +66,39 @@ impl DdlJournal {
 }
 
 impl Unit {
-    /// Runs a statement once: everything before it is applied and noted, and a restart sees by the target's structure whether it was run.
+    /// Runs a statement once: everything before it is applied and noted, and a restart sees by the target's structure whether it was run,
+    /// or, where its changes are made one by one, which of them were.
     pub(super) async fn run_statement(&mut self, prepared: &Prepared) -> Result<(), DmError> {
         self.drain().await?;
-        if let Some(earlier) = self.state.ddl.as_ref().filter(|d| d.connection != 0 && d.is_of(prepared)) {
-            // A process that was stopped or killed may have left it running.
-            let id = earlier.connection;
-            wait_for_end(&mut self.ddl, id, &prepared.text).await?;
-        }
-        let before = fingerprint(&mut self.ddl, &prepared.objects).await?;
-        let here = DdlJournal {
-            connection: self.ddl.id(),
-            file: prepared.end.file.to_string(),
-            pos: prepared.end.pos,
-            number: prepared.number,
-            before: before.clone(),
-            text: prepared.shown().into_owned(),
-        };
-        if let Some(earlier) = self.state.ddl.as_ref().filter(|d| d.is_of(prepared))
-            && earlier.before != before
+        let earlier = self.state.ddl.clone().filter(|d| d.is_of(prepared));
+        if let Some(earlier) = earlier.as_ref().filter(|d| d.connection != 0 && d.connection != self.ddl.id())
         {
-            info!(sql = %prepared.shown(), "the statement was run before the restart");
-            self.forget_plans();
-            return Ok(());
+            // A process that was stopped or killed may have left it running; one that only stands still could begin with it later.
+            let text = if earlier.text.is_empty() { &prepared.text } else { earlier.text.as_bytes() };
+            end_session(&mut self.ddl, earlier.connection, text).await?;
         }
-        self.journal(Some(here)).await?;
-        failpoint::hit("syncer-before-ddl");
-        self.execute(prepared, &before).await?;
+        let (mut first, mut one_by_one) = (0, false);
+        if let Some(earlier) = earlier {
+            let changed = fingerprint(&mut self.ddl, &prepared.objects).await? != earlier.before;
+            match earlier.change {
+                Some(change) => (first, one_by_one) = (change + usize::from(changed), true),
+                None if changed => {
+                    info!(sql = %prepared.shown(), "the statement was run before the restart");
+                    self.forget_plans();
+                    return Ok(());
+                }
+                None => {}
+            }
+        }
+        if one_by_one {
+            info!(sql = %prepared.shown(), change = first, "the changes of the statement go on where they were before the restart");
+            self.execute_changes(prepared, first).await?;
+        } else {
+            self.execute(prepared).await?;
+        }
         failpoint::hit("syncer-after-ddl");
         self.forget_plans();
-        Ok(())
+        reset_session(&mut self.ddl, &self.config).await
     }
 
     /// Whether a statement whose connection was given up may go on at the target: one that waits for a lock of others may not. The next
@@ -111,52 +120,79 @@ impl Unit {
         }
     }
 
-    async fn execute(&mut self, prepared: &Prepared, before: &str) -> Result<(), DmError> {
-        let shown = prepared.shown().into_owned();
+    async fn execute(&mut self, prepared: &Prepared) -> Result<(), DmError> {
+        let Some(first) = self.execute_once(prepared, &prepared.text, None).await? else { return Ok(()) };
+        if prepared.renamed.split_changes().map_or(0, |pieces| pieces.len()) < 2 {
+            info!(error = %first, "the work of the DDL is done already");
+            return Ok(());
+        }
+        self.execute_changes(prepared, 0).await
+    }
+
+    /// One change of a statement is there already: the others are made one by one, from `first` on.
+    async fn execute_changes(&mut self, prepared: &Prepared, first: usize) -> Result<(), DmError> {
+        let pieces = prepared.renamed.split_changes().unwrap_or_default();
+        for (number, piece) in pieces.iter().enumerate().skip(first) {
+            if let Some(error) = self.execute_once(prepared, piece.text(), Some(number)).await? {
+                info!(sql = %String::from_utf8_lossy(piece.text()), error = %error, "the work of the DDL is done already");
+            }
+            failpoint::hit("syncer-after-change");
+        }
+        Ok(())
+    }
+
+    /// Runs one text (of the statement, or of one of its changes), again if a lost connection kept it from the server. An error that says that its
+    /// work is done already is given back.
+    async fn execute_once(
+        &mut self,
+        prepared: &Prepared,
+        text: &[u8],
+        change: Option<usize>,
+    ) -> Result<Option<mysql::Error>, DmError> {
+        let shown = String::from_utf8_lossy(text).into_owned();
         info!(sql = %shown, "execute DDL");
-        let mut tries = 0;
-        loop {
+        let before = fingerprint(&mut self.ddl, &prepared.objects).await?;
+        for tries in 0.. {
+            let here = DdlJournal {
+                connection: self.ddl.id(),
+                file: prepared.end.file.to_string(),
+                pos: prepared.end.pos,
+                number: prepared.number,
+                before: before.clone(),
+                text: shown.clone(),
+                change,
+            };
+            self.journal(Some(here)).await?;
+            failpoint::hit("syncer-before-ddl");
             set_session(&mut self.ddl, &prepared.settings, self.source_zone.as_deref()).await?;
-            let result = self.ddl.exec(&prepared.text).await;
-            let Err(e) = result else { break };
-            if e.is_connection_gone() && tries < 5 {
-                tries += 1;
+            self.check_owner().await?;
+            let Err(e) = self.ddl.exec(text).await else { return Ok(None) };
+            if e.is_connection_gone() && tries < MOST_TRIES {
                 warn!(sql = %shown, error = %e, "the connection was lost during a DDL");
                 let id = self.ddl.id();
                 self.ddl = session::connect_target(&self.config).await?;
-                wait_for_end(&mut self.ddl, id, &prepared.text).await?;
+                wait_for_end(&mut self.ddl, id, text).await?;
                 if fingerprint(&mut self.ddl, &prepared.objects).await? != before {
-                    break;
+                    return Ok(None);
                 }
                 continue;
             }
             if e.code().is_some_and(|number| DONE.contains(&number)) {
-                self.execute_changes(prepared, &e).await?;
-                break;
+                return Ok(Some(e));
             }
             return Err(refused(&shown, &e));
         }
-        reset_session(&mut self.ddl, &self.config).await
+        Ok(None)
     }
 
-    /// One change of a statement is there already: the others are made one by one.
-    async fn execute_changes(&mut self, prepared: &Prepared, first: &mysql::Error) -> Result<(), DmError> {
-        let pieces = prepared.renamed.split_changes().unwrap_or_default();
-        if pieces.len() < 2 {
-            info!(error = %first, "the work of the DDL is done already");
-            return Ok(());
+    /// DDL cannot be in a transaction with the fence, so this process looks right before it. One that stood still after that finds its
+    /// session ended by the new owner.
+    async fn check_owner(&mut self) -> Result<(), DmError> {
+        match self.ledger.is_owner(&mut self.ddl).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(error::taken_over()),
+            Err(e) => Err(error::target("cannot read the fence", &e)),
         }
-        for piece in pieces {
-            let shown = String::from_utf8_lossy(piece.text()).into_owned();
-            match self.ddl.exec(piece.text()).await {
-                Ok(_) => {}
-                Err(e) if e.code().is_some_and(|number| DONE.contains(&number)) => {
-                    info!(sql = %shown, error = %e, "the work of the DDL is done already");
-                }
-                Err(e) => return Err(refused(&shown, &e)),
-            }
-        }
-        Ok(())
     }
 }
 
@@ -252,6 +288,37 @@ async fn wait_for_end(conn: &mut Conn, id: u32, text: &[u8]) -> Result<(), DmErr
     Ok(())
 }
 
+/// Makes sure that the session of an earlier owner does not begin with a statement any more: one that runs it is waited for, one that
+/// does not is ended.
+async fn end_session(conn: &mut Conn, id: u32, text: &[u8]) -> Result<(), DmError> {
+    let failed = |e: mysql::Error| error::target("cannot end the session of the last owner", &e);
+    wait_for_end(conn, id, text).await?;
+    let since = std::time::Instant::now();
+    while is_ours(conn, id).await.map_err(failed)? && since.elapsed() < LONGEST_END {
+        info!(connection = id, "the session in which the last owner was about to run a DDL is ended");
+        match conn.exec(format!("KILL {id}")).await {
+            // No such thread any more.
+            Err(e) if e.code() != Some(1094) => return Err(failed(e)),
+            _ => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+        // It may have begun in between.
+        wait_for_end(conn, id, text).await?;
+    }
+    Ok(())
+}
+
+/// Whether a session with this number is of our account: after a restart of the server it may be anybody's.
+async fn is_ours(conn: &mut Conn, id: u32) -> mysql::Result<bool> {
+    let us = conn.query_one("SELECT SUBSTRING_INDEX(USER(),'@',1)").await?;
+    let us = us.map(|row| row.str(0)).transpose()?.flatten();
+    for row in conn.query("SHOW PROCESSLIST").await?.iter() {
+        if row.parse::<u64>("Id")? == Some(u64::from(id)) {
+            return Ok(row.str("User")? == us && row.str("Command")?.as_deref() != Some("Killed"));
+        }
+    }
+    Ok(false)
+}
+
 /// What a session is at (the server's word for it), if it runs this statement.
 async fn running(conn: &mut Conn, id: u32, text: &[u8]) -> mysql::Result<Option<String>> {
     for row in conn.query("SHOW PROCESSLIST").await?.iter() {
@@ -266,4 +333,28 @@ async fn running(conn: &mut Conn, id: u32, text: &[u8]) -> mysql::Result<Option<
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::{Account, Kind, Options, Server};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_session_of_an_owner_that_stands_still() {
+        let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
+        let mut old = server.conn(Account::Target).await;
+        let mut stranger = server.conn(Account::Admin).await;
+        let mut new = server.conn(Account::Target).await;
+        for id in [old.id(), stranger.id(), u32::MAX] {
+            end_session(&mut new, id, b"ALTER TABLE x").await.unwrap();
+        }
+        assert!(old.exec("CREATE DATABASE late").await.is_err());
+        stranger.exec("DO 1").await.unwrap();
+        assert_eq!(
+            server.value("SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME='late'"),
+            "0"
+        );
+    }
 }

@@ -10,13 +10,14 @@ use std::{
 
 use mysql::Location;
 
+use super::place::Spot;
 use crate::{config::SubtaskConfig, proto::pb};
 
 /// What a running unit shows.
 #[derive(Debug, Clone, Default)]
 pub struct View {
     /// The last place all of whose rows are applied.
-    pub position: Option<(String, String)>,
+    pub position: Option<Spot>,
     /// Groups in the middle of a shard DDL.
     pub groups: Vec<pb::ShardingGroup>,
     /// Statements that wait for other sources.
@@ -134,7 +135,8 @@ impl Shared {
         }
         let seconds = self.started.elapsed().as_secs_f64().max(1.0);
         let average = (rows as f64 / seconds) as i64;
-        let (position, gtid) = inner.view.position.clone().unwrap_or_default();
+        let position = inner.view.position.as_ref();
+        let (position, gtid) = position.map(|at| (at.place.to_string(), at.gtid_text())).unwrap_or_default();
         let master = inner.master.as_ref().map(Location::position_text).unwrap_or_default();
         let master_gtid =
             inner.master.as_ref().and_then(|m| m.gtid.as_ref()).map(ToString::to_string).unwrap_or_default();

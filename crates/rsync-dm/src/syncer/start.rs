@@ -7,7 +7,7 @@ use std::{
 };
 
 use common::{
-    error::{DmError, dm_codes as code},
+    error::{DmError, Scope, dm_codes as code},
     ident::{TableName, quote},
 };
 use mysql::{Conn, Flavor, GtidSet, Location, session as server};
@@ -29,7 +29,7 @@ use super::{
     unit::{Transaction, Unit},
 };
 use crate::{
-    checkpoint::{Loaded, Points, Store, Tables, take_over},
+    checkpoint::{Loaded, Points, State, Store, Tables, take_over},
     config::SubtaskConfig,
     shard::{Groups, ShardCoordinator, TargetTables},
     upstream,
@@ -78,18 +78,28 @@ impl Unit {
             .map_err(|e| error::target("cannot read the checkpoint", &e))?;
         let ours = loaded.is_ours();
         let mut state = loaded.state.clone().filter(|_| ours).unwrap_or_default();
+        let mut moved = false;
         if ours && !state.server_uuid.is_empty() && state.server_uuid != source.uuid {
+            if !config.enable_gtid || loaded.global.as_ref().is_none_or(|global| global.gtid.is_none()) {
+                return Err(another_server(&config, &state, &source));
+            }
             warn!(before = %state.server_uuid, now = %source.uuid, "the source is another server than before");
-            if !applied.is_empty() {
+            if !applied.is_empty() || state.safe_until.is_some() {
                 // Positions of the ledger mean nothing there: what may have been applied is applied again in safe mode.
                 state.safe_until = Some((String::new(), 0));
             }
             applied = Applied::default();
+            moved = true;
         } else if !ours {
             applied = Applied::default();
         }
         state.server_uuid = source.uuid.clone();
-        let start = start_spot(&config, &loaded, &source).await?;
+        let mut start = start_spot(&config, &loaded, &source).await?;
+        if moved {
+            // The old server's places are not comparable with those of this one, of which the ledger will be: the GTID set alone counts
+            // until the first place is known.
+            start.place = Place::new("", 4);
+        }
         let safe = if ours {
             Safe::resumed(&config.syncer, state.safe_until.as_ref())
         } else {
@@ -98,7 +108,7 @@ impl Unit {
         info!(start = %start, ours, applied = applied.len(), "subtask starts");
         let ledger = Arc::new(ledger);
         let lanes = Lanes::start(lanes_count, &session::target_endpoint(&config), &ledger).await?;
-        let executed = start.gtid.as_deref().cloned();
+        let executed = start.gtid.clone();
         let scheduler = Scheduler::new(lanes_count, Self::limits(&config));
         let low_clean = scheduler.closed();
         let applied_end = applied.last().map(|(sequence, pos)| Place { sequence, file: "".into(), pos });
@@ -154,7 +164,7 @@ impl Unit {
             shared,
             coordinator,
         };
-        unit.take_points(&loaded, &start);
+        unit.take_points(&loaded, &start, moved);
         if unit.is_sharded() {
             unit.take_members(&source.tables)?;
             // What was carried out before a kill and not told.
@@ -172,14 +182,15 @@ impl Unit {
     }
 
     /// Tables' own points and structures.
-    fn take_points(&mut self, loaded: &Loaded, start: &Spot) {
+    /// `moved`: the source is another server now, places are those of the old one.
+    fn take_points(&mut self, loaded: &Loaded, start: &Spot, moved: bool) {
         for row in &loaded.tables {
             let spot = Spot::of(&row.location);
             match &row.location.gtid {
                 Some(set) if self.config.enable_gtid => {
                     self.gtid_points.insert(row.table.clone(), set.clone());
                 }
-                _ if spot > *start => self.points.set(row.table.clone(), spot),
+                _ if spot > *start && !moved => self.points.set(row.table.clone(), spot),
                 _ => {}
             }
             let Some(info) = &row.info else { continue };
@@ -236,6 +247,23 @@ impl Unit {
             .await
             .map_err(|e| code::SYNCER_UNIT_HANDLE_DDL_FAILED.error(e.to_string()))
     }
+}
+
+/// Without GTID nothing says where in another server's binlog the transactions go on.
+fn another_server(config: &SubtaskConfig, state: &State, source: &Source) -> DmError {
+    let at = format!("({}, {})", state.file, state.pos);
+    code::RELAY_SWITCH_MASTER_NEED_GTID
+        .error(format!(
+            "source {} is another server than before: the checkpoint {at} belongs to server {}, now server {} answers, in whose binlog \
+             that position means something else",
+            config.source_id, state.server_uuid, source.uuid
+        ))
+        .with_scope(Scope::Upstream)
+        .with_workaround(
+            "Point the source's configuration at the former server and use `resume-task`; with `enable-gtid: true` from then on the checkpoint has a \
+             GTID set, by which the task can go on at another server. If the former server is gone, set `meta` of the task to the place in the new \
+             server's binlog that follows the last transaction in the target, and start the task anew with `--remove-meta`.",
+        )
 }
 
 async fn look_at_source(config: &SubtaskConfig) -> Result<Source, DmError> {

@@ -302,9 +302,9 @@ impl Unit {
         let mut executed = self.executed.clone();
         if let (Some(set), Some(gtid)) = (&mut executed, &self.transaction.gtid) {
             // Two families cannot meet in one stream.
-            let _ = set.add(gtid);
+            let _ = Arc::make_mut(set).add(gtid);
         }
-        Spot { place: end.clone(), gtid: executed.map(Arc::new) }
+        Spot { place: end.clone(), gtid: executed }
     }
 
     pub(super) fn forget(&mut self, table: &TableName) {

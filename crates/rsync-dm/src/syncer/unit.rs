@@ -144,7 +144,7 @@ pub struct Unit {
     /// sends places (of the file it begins with) that lie before transactions of the set.
     pub(super) placed: bool,
     /// Transactions up to `committed`, if they are known.
-    pub(super) executed: Option<GtidSet>,
+    pub(super) executed: Option<Arc<GtidSet>>,
     pub(super) transaction: Transaction,
     /// Rows to leave out at the begin of the transaction, since they were taken before the reader was opened anew.
     pub(super) skip_rows: u64,
@@ -256,7 +256,7 @@ impl Unit {
             self.check_lanes()?;
             if stop.is_cancelled() {
                 let since = *stopping.get_or_insert_with(Instant::now);
-                if !self.transaction.open || since.elapsed() > WAIT_ON_STOP {
+                if !self.is_inside() || since.elapsed() > WAIT_ON_STOP {
                     return Ok(());
                 }
             }
@@ -270,7 +270,7 @@ impl Unit {
             tokio::select! {
                 biased;
                 () = progress.changed() => {}
-                Some(done) = self.proposals.join_next(), if !self.transaction.open => {
+                Some(done) = self.proposals.join_next(), if !self.transaction.open && self.skip_rows == 0 => {
                     let (target, operation) = joined(done)?;
                     self.operate(target, operation).await?;
                 }
@@ -287,7 +287,7 @@ impl Unit {
     }
 
     /// Whether another batch may be decoded.
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.scheduler.in_flight() < QUEUE * self.config.syncer.worker_count.max(1) as u64
             && self.scheduler.bytes() < APPLY_BUDGET
     }
@@ -354,10 +354,21 @@ impl Unit {
         Ok(())
     }
 
+    /// Whether the scheduler has, or may soon have, a part of a transaction: of one that is being read, or of one that was cut and will be
+    /// read again.
+    pub(super) fn is_inside(&self) -> bool {
+        self.transaction.open || self.skip_rows > 0
+    }
+
+    /// Whether units hold rows that lie after `committed`.
+    pub(super) fn has_rows_beyond(&self) -> bool {
+        self.transaction.rows > 0 || self.skip_rows > 0
+    }
+
     /// Notes the place, so that it can be seen when everything before it is applied. Not inside a transaction: its rows
     /// lie after the place.
     pub(super) fn mark(&mut self, force: bool) {
-        if self.transaction.rows > 0 {
+        if self.has_rows_beyond() {
             return;
         }
         let last = self.marks.back().map_or(&self.low, |m| &m.spot);
@@ -393,7 +404,7 @@ impl Unit {
         self.shared.add_read(batch.size() as u64);
         for n in 0..batch.len() {
             self.frame(batch.frame(n)).await?;
-            if !self.transaction.open
+            if !self.is_inside()
                 && let Some(done) = self.proposals.try_join_next()
             {
                 let (target, operation) = joined(done)?;
@@ -413,7 +424,7 @@ impl Unit {
     /// The reader starts anew from a spot before the present one; the tables' points make everything else be passed over.
     pub(super) fn reopen_at(&mut self, spot: Spot) {
         info!(from = %spot.place, at = %self.place, "reading again what shard tables had to leave out");
-        self.executed = spot.gtid.as_deref().cloned();
+        self.executed = spot.gtid.clone();
         self.committed = spot.clone();
         self.place = spot.place;
         self.transaction = Transaction::default();
@@ -435,7 +446,8 @@ impl Unit {
             return Err(error::stream(&error));
         }
         warn!(error = %error, from = %self.committed.place, "the binlog stream broke, opening it again");
-        self.skip_rows = self.transaction.rows;
+        // Rows of a transaction that was cut before as well are counted only as far as they have come again.
+        self.skip_rows += self.transaction.rows;
         self.transaction = Transaction::default();
         self.place = self.committed.place.clone();
         Ok(())
@@ -445,7 +457,7 @@ impl Unit {
     async fn drain_at_end(&mut self) -> Result<(), DmError> {
         self.reader = None;
         self.proposals.abort_all();
-        if self.transaction.open {
+        if self.is_inside() {
             // A transaction that did not end in time: its rows stay in the ledger.
             info!(at = %self.place, "stopped inside a transaction");
         }
@@ -457,7 +469,7 @@ impl Unit {
         match drained {
             Some(Ok(())) => {
                 self.lanes.stop().await;
-                let clean = !self.transaction.open && self.low == self.committed;
+                let clean = !self.is_inside() && self.low == self.committed;
                 match tokio::time::timeout(LAST_FLUSH, self.flush_low(clean)).await {
                     Ok(flushed) => return flushed,
                     Err(_) => {

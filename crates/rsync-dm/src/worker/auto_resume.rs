@@ -7,7 +7,7 @@ use common::error::dm_codes::SYNCER_FENCED;
 use crate::{config::yaml::CheckerYaml, proto::pb};
 
 /// Codes whose cause stays until someone acts.
-const STAY: [u32; 17] = [
+const STAY: [u32; 18] = [
     // DDL that does not fit, cannot be read or was cancelled.
     36008,
     36005,
@@ -29,6 +29,8 @@ const STAY: [u32; 17] = [
     36001, //
     // Going on would take the subtask back from the worker that has it now.
     SYNCER_FENCED.code,
+    // Another server without GTID.
+    30034,
 ];
 
 /// Server errors of statements that fail again.

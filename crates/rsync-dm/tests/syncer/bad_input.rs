@@ -1,7 +1,5 @@
 //! What can be wrong with a source or target: one clear error each, and nothing lost or doubled when the cause is gone.
 
-use std::time::Duration;
-
 use testkit::{Account, Kind, Options, Server, wait_until_blocking};
 
 use super::rig::{LIMIT, Rig, dump, end_of, position, stop};
@@ -320,11 +318,12 @@ fn servers_that_come_back() {
     wait_until_blocking(LIMIT, "the first row", || rig.target.value("SELECT COUNT(*) FROM d.t") == "1");
     rig.target.kill9();
     rig.sources[0].sql("INSERT INTO d.t VALUES (2,'b'); INSERT INTO d.t VALUES (3,'c')");
-    std::thread::sleep(Duration::from_millis(500));
+    let says_so = |tool: &testkit::tool::Started, words: &str| tool.stderr_so_far().contains(words);
+    wait_until_blocking(LIMIT, "it notices", || says_so(&tool, "the connection to the target was lost"));
     rig.target.start_again().unwrap();
     wait_until_blocking(LIMIT, "the rows", || rig.target.value("SELECT COUNT(*) FROM d.t") == "3");
     rig.sources[0].kill9();
-    std::thread::sleep(Duration::from_millis(500));
+    wait_until_blocking(LIMIT, "it notices", || says_so(&tool, "the binlog stream broke"));
     rig.sources[0].start_again().unwrap();
     rig.sources[0].sql("INSERT INTO d.t VALUES (4,'d')");
     wait_until_blocking(LIMIT, "the last row", || rig.target.value("SELECT COUNT(*) FROM d.t") == "4");

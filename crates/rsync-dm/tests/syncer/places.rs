@@ -1,7 +1,5 @@
 //! Where a run begins, and what its checkpoint says of that.
 
-use std::time::Duration;
-
 use testkit::{Kind, Options, Server, wait_until_blocking};
 
 use super::{
@@ -28,9 +26,11 @@ fn the_checkpoint_keeps_its_place(kind: Kind) {
         tool.wait_until(LIMIT, "it reads", |t| {
             t.stderr_so_far().contains("replicate binlog from checkpoint")
         });
-        // Nothing happens, and nothing may be written: two flush intervals show it.
+        // Nothing happens, and nothing may be written, now or at the end.
         let before = end_of(&rig.sources[0]);
-        std::thread::sleep(Duration::from_millis(2500));
+        let idle =
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE '%has sent all binlog%'";
+        wait_until_blocking(LIMIT, "the source to have sent all", || rig.sources[0].value(idle) == "1");
         assert_eq!(rig.checkpoint(0), Some(before.clone()), "run {run}");
         stop(tool);
         assert_eq!(rig.checkpoint(0), Some(before), "run {run}");

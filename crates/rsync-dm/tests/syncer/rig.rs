@@ -110,7 +110,7 @@ impl Rig {
         self.tool().args(args).start()
     }
 
-    fn tool(&self) -> Tool {
+    pub fn tool(&self) -> Tool {
         let mut tool = Tool::new("rsync-dm").arg("run").arg("--task").arg(self.write_files());
         for n in 0..self.sources.len() {
             tool = tool.arg("--source").arg(self.dir.join(format!("source{n}.yaml")));
