@@ -58,11 +58,15 @@ impl World {
     }
 
     async fn verify(&self) -> Verdict {
+        self.verify_in(50).await
+    }
+
+    async fn verify_in(&self, chunk_rows: u64) -> Verdict {
         let args = VerifyArgs {
             task: PathBuf::new(),
             source: Vec::new(),
             threads: 3,
-            chunk_rows: 50,
+            chunk_rows,
             wait_timeout: "20s".parse().expect("a duration"),
             max_report: 10,
         };
@@ -176,4 +180,43 @@ async fn a_checkpoint_that_stays_behind_is_an_error() {
     };
     let error = verify(&args, &world.subtasks).await.expect_err("behind").to_string();
     assert!(error.contains("the checkpoint of task t and source s1 stands at"), "{error}");
+}
+
+/// Without an integer key a table is one range: it is listed in groups of keys, some at a time, and what is kept is bounded.
+#[tokio::test]
+async fn a_table_without_an_integer_key_is_listed_in_passes() {
+    let mut world = World::start("", "utf8mb4").await;
+    let where_sid = |from: i64, to: i64| format!("sid BETWEEN 8000000000000+{from} AND 8000000000000+{to}");
+    // 200 of 600 rows have other values, 30 are missing, one is there twice.
+    let many = world.admin.exec(format!("DELETE FROM {TARGET} WHERE {}", where_sid(201, 230))).await.unwrap();
+    assert_eq!(many.affected, 30);
+    let sql =
+        format!("UPDATE {TARGET} SET comment=CONCAT(IFNULL(comment,''),'x') WHERE {}", where_sid(1, 200));
+    assert_eq!(world.admin.exec(sql).await.unwrap().affected, 200);
+    world
+        .change(&format!("INSERT INTO {TARGET} SELECT * FROM my_db1.table1 WHERE {}", where_sid(250, 250)))
+        .await;
+    // All columns are the key, so a row of other values is one missing and one extra; 50 rows at a time and 10 names.
+    for chunk_rows in [5, 50, 1000] {
+        let verdict = world.verify_in(chunk_rows).await;
+        assert!(!verdict.is_equal());
+        assert_eq!((verdict.equal, verdict.differing), (600 - 230, 200 + 200 + 30 + 1), "{chunk_rows}");
+        assert_eq!((verdict.differences.len(), verdict.unlisted.len()), (10, 0), "{chunk_rows}");
+    }
+    // A key that is no integer: the two sides of a row that has changed meet in one pass.
+    world.admin.exec(format!("ALTER TABLE {TARGET} MODIFY sid varchar(30) NOT NULL")).await.unwrap();
+    world.admin.exec(format!("DELETE FROM {TARGET} WHERE {} LIMIT 1", where_sid(250, 250))).await.unwrap();
+    world.admin.exec(format!("ALTER TABLE {TARGET} ADD UNIQUE KEY (sid)")).await.unwrap();
+    world.checkpoint_passes().await;
+    for chunk_rows in [5, 1000] {
+        let verdict = world.verify_in(chunk_rows).await;
+        assert!(verdict.differences.len() == 10 && verdict.unlisted.is_empty(), "{:?}", verdict.differences);
+        // By the type of `sid` alone no row differs.
+        assert_eq!((verdict.equal, verdict.differing), (600 - 230, 200 + 30), "{chunk_rows}");
+    }
+    // Nothing at all in the target.
+    world.admin.exec(format!("TRUNCATE TABLE {TARGET}")).await.unwrap();
+    world.checkpoint_passes().await;
+    let verdict = world.verify_in(5).await;
+    assert_eq!((verdict.equal, verdict.differing, verdict.differences.len()), (0, 600, 10));
 }

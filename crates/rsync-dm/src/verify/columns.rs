@@ -55,10 +55,15 @@ pub fn row_hash(columns: &[Column]) -> String {
     format!("SHA2(CONCAT_WS(',',{}),256)", parts.join(","))
 }
 
-/// `count, sum of the hash's first 64 bits, sum of the next 64 bits`, over `source`, which gives a column `h`.
+/// `group, count, sum of the hash's first 64 bits, sum of the next 64 bits`, over `source`, which gives columns `h` and `g`.
 pub fn summary(source: &str) -> String {
     let word = |from: u32| format!("SUM(CAST(CONV(SUBSTR(h,{from},16),16,10) AS UNSIGNED))");
-    format!("SELECT COUNT(*),{},{} FROM ({source}) hashed", word(1), word(17))
+    format!("SELECT g,COUNT(*),{},{} FROM ({source}) hashed GROUP BY g", word(1), word(17))
+}
+
+/// The group, of `groups`, that a row's key falls into: rows of one key fall into one group on every server.
+pub fn group_of(key: &[Column], groups: u64) -> String {
+    if groups == 1 { "0".into() } else { format!("CRC32({}) MOD {groups}", key_text(key)) }
 }
 
 /// A key as text for a person: `id=7, name=abc`.

@@ -1,25 +1,59 @@
 //! One range: sums first, rows where they differ.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::ops::AddAssign;
 
 use common::error::DmError;
 use common::ident::TableName;
 use futures::future::try_join_all;
 
-use super::columns::{key_text, row_hash, summary};
+use super::columns::{group_of, key_text, row_hash, summary};
 use super::pool::{Pool, Pools};
 use super::range::Range;
 use super::tables::{Shard, TargetTable};
 use super::wait::broken;
 
-/// What a range holds.
+/// Rows of one group beyond which it is not listed, in terms of [`Limits::listed`].
+const CROWD: u64 = 8;
+
+/// Groups of a range that is listed in passes: a pass takes some sixteen of them where most of them differ.
+const GROUPS_OF_A_PASS: u64 = 16;
+
+/// Most groups.
+const MOST_GROUPS: u64 = 1 << 16;
+
+/// Bounds of what is kept in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Rows of a side that are listed at a time.
+    pub listed: u64,
+    /// Differences that are named.
+    pub named: usize,
+}
+
+/// What ranges hold.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// Rows that both sides have.
     pub equal: u64,
     /// Rows that they do not.
+    pub differing: u64,
+    /// The first of these, by name.
     pub differences: Vec<Difference>,
+    /// Rows of groups that differ and are too large to be listed: some of them differ.
+    pub unlisted: u64,
+}
+
+impl Outcome {
+    /// Adds what another range holds, and keeps no more than `named` names.
+    pub fn add(&mut self, other: Outcome, named: usize) {
+        self.equal += other.equal;
+        self.differing += other.differing;
+        self.unlisted += other.unlisted;
+        let room = named.saturating_sub(self.differences.len());
+        self.differences.extend(other.differences.into_iter().take(room));
+    }
 }
 
 /// One row that differs.
@@ -77,13 +111,105 @@ struct Sums {
     second: u128,
 }
 
-/// Compares one range of a table.
+impl AddAssign for Sums {
+    fn add_assign(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.first += other.first;
+        self.second += other.second;
+    }
+}
+
+/// By group.
+type Groups = BTreeMap<u64, Sums>;
+
+/// Compares one range of a table; `None` for one that differs when nobody wants it listed.
 ///
 /// # Errors
 /// What the servers say.
-pub async fn range(table: &TargetTable, range: &Range, pools: &Pools) -> Result<Outcome, DmError> {
+pub async fn range(
+    table: &TargetTable,
+    range: &Range,
+    pools: &Pools,
+    list: Option<Limits>,
+) -> Result<Option<Outcome>, DmError> {
     let condition = range.condition();
-    let sums_of = |pool, name: &TableName| sums(pool, hashes(table, name, &condition, false));
+    let (target, shards) = both(table, &condition, 1, pools).await?;
+    let rows = |groups: &Groups| groups.get(&0).map_or(0, |sums| sums.rows);
+    if target == shards {
+        return Ok(Some(Outcome { equal: rows(&target), ..Outcome::default() }));
+    }
+    let Some(limits) = list else { return Ok(None) };
+    let most = rows(&target).max(rows(&shards));
+    if most <= limits.listed {
+        return rows_of(table, &condition, pools).await.map(|mut outcome| {
+            outcome.differences.truncate(limits.named);
+            Some(outcome)
+        });
+    }
+    in_passes(table, &condition, most, pools, limits).await.map(Some)
+}
+
+/// Lists a range that is too large to be listed at once: of groups of keys only those that differ, some at a time.
+async fn in_passes(
+    table: &TargetTable,
+    condition: &str,
+    rows: u64,
+    pools: &Pools,
+    limits: Limits,
+) -> Result<Outcome, DmError> {
+    let count = (rows / limits.listed.max(1) + 1).saturating_mul(GROUPS_OF_A_PASS).min(MOST_GROUPS);
+    let (target, shards) = both(table, condition, count, pools).await?;
+    let mut outcome = Outcome::default();
+    let mut differing: Vec<(u64, u64)> = Vec::new();
+    let numbers: BTreeSet<u64> = target.keys().chain(shards.keys()).copied().collect();
+    for number in numbers {
+        let of = |groups: &Groups| groups.get(&number).copied().unwrap_or_default();
+        let (target, shards) = (of(&target), of(&shards));
+        let rows = target.rows.max(shards.rows);
+        if target == shards {
+            outcome.equal += rows;
+        } else if rows > limits.listed.saturating_mul(CROWD) {
+            outcome.unlisted += rows;
+        } else {
+            differing.push((number, rows));
+        }
+    }
+    let group = group_of(&table.key, count);
+    for pass in passes(&differing, limits.listed) {
+        let condition = format!("({condition}) AND {group} IN ({})", pass.join(","));
+        outcome.add(rows_of(table, &condition, pools).await?, limits.named);
+    }
+    Ok(outcome)
+}
+
+/// Groups, given as number and rows, put together as long as their rows are not more than `most`.
+fn passes(groups: &[(u64, u64)], most: u64) -> Vec<Vec<String>> {
+    let mut passes: Vec<Vec<String>> = Vec::new();
+    let mut sum = 0;
+    for (number, rows) in groups {
+        sum += rows;
+        match passes.last_mut() {
+            Some(last) if sum <= most => last.push(number.to_string()),
+            _ => {
+                sum = *rows;
+                passes.push(vec![number.to_string()]);
+            }
+        }
+    }
+    passes
+}
+
+/// The sums of the target, and of all shards together.
+async fn both(
+    table: &TargetTable,
+    condition: &str,
+    groups: u64,
+    pools: &Pools,
+) -> Result<(Groups, Groups), DmError> {
+    let sums_of = |pool, name: &TableName| {
+        let (hash, group) = (row_hash(&table.columns), group_of(&table.key, groups));
+        sums(pool, format!("SELECT {hash} h,{group} g FROM {} WHERE {condition}", name.quoted()))
+    };
     let target = sums_of(&pools.target, &table.name);
     let shards = table.shards.iter().map(|shard| {
         let pool = pools.source(&shard.source_id);
@@ -91,33 +217,25 @@ pub async fn range(table: &TargetTable, range: &Range, pools: &Pools) -> Result<
         async move { sums?.await }
     });
     let (target, shards) = futures::try_join!(target, try_join_all(shards))?;
-    let mut union = Sums::default();
-    for one in shards {
-        union.rows += one.rows;
-        union.first += one.first;
-        union.second += one.second;
+    let mut union = Groups::new();
+    for (number, one) in shards.into_iter().flatten() {
+        *union.entry(number).or_default() += one;
     }
-    if union == target {
-        return Ok(Outcome { equal: target.rows, differences: Vec::new() });
-    }
-    rows(table, &condition, pools).await
+    Ok((target, union))
 }
 
-/// A SELECT of every row's hash `h` and, if wanted, its key `k`.
-fn hashes(table: &TargetTable, name: &TableName, condition: &str, with_key: bool) -> String {
-    let key = if with_key { format!(",{} k", key_text(&table.key)) } else { String::new() };
-    format!("SELECT {} h{key} FROM {} WHERE {condition}", row_hash(&table.columns), name.quoted())
-}
-
-async fn sums(pool: &Pool, source: String) -> Result<Sums, DmError> {
+async fn sums(pool: &Pool, source: String) -> Result<Groups, DmError> {
     let rows = pool.query(&summary(&source)).await?;
     let wrong = |error: mysql::Error| broken(&pool.name(), &error);
-    let row = rows.first().ok_or_else(|| broken(&pool.name(), &"a sum without a row"))?;
-    Ok(Sums {
-        rows: row.parse(0).map_err(wrong)?.unwrap_or(0),
-        first: row.parse(1).map_err(wrong)?.unwrap_or(0),
-        second: row.parse(2).map_err(wrong)?.unwrap_or(0),
-    })
+    let group = |row: &mysql::Row| {
+        let sums = Sums {
+            rows: row.parse(1)?.unwrap_or(0),
+            first: row.parse(2)?.unwrap_or(0),
+            second: row.parse(3)?.unwrap_or(0),
+        };
+        Ok((row.parse(0)?.unwrap_or(0), sums))
+    };
+    rows.iter().map(group).collect::<mysql::Result<_>>().map_err(wrong)
 }
 
 /// How often a row of one hash is on each side.
@@ -126,29 +244,34 @@ struct Copies {
     target: u64,
     shards: u64,
     key: String,
-    shard: Option<Shard>,
+    /// The last shard that has it, by its number.
+    shard: Option<usize>,
 }
 
 /// Lists both sides; rows of one hash are the same row.
-async fn rows(table: &TargetTable, condition: &str, pools: &Pools) -> Result<Outcome, DmError> {
+async fn rows_of(table: &TargetTable, condition: &str, pools: &Pools) -> Result<Outcome, DmError> {
+    let select = |name: &TableName| {
+        let (hash, key) = (row_hash(&table.columns), key_text(&table.key));
+        format!("SELECT {hash} h,{key} k FROM {} WHERE {condition}", name.quoted())
+    };
     let mut copies: HashMap<[u8; 32], Copies> = HashMap::new();
-    read(&pools.target, hashes(table, &table.name, condition, true), |hash, key| {
+    read(&pools.target, select(&table.name), |hash, key| {
         let copy = copies.entry(hash).or_default();
         copy.target += 1;
         copy.key = key;
     })
     .await?;
-    for shard in &table.shards {
+    for (number, shard) in table.shards.iter().enumerate() {
         let pool = pools.source(&shard.source_id)?;
-        read(pool, hashes(table, &shard.name, condition, true), |hash, key| {
+        read(pool, select(&shard.name), |hash, key| {
             let copy = copies.entry(hash).or_default();
             copy.shards += 1;
             copy.key = key;
-            copy.shard = Some(shard.clone());
+            copy.shard = Some(number);
         })
         .await?;
     }
-    Ok(judge(&table.name, copies.into_values()))
+    Ok(judge(&table.name, &table.shards, copies.into_values()))
 }
 
 /// Streams `(hash, key)`.
@@ -168,14 +291,15 @@ async fn read(pool: &Pool, sql: String, mut take: impl FnMut([u8; 32], String)) 
     Ok(())
 }
 
-fn judge(table: &TableName, copies: impl Iterator<Item = Copies>) -> Outcome {
+fn judge(table: &TableName, shards: &[Shard], copies: impl Iterator<Item = Copies>) -> Outcome {
     let mut outcome = Outcome::default();
+    let shard_of = |copy: &Copies| copy.shard.and_then(|number| shards.get(number)).cloned();
     let mut missing: HashMap<String, Vec<Shard>> = HashMap::new();
     let mut extra: Vec<String> = Vec::new();
     for copy in copies {
         outcome.equal += copy.target.min(copy.shards);
         if copy.shards > copy.target {
-            let shards = (copy.target..copy.shards).filter_map(|_| copy.shard.clone());
+            let shards: Vec<Shard> = (copy.target..copy.shards).filter_map(|_| shard_of(&copy)).collect();
             missing.entry(copy.key).or_default().extend(shards);
         } else if copy.target > copy.shards && copy.shards > 0 {
             let kind = DifferenceKind::Doubled { target: copy.target, shards: copy.shards };
@@ -199,6 +323,7 @@ fn judge(table: &TableName, copies: impl Iterator<Item = Copies>) -> Outcome {
         outcome.differences.extend(shards.into_iter().map(of));
     }
     outcome.differences.sort_by(|a, b| a.key.cmp(&b.key));
+    outcome.differing = outcome.differences.len() as u64;
     outcome
 }
 
@@ -211,7 +336,7 @@ mod tests {
     }
 
     fn copy(target: u64, shards: u64, key: &str) -> Copies {
-        Copies { target, shards, key: key.into(), shard: (shards > 0).then(shard) }
+        Copies { target, shards, key: key.into(), shard: (shards > 0).then_some(0) }
     }
 
     #[test]
@@ -224,8 +349,8 @@ mod tests {
             copy(0, 1, "id=4"),
             copy(2, 1, "id=5"),
         ];
-        let outcome = judge(&TableName::new("a", "t"), copies.into_iter());
-        assert_eq!(outcome.equal, 2);
+        let outcome = judge(&TableName::new("a", "t"), &[shard()], copies.into_iter());
+        assert_eq!((outcome.equal, outcome.differing), (2, 4));
         let said: Vec<String> = outcome.differences.iter().map(Difference::to_string).collect();
         assert_eq!(
             said,
@@ -236,5 +361,26 @@ mod tests {
                 "`a`.`t`: id=5: 2 times in the target, 1 times in the shards",
             ]
         );
+    }
+
+    #[test]
+    fn passes_take_no_more_than_they_may() {
+        let passes = passes(&[(0, 5), (3, 5), (4, 1), (7, 30), (9, 2), (11, 8)], 10);
+        assert_eq!(passes, [vec!["0", "3"], vec!["4"], vec!["7"], vec!["9", "11"]]);
+    }
+
+    #[test]
+    fn names_are_bounded_and_counts_are_not() {
+        let one = |key: &str| Difference {
+            table: TableName::new("a", "t"),
+            key: key.into(),
+            kind: DifferenceKind::Extra,
+        };
+        let mut all = Outcome::default();
+        for _ in 0..3 {
+            let differences = vec![one("1"), one("2")];
+            all.add(Outcome { equal: 1, differing: 1000, differences, unlisted: 7 }, 3);
+        }
+        assert_eq!((all.equal, all.differing, all.differences.len(), all.unlisted), (3, 3000, 3, 21));
     }
 }

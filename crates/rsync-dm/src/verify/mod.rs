@@ -31,6 +31,9 @@ use tables::TargetTable;
 /// Rows of a range when nothing else is asked for: some 10 MB of hashes where a range differs.
 const DEFAULT_CHUNK_ROWS: u64 = 50_000;
 
+/// Ranges' worth of rows that are listed at a time where a table has no integer key and is one range.
+const LISTED_CHUNKS: u64 = 10;
+
 /// How often a range that differs is looked at again.
 const ROUNDS: u32 = 3;
 
@@ -62,8 +65,12 @@ pub struct VerifyArgs {
 pub struct Verdict {
     /// Rows that are equal.
     pub equal: u64,
-    /// Rows that are not, named.
+    /// Rows that are not.
+    pub differing: u64,
+    /// The first of them, named.
     pub differences: Vec<Difference>,
+    /// Where rows differ that could not be listed, in words.
+    pub unlisted: Vec<String>,
     /// What could not be compared, in words.
     pub remarks: Vec<String>,
 }
@@ -79,23 +86,43 @@ pub async fn run(args: &VerifyArgs, key: Option<&Key>) -> Result<bool, DmError> 
     for remark in &verdict.remarks {
         out::eprintln(&format!("note: {remark}"));
     }
-    for difference in verdict.differences.iter().take(args.max_report) {
+    for difference in &verdict.differences {
         out::println(&difference.to_string());
     }
-    let more = verdict.differences.len().saturating_sub(args.max_report);
+    let more = verdict.differing.saturating_sub(verdict.differences.len() as u64);
     if more > 0 {
         out::println(&format!("and {more} more rows that differ (see --max-report)"));
     }
-    if verdict.differences.is_empty() {
+    for crowd in &verdict.unlisted {
+        out::println(crowd);
+    }
+    if verdict.is_equal() {
         out::println(&format!("verified: {} rows equal", verdict.equal));
         return Ok(true);
     }
-    out::println(&format!(
-        "not equal: {} rows differ, {} are equal",
-        verdict.differences.len(),
-        verdict.equal
-    ));
+    out::println(&format!("not equal: {} rows differ, {} are equal", verdict.differing, verdict.equal));
     Ok(false)
+}
+
+impl Verdict {
+    /// Whether all that was compared is equal.
+    pub fn is_equal(&self) -> bool {
+        self.differing == 0 && self.unlisted.is_empty()
+    }
+
+    fn take(&mut self, table: &TargetTable, outcome: Outcome, named: usize) {
+        self.equal += outcome.equal;
+        self.differing += outcome.differing;
+        let room = named.saturating_sub(self.differences.len());
+        self.differences.extend(outcome.differences.into_iter().take(room));
+        if outcome.unlisted > 0 {
+            self.unlisted.push(format!(
+                "{}: some of {} rows differ; their keys are too much alike (in their first 200 characters) to be listed a part at a time: raise \
+                 --chunk-rows, with memory for them all",
+                table.name, outcome.unlisted
+            ));
+        }
+    }
 }
 
 /// Compares all tables of the task.
@@ -110,24 +137,17 @@ pub async fn verify(args: &VerifyArgs, subtasks: &[SubtaskConfig]) -> Result<Ver
     let progress = Progress::new(Show::Auto);
     let total = targets.iter().map(|table| table.estimated_rows).sum();
     let bar = progress.bar("verify", total, Unit::Rows);
+    let chunk_rows = args.chunk_rows.max(1);
+    let limits = compare::Limits { listed: chunk_rows.saturating_mul(LISTED_CHUNKS), named: args.max_report };
     for table in &targets {
-        let ranges = range::cut(table, &pools, args.chunk_rows.max(1)).await?;
-        let mut open: Vec<_> = ranges;
+        let mut open = range::cut(table, &pools, chunk_rows).await?;
         for round in 1..=ROUNDS {
-            let outcomes = compare_all(table, open, &pools, args.threads.max(1), &bar).await?;
-            open = Vec::new();
-            for (range, outcome) in outcomes {
-                verdict.equal += outcome.equal;
-                if outcome.differences.is_empty() {
-                    continue;
-                }
-                if round < ROUNDS {
-                    verdict.equal -= outcome.equal;
-                    open.push(range);
-                } else {
-                    verdict.differences.extend(outcome.differences);
-                }
-            }
+            // Only what still differs at the last look is listed.
+            let list = (round == ROUNDS).then_some(limits);
+            let (outcome, differing) =
+                compare_all(table, open, &pools, args.threads.max(1), list, &bar).await?;
+            verdict.take(table, outcome, args.max_report);
+            open = differing;
             if open.is_empty() {
                 break;
             }
@@ -144,20 +164,31 @@ async fn settle(subtasks: &[SubtaskConfig], timeout: Duration) -> Result<(), DmE
     wait::until_passed(subtasks, timeout).await
 }
 
+/// What ranges hold, and the ranges that differ and were not listed.
 async fn compare_all(
     table: &TargetTable,
     ranges: Vec<range::Range>,
     pools: &pool::Pools,
     threads: usize,
+    list: Option<compare::Limits>,
     bar: &common::progress::Bar,
-) -> Result<Vec<(range::Range, Outcome)>, DmError> {
+) -> Result<(Outcome, Vec<range::Range>), DmError> {
+    let named = list.map_or(0, |limits| limits.named);
     stream::iter(ranges)
         .map(|range| async move {
-            let outcome = compare::range(table, &range, pools).await?;
-            bar.inc(outcome.equal);
+            let outcome = compare::range(table, &range, pools, list).await?;
             Ok((range, outcome))
         })
         .buffer_unordered(threads)
-        .try_collect()
+        .try_fold((Outcome::default(), Vec::new()), |(mut all, mut open), (range, outcome)| {
+            match outcome {
+                Some(outcome) => {
+                    bar.inc(outcome.equal);
+                    all.add(outcome, named);
+                }
+                None => open.push(range),
+            }
+            futures::future::ok((all, open))
+        })
         .await
 }
