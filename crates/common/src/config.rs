@@ -154,14 +154,6 @@ fn fold_value(value: toml::Value, path: &str) -> Result<toml::Value, String> {
     })
 }
 
-/// Reads and parses a YAML file strictly, see [`from_yaml`].
-///
-/// # Errors
-/// Those of [`read_text`] and [`from_yaml`].
-pub fn load_yaml<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
-    from_yaml(&read_text(path)?, &path.display().to_string())
-}
-
 /// Parses YAML strictly: unknown and duplicate keys are errors.
 ///
 /// Give fields that go-yaml reads leniently the helpers [`bool`], [`int`], [`text`] and their `_opt` forms.

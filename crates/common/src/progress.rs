@@ -156,14 +156,6 @@ impl Bar {
         self.all.tick();
     }
 
-    /// Corrects the total.
-    pub fn set_total(&self, total: u64) {
-        self.counter.total.store(total, Ordering::Relaxed);
-        if let Some(bar) = &self.drawn {
-            bar.set_length(total);
-        }
-    }
-
     /// What is done.
     pub fn done(&self) -> u64 {
         self.counter.done.load(Ordering::Relaxed)

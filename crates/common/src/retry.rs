@@ -1,4 +1,4 @@
-//! The one retry helper: back-off with jitter, a limit in tries and time, cancellation.
+//! The one back-off: waits with jitter, a limit in tries and time, cancellation.
 
 use std::{
     fmt::Display,
@@ -35,16 +35,6 @@ impl Backoff {
         tries: 0,
         total: Duration::from_secs(600),
         warn_from: 3,
-    };
-
-    /// For a conflict that is over soon: from 20 ms to 2 s, for a minute.
-    pub const BRIEF: Backoff = Backoff {
-        first: Duration::from_millis(20),
-        longest: Duration::from_secs(2),
-        factor: 2.0,
-        tries: 0,
-        total: Duration::from_secs(60),
-        warn_from: 5,
     };
 
     /// The wait after `failures` failures (from 1), without jitter.

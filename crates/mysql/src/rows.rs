@@ -193,11 +193,6 @@ impl Row {
     pub fn cells(&self) -> impl ExactSizeIterator<Item = Option<&[u8]>> {
         self.cells.iter().map(Option::as_deref)
     }
-
-    /// Gives the cells away.
-    pub fn into_cells(self) -> Vec<Option<Vec<u8>>> {
-        self.cells
-    }
 }
 
 #[cfg(test)]

@@ -507,16 +507,6 @@ impl Server {
         self.start_again()
     }
 
-    /// Adds a line to `my.cnf` for the next start.
-    pub fn set_option(&mut self, line: &str) {
-        self.options.extra.push(line.to_owned());
-    }
-
-    /// Leaves its folder behind when dropped.
-    pub fn keep_folder(&mut self) {
-        self.dir.keep();
-    }
-
     /// Its own folder, for files that go away with it.
     pub fn dir(&self) -> &Path {
         self.dir.path()

@@ -299,23 +299,6 @@ impl ColumnType {
     pub const VAR_STRING: ColumnType = ColumnType(253);
     pub const STRING: ColumnType = ColumnType(254);
     pub const GEOMETRY: ColumnType = ColumnType(255);
-
-    /// Whether a cell's text is a number: digits, sign, point, exponent.
-    pub fn is_number(self) -> bool {
-        matches!(
-            self,
-            Self::DECIMAL
-                | Self::TINY
-                | Self::SHORT
-                | Self::LONG
-                | Self::FLOAT
-                | Self::DOUBLE
-                | Self::LONGLONG
-                | Self::INT24
-                | Self::YEAR
-                | Self::NEWDECIMAL
-        )
-    }
 }
 
 impl ColumnDef {
