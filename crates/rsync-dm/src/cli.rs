@@ -179,20 +179,11 @@ fn run_master(flags: &MasterFlags) -> ExitCode {
         out::print(include_str!("../../../config-examples/dm-master.toml"));
         return ExitCode::SUCCESS;
     }
-    let config = match MasterConfig::load(flags) {
-        Ok(config) => config,
-        Err(e) => return config_error(&e),
-    };
-    let _log = match log::init(&config.log) {
-        Ok(guard) => guard,
-        Err(e) => return fail(&e.to_string()),
-    };
-    block_on(async move {
-        let shutdown = CancellationToken::new();
-        watch_signals(shutdown.clone());
-        let ended = master::run(config, shutdown, |_| {}).await;
-        ended_with(ended.map_err(|e| common::error::chain(&e)))
-    })
+    serve(
+        MasterConfig::load(flags),
+        |config| &config.log,
+        |config, shutdown| master::run(config, shutdown, |_| {}),
+    )
 }
 
 fn run_worker(flags: &WorkerFlags) -> ExitCode {
@@ -200,19 +191,35 @@ fn run_worker(flags: &WorkerFlags) -> ExitCode {
         out::print(include_str!("../../../config-examples/dm-worker-1.toml"));
         return ExitCode::SUCCESS;
     }
-    let config = match WorkerConfig::load(flags) {
+    serve(
+        WorkerConfig::load(flags),
+        |config| &config.log,
+        |config, shutdown| worker::run(config, Arc::new(worker::Replication), shutdown, |_| {}),
+    )
+}
+
+/// Runs a master or a worker until a signal.
+fn serve<C, F, E>(
+    config: Result<C, DmError>,
+    log_of: impl Fn(&C) -> &log::LogConfig,
+    run: impl FnOnce(C, CancellationToken) -> F,
+) -> ExitCode
+where
+    F: Future<Output = Result<(), E>>,
+    E: std::error::Error,
+{
+    let config = match config {
         Ok(config) => config,
         Err(e) => return config_error(&e),
     };
-    let _log = match log::init(&config.log) {
+    let _log = match log::init(log_of(&config)) {
         Ok(guard) => guard,
         Err(e) => return fail(&e.to_string()),
     };
     block_on(async move {
         let shutdown = CancellationToken::new();
         watch_signals(shutdown.clone());
-        let starter = Arc::new(worker::Replication);
-        let ended = worker::run(config, starter, shutdown, |_| {}).await;
+        let ended = run(config, shutdown).await;
         ended_with(ended.map_err(|e| common::error::chain(&e)))
     })
 }
