@@ -36,10 +36,28 @@ complete -c rdump -l long-query-limit -d 'The global read lock is not asked for 
 complete -c rdump -l rate-limit -d 'Bytes a second of all readers together, for example 50MiB' -r
 complete -c rdump -l max-load -d 'Pause above these values: status variables such as Threads_running=25, history=1000000 (InnoDB), lag=10 (seconds)' -r
 complete -c rdump -l critical-load -d 'End the dump above these values, of the same form' -r
+complete -c rdump -l config -d 'TOML file with flags: host = "db1", rows = 200000, filter = ["shop.*"], ...' -r
 complete -c rdump -l loglevel -d 'debug, info, warn, error' -r
 complete -c rdump -s L -l logfile -d 'Log file; without it the log goes to stdout' -r
 complete -c rdump -l logfmt -d 'text or json' -r
 complete -c rdump -l status-addr -d 'Address of /metrics and /status; empty: none' -r
+complete -c rdump -l s3.endpoint -d 'Address of an S3 service that is not AWS, such as https://minio:9000' -r
+complete -c rdump -l s3.region -d 'Region; on AWS it is looked up if it is not given' -r
+complete -c rdump -l s3.storage-class -d 'Storage class of the files' -r
+complete -c rdump -l s3.sse -d 'Encryption by the service: AES256, aws:kms or aws:kms:dsse' -r
+complete -c rdump -l s3.sse-kms-key-id -d 'Key of --s3.sse aws:kms' -r
+complete -c rdump -l s3.acl -d 'Only private; other rights are set by a policy of the bucket' -r
+complete -c rdump -l s3.provider -d 'aws, alibaba, ceph, minio, netease and others: how the bucket is addressed' -r
+complete -c rdump -l s3.role-arn -d 'Role that is assumed for the bucket' -r
+complete -c rdump -l s3.external-id -d 'External id for that role' -r
+complete -c rdump -l gcs.endpoint -d 'Address of a GCS service that is not Google' -r
+complete -c rdump -l gcs.storage-class -d 'Storage class of the files' -r
+complete -c rdump -l gcs.credentials-file -d 'File with the credentials; else those of the application' -r
+complete -c rdump -l azblob.endpoint -d 'Address of a blob service that is not Azure' -r
+complete -c rdump -l azblob.account-name -d 'Storage account; else $AZURE_STORAGE_ACCOUNT' -r
+complete -c rdump -l azblob.account-key -d 'Key of the account; it is wiped from the process list' -r
+complete -c rdump -l azblob.sas-token -d 'Shared access signature; it is wiped from the process list' -r
+complete -c rdump -l azblob.encryption-key -d 'Key of the customer in base64; it is wiped from the process list' -r
 complete -c rdump -l ask-password -d 'Ask for the password, or read a line from stdin'
 complete -c rdump -l allow-cleartext-passwords -d 'Allow the mysql_clear_password plugin (LDAP, PAM), over TLS with a verified server only: give --ca, too'
 complete -c rdump -l case-sensitive -d 'Whether the filter looks at upper and lower case'
@@ -54,6 +72,7 @@ complete -c rdump -l escape-backslash -d 'Escape special characters with backsla
 complete -c rdump -l no-header -d 'CSV without the line of column names'
 complete -c rdump -l against-source -d 'rdump verify: read all rows again and compare them, too'
 complete -c rdump -l resume -d 'Go on with an unfinished dump in the folder: tables that are whole are kept, the others are dumped anew'
+complete -c rdump -l dumpling-bytes -d 'FLOAT with six digits, as Dumpling; else with all digits that make the same number again'
 complete -c rdump -l block-ddl -d 'MySQL 8.0: LOCK INSTANCE FOR BACKUP to the end of the dump, so that no DDL spoils it'
 complete -c rdump -l dry-run -d 'Say what would be dumped, its size, locks, missing privileges and binlog retention; lock and write nothing'
 complete -c rdump -l help -d 'Print this text'
