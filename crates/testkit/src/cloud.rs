@@ -30,6 +30,23 @@ const AZURITE_ACCOUNT: &str = "devstoreaccount1";
 const AZURITE_KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
+/// Makes a container; arguments: port, account, key, container.
+const AZURITE_CONTAINER: &str = r#"
+const [port, account, key, name] = process.argv.slice(1);
+const headers = {"x-ms-date": new Date().toUTCString(), "x-ms-version": "2021-08-06", "Content-Length": 0};
+const text = "PUT" + "\n".repeat(12) + `x-ms-date:${headers["x-ms-date"]}\nx-ms-version:2021-08-06\n`
+  + `/${account}/${account}/${name}\nrestype:container`;
+const sum = require("crypto").createHmac("sha256", Buffer.from(key, "base64")).update(text, "utf8").digest("base64");
+headers.Authorization = `SharedKey ${account}:${sum}`;
+const path = `/${account}/${name}?restype=container`;
+const request = require("http").request({host: "127.0.0.1", port, method: "PUT", path, headers}, answer => {
+  answer.on("data", data => console.error(String(data)));
+  answer.on("end", () => process.exit(answer.statusCode === 201 ? 0 : 1));
+  answer.resume();
+});
+request.end();
+"#;
+
 impl Cloud {
     /// The name of its folder in the cache and of its entry in the list of skips.
     pub fn name(self) -> &'static str {
@@ -156,6 +173,14 @@ impl CloudServer {
                     rest.split_once('<').expect("XML").0.to_owned()
                 };
                 self.keys = (inside("AccessKeyId"), inside("SecretAccessKey"));
+                self.iam(
+                    "Action=CreateRole&RoleName=dumps&AssumeRolePolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A\
+                     %5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22AWS%22%3A%22*%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D",
+                );
+                self.iam(
+                    "Action=PutRolePolicy&RoleName=dumps&PolicyName=all&PolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C\
+                     %22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22s3%3A*%22%2C%22Resource%22%3A%22*%22%7D%5D%7D",
+                );
                 self.request("PUT", &format!("/{BUCKET}"), b"");
                 // From here on every request's signature is checked.
                 let (status, text) = http::request(self.port, "POST", "/moto-api/reset-auth", &[], b"0")
@@ -174,8 +199,22 @@ impl CloudServer {
                 .expect("fake-gcs-server answers");
                 assert_eq!(status, 200, "{text}");
             }
-            // A container needs a signed request: whoever has a client of Azure makes it.
-            Cloud::Azurite => self.keys = (AZURITE_ACCOUNT.into(), AZURITE_KEY.into()),
+            Cloud::Azurite => {
+                self.keys = (AZURITE_ACCOUNT.into(), AZURITE_KEY.into());
+                // The request must be signed; node is there, since azurite runs on it.
+                let made = Command::new("node")
+                    .args([
+                        "-e",
+                        AZURITE_CONTAINER,
+                        &self.port.to_string(),
+                        AZURITE_ACCOUNT,
+                        AZURITE_KEY,
+                        BUCKET,
+                    ])
+                    .output()
+                    .expect("node runs");
+                assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            }
         }
     }
 
@@ -213,6 +252,11 @@ impl CloudServer {
     /// Access key and secret, or account and key.
     pub fn keys(&self) -> (&str, &str) {
         (&self.keys.0, &self.keys.1)
+    }
+
+    /// A role of moto that may use the bucket.
+    pub fn role(&self) -> String {
+        "arn:aws:iam::123456789012:role/dumps".into()
     }
 
     /// The URL of a folder in the bucket, with everything that is needed to use it.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod chunks;
+mod cloud;
 mod consistency;
 mod forms;
 mod gentle;
