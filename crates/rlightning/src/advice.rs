@@ -34,7 +34,9 @@ impl Advice {
             }
         };
         add("config", flags.config.as_ref().map(|path| path.display().to_string()));
-        add("d", flags.source_dir.clone());
+        // Its parameters may be keys.
+        let shown = |url: &String| common::storage::without_parameters(url).to_owned();
+        add("d", flags.source_dir.as_ref().map(shown));
         add("backend", flags.backend.clone());
         add("tidb-host", flags.tidb_host.clone());
         add("tidb-port", flags.tidb_port.map(|port| port.to_string()));
