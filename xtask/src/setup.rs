@@ -105,12 +105,6 @@ const ITEMS: &[Item] = &[
         install: packages::moto,
     },
     Item {
-        name: "fake-gcs-server",
-        purpose: "the Google Cloud Storage of the tests",
-        present: || Cloud::FakeGcs.is_installed(),
-        install: packages::fake_gcs,
-    },
-    Item {
         name: "azurite",
         purpose: "the Azure Blob Storage of the tests",
         present: || Cloud::Azurite.is_installed(),

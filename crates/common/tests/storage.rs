@@ -112,6 +112,23 @@ fn s3_keeps_the_contract() {
 }
 
 #[test]
+fn gcs_is_refused_by_name() {
+    let error = storage::open("gs://b/p", &Options::default()).expect_err("gs").to_string();
+    assert!(error.starts_with("gs://b/p: Google Cloud Storage is not supported yet"), "{error}");
+}
+
+#[test]
+fn azure_keeps_the_contract() {
+    let Some(server) = CloudServer::start_or_skip(Cloud::Azurite) else { return };
+    block(contract(&*open(&server.url("one/two")))).expect("contract");
+    block(large_files(&*open(&server.url("one/tw")))).expect("large files");
+    let wrong = server.url("x").replace("account-key=Eby8", "account-key=AAAA");
+    let error = block(open(&wrong).walk()).expect_err("wrong key").to_string();
+    assert!(error.contains("AuthorizationFailure") || error.contains("AuthenticationFailed"), "{error}");
+    assert!(!error.contains("Eby8") && !error.contains(&server.keys().1[4..20]), "{error}");
+}
+
+#[test]
 fn s3_survives_a_bad_network() {
     let Some(server) = CloudServer::start_or_skip(Cloud::Moto) else { return };
     let proxy = HttpFaults::start(server.port(), |_line, number| match number % 11 {

