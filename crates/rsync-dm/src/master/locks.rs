@@ -121,6 +121,11 @@ impl Locks {
         self.machine.locks("", &[]).into_iter().find(|l| l.id == id).map(|l| l.task)
     }
 
+    /// Why a source of a task waits although it has reached statements.
+    pub fn conflicts(&self, task: &str, source: &str) -> Vec<DmError> {
+        self.machine.conflicts(task, source)
+    }
+
     /// Locks as `shard-ddl-lock` shows them.
     pub fn show(&self, task: &str, sources: &[String]) -> Vec<pb::DdlLock> {
         self.machine

@@ -31,7 +31,7 @@ impl Master {
         };
         let asked = sources.iter().map(|source| self.ask(source, &request.name));
         let mut answers = futures::future::join_all(asked).await;
-        self.add_silent_members(&mut answers);
+        self.add_locks(&mut answers);
         pb::QueryStatusListResponse { result: true, msg: String::new(), sources: answers }
     }
 
@@ -98,13 +98,20 @@ impl Master {
         Ok(answer.sub_task_status.into_iter().find(|s| s.name == task))
     }
 
-    /// A source that an open lock waits for has no group of its own yet: it gets one that says so.
-    fn add_silent_members(&self, answers: &mut [pb::QueryStatusResponse]) {
-        let locks = self.lock().locks.show("", &[]);
+    /// What only the locks know: a source that an open lock waits for has no group of its own yet and gets one that says so; one that
+    /// waits with other statements than the lock's gets both (DM only logs that).
+    fn add_locks(&self, answers: &mut [pb::QueryStatusResponse]) {
+        let inner = self.lock();
+        let locks = inner.locks.show("", &[]);
         for answer in answers {
             let Some(source) = answer.source_status.as_ref().map(|s| s.source.clone()) else { continue };
             for status in &mut answer.sub_task_status {
                 let Some(UnitStatus::Sync(sync)) = &mut status.status else { continue };
+                let conflicts = inner.locks.conflicts(&status.name, &source);
+                if !conflicts.is_empty() {
+                    sync.conflict_msg =
+                        conflicts.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+                }
                 for lock in locks.iter().filter(|l| l.task == status.name && l.unsynced.contains(&source)) {
                     let target = lock.id.strip_prefix(&format!("{}-", lock.task)).unwrap_or(&lock.id);
                     if sync.unresolved_groups.iter().all(|g| g.target != target) {

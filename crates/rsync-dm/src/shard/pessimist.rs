@@ -7,7 +7,7 @@
 //! 1. The owner is told to run the statements only when every member is ready, or an operator unlocks.
 //! 2. A member other than the owner is told to pass only after the owner is done.
 //! 3. A lock is gone only when every ready member is done; a member that was not ready when an operator unlocked has a
-//!    standing permit to pass over exactly these statements when it gets there.
+//!    standing permit to pass over exactly these statements (or the different ones it waits with) when it gets there.
 //! 4. Calls may be repeated. The caller makes the whole state durable before it lets an effect out.
 
 use std::collections::BTreeMap;
@@ -81,6 +81,9 @@ struct Lock {
     owner: String,
     stage: Stage,
     members: BTreeMap<String, Member>,
+    /// Permits that count when the owner is done (invariant 2): of members that were not ready when an operator unlocked.
+    #[serde(default)]
+    late: Vec<ShardOperation>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,6 +175,12 @@ impl Pessimist {
         }
         let clock = self.clock;
         let Some(lock) = self.locks.get_mut(&id) else { return Vec::new() };
+        if let Some(at) = lock.late.iter().position(|permit| permit.source == info.source) {
+            if lock.late[at].ddls == info.ddls && lock.ddls != info.ddls {
+                return Vec::new();
+            }
+            lock.late.remove(at);
+        }
         let member = lock.members.entry(info.source.clone()).or_default();
         if member.done {
             // Its next statement, while others still pass over this one.
@@ -186,10 +195,7 @@ impl Pessimist {
             if !news {
                 return Vec::new();
             }
-            let error = dm_codes::MASTER_SHARDING_DDL_DIFF.error(format!(
-                "sharding ddls in ddl lock {id} is different with {:?}, the lock has {:?}",
-                info.ddls, lock.ddls
-            ));
+            let error = conflict(&id, &info.ddls, &lock.ddls);
             return vec![Effect::Conflict { id, source: info.source.clone(), error }];
         }
         member.other = None;
@@ -224,6 +230,7 @@ impl Pessimist {
             owner: info.source.clone(),
             stage: Stage::Collecting,
             members,
+            late: Vec::new(),
         };
         self.locks.insert(id.into(), lock);
     }
@@ -260,6 +267,7 @@ impl Pessimist {
                 return true;
             }
             lock.members.retain(|source, _| !gone(source));
+            lock.late.retain(|permit| !gone(&permit.source));
             let keep = lock.find_owner();
             if !keep {
                 effects.push(Effect::Resolved { id: id.clone() });
@@ -293,7 +301,7 @@ impl Pessimist {
                 .error(format!("source {owner} has not reached the statements of lock {id}")));
         }
         lock.owner = owner.into();
-        self.permit_the_unready(id);
+        lock.permit_the_unready(id);
         Ok(self.advance(id))
     }
 
@@ -309,9 +317,9 @@ impl Pessimist {
 
     /// Ends a lock at once, whatever its owner does: everyone else passes over the statements.
     pub fn force_release(&mut self, id: &str) -> Vec<Effect> {
-        self.permit_the_unready(id);
-        let Some(lock) = self.locks.remove(id) else { return Vec::new() };
-        let mut effects = Vec::new();
+        let Some(mut lock) = self.locks.remove(id) else { return Vec::new() };
+        lock.permit_the_unready(id);
+        let mut effects = self.permit_the_late(&mut lock);
         for (source, _) in lock.members.iter().filter(|(_, m)| m.ready && !m.done) {
             let permit = lock.operation(id, source, false);
             self.permits.push(permit.clone());
@@ -347,14 +355,23 @@ impl Pessimist {
             .collect()
     }
 
-    fn permit_the_unready(&mut self, id: &str) {
-        let Some(lock) = self.locks.get_mut(id) else { return };
-        let unready: Vec<String> =
-            lock.members.iter().filter(|(_, m)| !m.ready).map(|(source, _)| source.clone()).collect();
-        for source in unready {
-            lock.members.remove(&source);
-            self.permits.push(lock.operation(id, &source, false));
-        }
+    /// The late permits count from now on; those who wait for theirs are told.
+    fn permit_the_late(&mut self, lock: &mut Lock) -> Vec<Effect> {
+        let late = std::mem::take(&mut lock.late);
+        self.permits.extend(late.iter().cloned());
+        late.into_iter().filter(|permit| permit.ddls != lock.ddls).map(Effect::Operate).collect()
+    }
+
+    /// Why a source of a task waits although it has reached statements: they are not those of the lock.
+    pub fn conflicts(&self, task: &str, source: &str) -> Vec<DmError> {
+        let of_task = self.locks.iter().filter(|(_, lock)| lock.task == task);
+        of_task
+            .filter_map(|(id, lock)| {
+                let member = lock.members.get(source).filter(|member| !member.ready)?;
+                let (_, own) = member.other.as_ref()?;
+                Some(conflict(id, own, &lock.ddls))
+            })
+            .collect()
     }
 
     fn advance_all(&mut self, task: &str) -> Vec<Effect> {
@@ -364,7 +381,7 @@ impl Pessimist {
     }
 
     fn advance(&mut self, id: &str) -> Vec<Effect> {
-        let Some(lock) = self.locks.get_mut(id) else { return Vec::new() };
+        let Some(mut lock) = self.locks.remove(id) else { return Vec::new() };
         let mut effects = Vec::new();
         if lock.stage == Stage::Collecting && lock.members.values().all(|m| m.ready) {
             lock.stage = Stage::Owner;
@@ -375,13 +392,13 @@ impl Pessimist {
             for source in lock.members.keys() {
                 effects.extend(lock.operation_for(id, source).map(Effect::Operate));
             }
+            effects.extend(self.permit_the_late(&mut lock));
         }
-        if lock.stage == Stage::Others
-            && lock.members.values().all(|m| m.done)
-            && let Some(lock) = self.locks.remove(id)
-        {
+        if lock.stage == Stage::Others && lock.members.values().all(|m| m.done) {
             effects.push(Effect::Resolved { id: id.into() });
             effects.extend(self.next_round(lock));
+        } else {
+            self.locks.insert(id.into(), lock);
         }
         effects
     }
@@ -406,6 +423,20 @@ impl Pessimist {
 }
 
 impl Lock {
+    /// Members that are not ready leave with a permit to pass: over these statements or, if they wait with others, over those.
+    fn permit_the_unready(&mut self, id: &str) {
+        let (ready, unready) = std::mem::take(&mut self.members).into_iter().partition(|(_, m)| m.ready);
+        self.members = ready;
+        let unready: BTreeMap<String, Member> = unready;
+        for (source, member) in unready {
+            let mut permit = self.operation(id, &source, false);
+            if let Some((_, own)) = member.other {
+                permit.ddls = own;
+            }
+            self.late.push(permit);
+        }
+    }
+
     fn operation(&self, id: &str, source: &str, exec: bool) -> ShardOperation {
         ShardOperation {
             id: id.into(),
@@ -446,6 +477,11 @@ impl Lock {
             None => false,
         }
     }
+}
+
+fn conflict(id: &str, own: &[String], of_lock: &[String]) -> DmError {
+    dm_codes::MASTER_SHARDING_DDL_DIFF
+        .error(format!("sharding ddls in ddl lock {id} is different with {own:?}, the lock has {of_lock:?}"))
 }
 
 fn owns(

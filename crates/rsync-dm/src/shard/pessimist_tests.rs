@@ -95,11 +95,19 @@ fn other_statements_are_a_conflict_until_an_operator_acts() {
     let [Effect::Conflict { error, source, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((error.code().code, source.as_str()), (38016, "b"));
     assert!(p.propose(&info("b", "y")).is_empty(), "said once");
+    assert_eq!(p.conflicts(TASK, "b").len(), 1);
+    assert!(p.conflicts(TASK, "a").is_empty() && p.conflicts("other", "b").is_empty());
     assert_eq!(p.unlock(ID, None).unwrap(), [operate("a", "x", true)]);
-    assert_eq!(p.done(&operation("a", "x", true)), [resolved()]);
-    assert_eq!(p.propose(&info("b", "x")), [operate("b", "x", false)], "the permit");
-    p.done(&operation("b", "x", false));
-    assert!(p.propose(&info("b", "x")).is_empty(), "used up: a new lock");
+    assert!(p.propose(&info("b", "y")).is_empty(), "not before the owner is done");
+    assert_eq!(
+        p.done(&operation("a", "x", true)),
+        [operate("b", "y", false), resolved()],
+        "b passes over its own statements"
+    );
+    assert_eq!(p.propose(&info("b", "y")), [operate("b", "y", false)], "lost on the way: once more");
+    assert!(p.done(&operation("b", "y", false)).is_empty());
+    assert!(p.conflicts(TASK, "b").is_empty());
+    assert!(p.propose(&info("b", "y")).is_empty(), "used up: a new lock");
 }
 
 #[test]
