@@ -19,8 +19,6 @@ use crate::workdir::WorkDir;
 pub enum Cloud {
     /// S3, IAM and STS.
     Moto,
-    /// Google Cloud Storage; no logins.
-    FakeGcs,
     /// Azure blobs; keys are checked.
     Azurite,
 }
@@ -52,7 +50,6 @@ impl Cloud {
     pub fn name(self) -> &'static str {
         match self {
             Cloud::Moto => "moto-5.2.5",
-            Cloud::FakeGcs => "fake-gcs-server",
             Cloud::Azurite => "azurite",
         }
     }
@@ -72,7 +69,6 @@ impl Cloud {
         match self {
             // Scripts of a venv name the folder it was made in; its interpreter does not.
             Cloud::Moto => self.home().join("bin/python"),
-            Cloud::FakeGcs => self.home().join("fake-gcs-server"),
             Cloud::Azurite => self.home().join("node_modules/azurite/dist/src/blob/main.js"),
         }
     }
@@ -123,12 +119,6 @@ impl CloudServer {
                 command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
                 // Roles need an account that exists.
                 command.env_remove("AWS_PROFILE").env("MOTO_ACCOUNT_ID", "123456789012");
-            }
-            Cloud::FakeGcs => {
-                let address = format!("127.0.0.1:{port}");
-                command.args(["-scheme", "http", "-host", "127.0.0.1", "-port", &port.to_string()]);
-                command.args(["-backend", "memory", "-public-host", &address]);
-                command.args(["-external-url", &format!("http://{address}")]);
             }
             Cloud::Azurite => {
                 command = Command::new("node");
@@ -185,18 +175,6 @@ impl CloudServer {
                 // From here on every request's signature is checked.
                 let (status, text) = http::request(self.port, "POST", "/moto-api/reset-auth", &[], b"0")
                     .expect("moto answers");
-                assert_eq!(status, 200, "{text}");
-            }
-            Cloud::FakeGcs => {
-                let body = format!("{{\"name\":\"{BUCKET}\"}}");
-                let (status, text) = http::request(
-                    self.port,
-                    "POST",
-                    "/storage/v1/b?project=p",
-                    &[("Content-Type", "application/json")],
-                    body.as_bytes(),
-                )
-                .expect("fake-gcs-server answers");
                 assert_eq!(status, 200, "{text}");
             }
             Cloud::Azurite => {
@@ -271,7 +249,6 @@ impl CloudServer {
             Cloud::Moto => format!(
                 "s3://{BUCKET}/{folder}?endpoint=http://127.0.0.1:{port}&access-key={access}&secret-access-key={secret}"
             ),
-            Cloud::FakeGcs => format!("gcs://{BUCKET}/{folder}?endpoint=http://127.0.0.1:{port}"),
             Cloud::Azurite => format!(
                 "azure://{BUCKET}/{folder}?endpoint=http://127.0.0.1:{port}/{access}&account-name={access}&account-key={secret}"
             ),
