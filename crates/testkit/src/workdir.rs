@@ -1,13 +1,34 @@
-//! Folders that vanish with the test, or at the next start when the test was killed.
+//! Folders that vanish with the test, also when it is killed.
 
 use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Once;
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const PREFIX: &str = "rmt-";
+
+/// In a folder that is to stay.
+const KEEP: &str = ".keep";
+
+/// Waits until its input ends, which is when this process does, and removes its folders (`$0-*`). Servers that die at the same moment
+/// may write once more, hence the tries.
+const WATCH: &str = r#"
+trap '' HUP INT TERM
+cat > /dev/null
+for try in 1 2 3 4 5 6 7 8 9 10; do
+    left=
+    for dir in "$0"-*; do
+        [ -d "$dir" ] && [ ! -e "$dir/.keep" ] || continue
+        awk -v dir="$dir" '$2 == dir || index($2, dir "/") == 1 { print $2 }' /proc/mounts | xargs -r umount -l
+        rm -rf "$dir" || left=1
+    done
+    [ -z "$left" ] && exit
+    sleep 0.3
+done
+"#;
 
 /// A folder of its own under the temporary folder, removed when dropped. Its name starts with `rmt-PID-`, so that
 /// what a killed process left can be told from what is in use.
@@ -24,8 +45,11 @@ impl WorkDir {
     /// # Errors
     /// When the temporary folder cannot be written.
     pub fn new(what: &str) -> io::Result<WorkDir> {
-        static SWEEP: Once = Once::new();
-        SWEEP.call_once(|| sweep(&std::env::temp_dir()));
+        static WATCHER: OnceLock<Option<ChildStdin>> = OnceLock::new();
+        WATCHER.get_or_init(|| {
+            sweep(&std::env::temp_dir());
+            watch(&std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id())))
+        });
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("{PREFIX}{}-{number}-{what}", std::process::id()));
@@ -59,9 +83,10 @@ impl WorkDir {
         self.path.join(name)
     }
 
-    /// Leaves the folder behind when dropped, to look at it.
+    /// Leaves the folder behind, to look at it, until the next process that needs one.
     pub fn keep(&mut self) {
         self.keep = true;
+        let _ = fs::write(self.path.join(KEEP), "");
     }
 }
 
@@ -78,6 +103,15 @@ impl Drop for WorkDir {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// Starts the process that removes what this one leaves behind; it lives as long as the answer is open, and a moment longer.
+fn watch(prefix: &Path) -> Option<ChildStdin> {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(WATCH).arg(prefix).current_dir("/").process_group(0);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Without it the next start removes the folders.
+    command.spawn().ok()?.stdin.take()
 }
 
 fn unmount(path: &Path) {
@@ -119,6 +153,35 @@ mod tests {
         fs::write(dir.join("file"), "x").unwrap();
         drop(dir);
         assert!(!path.exists());
+    }
+
+    /// The test starts itself once more as the process that is killed.
+    #[test]
+    fn a_killed_process_leaves_no_folder() {
+        use std::io::{BufRead, BufReader};
+
+        const CHILD: &str = "RMT_WORKDIR_CHILD";
+        if std::env::var_os(CHILD).is_some() {
+            let dir = WorkDir::new("killed").unwrap();
+            fs::write(dir.join("file"), "x").unwrap();
+            println!("\nfolder {}", dir.path().display());
+            loop {
+                std::thread::park();
+            }
+        }
+        let name = "workdir::tests::a_killed_process_leaves_no_folder";
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", name, "--nocapture"]).env(CHILD, "1").stdout(Stdio::piped());
+        let mut running = crate::process::spawn(command).unwrap();
+        let lines = BufReader::new(running.child_mut().stdout.take().unwrap()).lines();
+        let path =
+            lines.map_while(Result::ok).find_map(|line| line.strip_prefix("folder ").map(PathBuf::from));
+        let path = path.expect("the child says where its folder is");
+        assert!(path.join("file").exists());
+        running.kill();
+        crate::wait_until_blocking(std::time::Duration::from_secs(20), "the folder is removed", || {
+            !path.exists()
+        });
     }
 
     #[test]
