@@ -8,8 +8,8 @@ use common::duration::GoDuration;
 use common::filter::{ColumnFilter, DUMPLING_DEFAULT, TableFilter};
 use common::ident::TableName;
 use common::secret::Secret;
-use common::storage::Options;
 use common::size::{ByteSize, parse_filesize_flag};
+use common::storage::Options;
 
 use crate::cli::flags::{FLAGS, STORAGE};
 use crate::cli::pflag::Parsed;

@@ -33,7 +33,10 @@ pub async fn plan(
 ) -> Result<Vec<String>> {
     let mut out =
         vec![format!("server: {} {} at {}", source.server.flavor, source.server.text, source.address())];
-    out.push(format!("output: {} (nothing is written now)", common::storage::without_parameters(&config.output_url)));
+    out.push(format!(
+        "output: {} (nothing is written now)",
+        common::storage::without_parameters(&config.output_url)
+    ));
     out.push(format!("consistency: {}: {}", consistency.name(), locks(config, consistency)));
     let count = |kind| listing.objects.iter().filter(|object| object.kind == kind).count();
     out.push(format!(

@@ -10,8 +10,7 @@ use std::os::unix::fs::FileExt;
 use super::pflag::{Flag, Kind};
 
 /// Names of flags whose value is secret.
-const SECRET: [&str; 4] =
-    ["password", "azblob.account-key", "azblob.sas-token", "azblob.encryption-key"];
+const SECRET: [&str; 4] = ["password", "azblob.account-key", "azblob.sas-token", "azblob.encryption-key"];
 /// Names of flags whose value is a URL with secrets among its parameters.
 const URL: &str = "output";
 

@@ -609,7 +609,9 @@ fn source(raw: &RawConfig) -> Result<Source> {
         match scheme.to_lowercase().as_str() {
             "file" | "local" | "s3" | "gcs" | "gs" | "azure" | "azblob" | "noop" => {
                 let opened = storage::open(&mydumper.data_source_dir, &storage::Options::default());
-                opened.map_err(|error| invalid(format!("invalid config: `mydumper.data-source-dir`: {error}")))?;
+                opened.map_err(|error| {
+                    invalid(format!("invalid config: `mydumper.data-source-dir`: {error}"))
+                })?;
             }
             other => {
                 return Err(invalid(format!(

@@ -124,7 +124,7 @@ impl Running {
             self.backoff.running(Instant::now(), &self.checker);
             return None;
         };
-        if !may_be_over(&error) || is_refusal(&error) || !self.checker.check_enable {
+        if !may_be_over(&error) || needs_somebody(&error) || !self.checker.check_enable {
             error!(source = %self.source, "the subtask can't go on by itself");
             return Some(errors::from_process(&error).annotate(&format!("source {}: ", self.source)));
         }
@@ -146,14 +146,30 @@ impl Running {
     }
 }
 
-/// Whether a server refuses the account: nobody watches this process as a master's tasks are watched, so it ends and says so.
-fn is_refusal(error: &pb::ProcessError) -> bool {
+/// Whether someone has to act: an account that is refused, rows that do not fit, a source set up otherwise than the task needs. Nobody
+/// watches this process as a master's tasks are watched, so it ends and says so.
+fn needs_somebody(error: &pb::ProcessError) -> bool {
+    use mysql::ErrorClass as Class;
+    let code = error.err_code.cast_unsigned();
+    // Checks of the source, and a source without a binlog.
+    if (26000..27000).contains(&code) || code == 11125 {
+        return true;
+    }
     let text = format!("{} {}", error.raw_cause, error.message).to_lowercase();
     text.match_indices("error ").any(|(at, word)| {
         let rest = &text[at + word.len()..];
         let digits = rest.find(|c: char| !c.is_ascii_digit()).map_or(rest, |end| &rest[..end]);
-        let number = digits.parse::<u16>().ok();
-        number.is_some_and(|n| mysql::Error::server(n, "", "").class() == mysql::ErrorClass::AccessDenied)
+        let class = digits.parse().ok().map(|number| mysql::Error::server(number, "", "").class());
+        matches!(
+            class,
+            Some(
+                Class::AccessDenied
+                    | Class::DataTooLong
+                    | Class::OutOfRange
+                    | Class::BadValue
+                    | Class::UnknownColumn
+            )
+        )
     })
 }
 
@@ -162,9 +178,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_are_told_from_what_passes() {
+    fn what_stays_is_told_from_what_passes() {
         let of = |message: &str, cause: &str| {
-            is_refusal(&pb::ProcessError {
+            needs_somebody(&pb::ProcessError {
                 message: message.into(),
                 raw_cause: cause.into(),
                 ..Default::default()
@@ -172,6 +188,10 @@ mod tests {
         };
         assert!(of("cannot connect to the source", "Error 1045 (28000): Access denied for user 'a'"));
         assert!(of("list the tables of source s: ERROR 1142 (42000): SELECT command denied", ""));
+        assert!(of("x", "ERROR 1265 (01000): Data truncated for column 'e' at row 1"));
+        assert!(of("x", "Error 1054 (42S22): Unknown column 'a' in 'field list'"));
+        let gtid_off = pb::ProcessError { err_code: 26007, ..Default::default() };
+        assert!(needs_somebody(&gtid_off));
         assert!(!of("cannot connect to the source", "can't connect: Connection refused (os error 111)"));
         assert!(!of("x", "Error 1205 (HY000): Lock wait timeout exceeded"));
     }
