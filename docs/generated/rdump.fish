@@ -50,9 +50,6 @@ complete -c rdump -l s3.acl -d 'Only private; other rights are set by a policy o
 complete -c rdump -l s3.provider -d 'aws, alibaba, ceph, minio, netease and others: how the bucket is addressed' -r
 complete -c rdump -l s3.role-arn -d 'Role that is assumed for the bucket' -r
 complete -c rdump -l s3.external-id -d 'External id for that role' -r
-complete -c rdump -l gcs.endpoint -d 'Address of a GCS service that is not Google' -r
-complete -c rdump -l gcs.storage-class -d 'Storage class of the files' -r
-complete -c rdump -l gcs.credentials-file -d 'File with the credentials; else those of the application' -r
 complete -c rdump -l azblob.endpoint -d 'Address of a blob service that is not Azure' -r
 complete -c rdump -l azblob.account-name -d 'Storage account; else $AZURE_STORAGE_ACCOUNT' -r
 complete -c rdump -l azblob.account-key -d 'Key of the account; it is wiped from the process list' -r

@@ -175,12 +175,21 @@ impl Folder {
             return Ok(());
         }
         match &self.kept {
-            Some(kept) => info!(
-                tables = kept.tables.len(),
-                removed = self.leftovers.len(),
-                folder = self.storage.uri(),
-                "resume an unfinished dump, its whole tables are kept"
-            ),
+            Some(kept) => {
+                info!(
+                    tables = kept.tables.len(),
+                    removed = self.leftovers.len(),
+                    folder = self.storage.uri(),
+                    "resume an unfinished dump, its whole tables are kept"
+                );
+                // First, too: a line of a table that is dumped again would make its new files pass for the old ones after the next
+                // kill, and what is appended to a torn line is not read.
+                let lines: Vec<u8> = kept.tables.iter().flat_map(DoneTable::render).collect();
+                match lines.is_empty() {
+                    true => self.storage.delete(JOURNAL).await?,
+                    false => self.storage.write(JOURNAL, &lines).await?,
+                }
+            }
             None => {
                 info!(
                     files = self.leftovers.len(),

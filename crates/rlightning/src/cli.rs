@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use common::args::{Hidden, parameters_of_url};
 
 /// Which program was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,6 +218,31 @@ pub fn go_style(command: &Command, args: impl IntoIterator<Item = OsString>) -> 
         .collect()
 }
 
+/// Wipes the password and the parameters of the source's URL from the process list. `args` are those behind the program's name.
+pub fn wipe(args: &[OsString]) {
+    common::args::wipe(args, &secrets(args));
+}
+
+fn secrets(args: &[OsString]) -> Vec<Hidden> {
+    let mut found = Vec::new();
+    for (number, arg) in args.iter().enumerate() {
+        let Some(flag) = arg.to_str().and_then(|arg| arg.strip_prefix('-')) else { continue };
+        let (name, value) = match flag.split_once('=') {
+            Some((name, value)) => (name, Some((number, value))),
+            None => (flag, args.get(number + 1).and_then(|next| Some((number + 1, next.to_str()?)))),
+        };
+        let Some((arg, value)) = value else { continue };
+        let hidden = match name.strip_prefix('-').unwrap_or(name) {
+            "tidb-password" => Some(0),
+            "d" | "data-source-dir" => parameters_of_url(value),
+            _ => None,
+        };
+        let whole = args[arg].len();
+        found.extend(hidden.map(|skip| Hidden { arg, from: whole - value.len() + skip }));
+    }
+    found
+}
+
 /// Parses the arguments, the program's name first.
 ///
 /// # Errors
@@ -346,6 +372,22 @@ mod tests {
         assert_eq!(flags.level.as_deref(), Some("debug"));
         assert_eq!(flags.filter, ["a.*", "b.*"]);
         assert_eq!(flags.tidb_port, Some(4001));
+    }
+
+    #[test]
+    fn secrets_are_found_in_every_spelling() {
+        for (args, expected) in [
+            (&["-tidb-password", "s"][..], &[(1, 0)][..]),
+            (&["ctl", "--tidb-password=s"], &[(1, 16)]),
+            (&["-d", "s3://b/p?secret-access-key=s"], &[(1, 9)]),
+            (&["--data-source-dir=s3://b?k=s"], &[(0, 25)]),
+            (&["-d", "/data", "-tidb-user", "u"], &[]),
+            (&["-tidb-password"], &[]),
+        ] {
+            let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+            let found: Vec<_> = secrets(&args).iter().map(|hidden| (hidden.arg, hidden.from)).collect();
+            assert_eq!(found, expected, "{args:?}");
+        }
     }
 
     #[test]

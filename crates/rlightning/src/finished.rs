@@ -62,7 +62,7 @@ pub async fn leave_out(
             continue;
         }
         let identity = tables::identity(conn, info).await?;
-        if is_other(&mark.identity, &identity) {
+        if tables::is_other(&mark.identity, &identity) {
             unclear.push(what_to_do(config, mark, &identity));
             continue;
         }
@@ -79,7 +79,7 @@ pub async fn leave_out(
 
 fn say(config: &Config, mark: &Mark) {
     let text = format!(
-        "table {} holds the {} rows of this source since {}: it is left out. To import it again on purpose, empty it first, or run {}, or \
+        "table {} got the {} rows of this source at {} and is left out. To import it again on purpose, empty it first, or run {}, or \
          set -enable-checkpoint=false",
         mark.table,
         mark.rows,
@@ -101,12 +101,6 @@ fn what_to_do(config: &Config, mark: &Mark, now: &str) -> String {
         config.advice.accept(&mark.table),
         config.advice.remove(&mark.table)
     )
-}
-
-/// Only equal kinds can be compared, see [`tables::identity`].
-fn is_other(before: &str, now: &str) -> bool {
-    let kind = |identity: &str| identity.split(':').next().map(str::to_owned);
-    kind(before) == kind(now) && before != now
 }
 
 async fn holds_rows(conn: &mut Conn, info: &TargetInfo) -> Result<bool> {

@@ -51,6 +51,7 @@ pub fn main() -> ExitCode {
             return Exit::Success.into();
         }
     };
+    cli::wipe(&std::env::args_os().skip(1).collect::<Vec<_>>());
     if action == Action::Version {
         common::out::print(&common::version::block());
         return Exit::Success.into();

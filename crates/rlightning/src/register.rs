@@ -54,8 +54,7 @@ pub async fn check_identities(
             };
             let now = tables::identity(conn, info).await?;
             if let Some(before) = identities.get(&table)
-                && kind_of(before) == kind_of(&now)
-                && *before != now
+                && tables::is_other(before, &now)
             {
                 return gone(format!(
                     "the table was dropped, truncated, altered or created anew since ({before}, now {now})"
@@ -82,10 +81,6 @@ pub async fn check_identities(
         }
     }
     ledger.add_tables(conn, &records).await
-}
-
-fn kind_of(identity: &str) -> &str {
-    identity.split(':').next().unwrap_or(identity)
 }
 
 async fn count_up_to(conn: &mut Conn, table: &TableName, limit: u64) -> Result<u64> {

@@ -7,7 +7,7 @@ use testkit::{Account, Kind, Options, Server};
 
 use testkit::tool::Finished;
 
-use crate::support::{Task, assert_numbers, dumpling, numbered, rlightning};
+use crate::support::{Task, alter_d_t, assert_numbers, dumpling, numbered, rlightning};
 
 const ROWS: u64 = 4_000;
 
@@ -63,16 +63,7 @@ fn a_table_altered_before_its_first_row() {
     let Some((server, task)) = setting() else { return };
     let done = task.tool().env("FAILPOINTS", "batch-before-commit=return").run();
     assert_eq!(done.status.code(), None, "{}", done.shown());
-    let created = || {
-        server.value(
-            "SELECT CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA='d' AND TABLE_NAME='t'",
-        )
-    };
-    let before = created();
-    testkit::wait_until_blocking(std::time::Duration::from_secs(10), "the table has another time", || {
-        server.sql("ALTER TABLE d.t ENGINE=InnoDB");
-        created() != before
-    });
+    alter_d_t(&server);
     // Accepted, because no row of the task was in it; and from then on it is this table.
     let done = task.tool().env("FAILPOINTS", "batch-after-commit=3*off->return").run();
     assert_eq!(done.status.code(), None, "{}", done.shown());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Kind, Options, Server};
+use testkit::{Account, Kind, Options, Server};
 
 use crate::support::{Task, assert_no_ledger, assert_numbers, dumpling, numbered};
 
@@ -124,12 +124,16 @@ fn an_orderly_stop_can_be_gone_on_with() {
 }
 
 #[test]
-fn a_hangup_does_not_end_it() {
+fn a_hangup_does_not_end_it_and_the_password_is_not_shown() {
     let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
     tables(&server, KINDS[0]);
     let task = task(&server);
-    let mut tool = task.tool().start();
+    let password = Account::Target.credentials().password;
+    let mut tool = task.tool().arg("-tidb-password").arg(password).start();
     tool.wait_until(Duration::from_secs(60), "it works", |tool| tool.bytes_moved() > 100_000);
+    let command_line = std::fs::read(format!("/proc/{}/cmdline", tool.id())).unwrap();
+    let command_line = String::from_utf8_lossy(&command_line);
+    assert!(!command_line.contains(password) && command_line.contains("xxxxxxx"), "{command_line:?}");
     tool.signal(libc::SIGHUP);
     tool.finish(Duration::from_secs(60)).success();
     assert_numbers(&server, "d.t", ROWS);

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use testkit::{Kind, LogCheck, Options, Server};
 
-use crate::support::{Task, assert_no_ledger, assert_numbers, dumpling, numbered, rlightning};
+use crate::support::{Task, alter_d_t, assert_no_ledger, assert_numbers, dumpling, numbered, rlightning};
 
 fn server_with(kind: Kind, sql: &str) -> Option<Server> {
     let server = Server::start_or_skip(kind, Options::default())?;
@@ -337,17 +337,7 @@ fn a_table_that_was_altered_can_be_accepted() {
     task.write("d.t.0.sql", dumpling("t", numbered(0, 4_000), 100));
     let done = task.tool().env("FAILPOINTS", "batch-after-commit=3*off->return").run();
     assert_eq!(done.status.code(), None, "{}", done.shown());
-    // Its time of creation has whole seconds.
-    let created = || {
-        server.value(
-            "SELECT CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA='d' AND TABLE_NAME='t'",
-        )
-    };
-    let before = created();
-    testkit::wait_until_blocking(std::time::Duration::from_secs(10), "the table has another time", || {
-        server.sql("ALTER TABLE d.t ENGINE=InnoDB");
-        created() != before
-    });
+    alter_d_t(&server);
     task.fails("altered or created anew since");
     let config = task.dir.join("tidb-lightning.toml");
     rlightning()
@@ -372,11 +362,10 @@ fn a_second_run_of_the_same_source() {
     task.write("x/d.t.1.sql.zst", packed);
     let good = std::fs::read(&path).unwrap();
     let rows = || server.value("SELECT COUNT(*) FROM d.t").parse::<u64>().unwrap();
-    let said =
-        || LogCheck::new().require("`d`.`t` holds the 4000 rows of this source since").allow("`d`.`u` holds");
+    let said = || LogCheck::new().require("`d`.`t` got the 4000 rows of this source at").allow("`d`.`u` got");
     task.import();
     let done = task.import_expecting(said());
-    assert!(done.stdout.contains("it is left out. To import it again on purpose"), "{}", done.shown());
+    assert!(done.stdout.contains("is left out. To import it again on purpose"), "{}", done.shown());
     assert_numbers(&server, "d.t", 4_000);
     // The same bytes with another time.
     std::fs::write(&path, &good).unwrap();
@@ -392,7 +381,7 @@ fn a_second_run_of_the_same_source() {
     assert_numbers(&server, "d.u", 10);
     // On purpose: with the table emptied, with the switch, with the mark removed.
     server.sql("TRUNCATE TABLE d.t");
-    let two = LogCheck::new().require("table `d`.`u` holds the 10 rows");
+    let two = LogCheck::new().require("table `d`.`u` got the 10 rows");
     task.import_expecting(two);
     assert_numbers(&server, "d.t", 4_000);
     task.tool().args(["-enable-checkpoint=false"]).run().success();
@@ -404,19 +393,10 @@ fn a_second_run_of_the_same_source() {
     assert!(ctl("-list").stdout.contains("finished `d`.`t` from "));
     ctl("-checkpoint-remove=`d`.`t`");
     server.sql("DELETE FROM d.t");
-    task.import_expecting(LogCheck::new().require("table `d`.`u` holds the 10 rows"));
+    task.import_expecting(LogCheck::new().require("table `d`.`u` got the 10 rows"));
     assert_numbers(&server, "d.t", 4_000);
     // Altered: only the user can tell.
-    let created = || {
-        server.value(
-            "SELECT CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA='d' AND TABLE_NAME='t'",
-        )
-    };
-    let before = created();
-    testkit::wait_until_blocking(std::time::Duration::from_secs(10), "the table has another time", || {
-        server.sql("ALTER TABLE d.t ENGINE=InnoDB");
-        created() != before
-    });
+    alter_d_t(&server);
     task.fails("was altered or created anew since")
         .says("-checkpoint-error-ignore=")
         .says("-checkpoint-remove=");

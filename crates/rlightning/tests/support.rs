@@ -188,3 +188,17 @@ pub fn unpack_shards(into: &Path) {
     let status = Command::new("tar").arg("xzf").arg(&archive).arg("-C").arg(into).status().unwrap();
     assert!(status.success(), "{}", archive.display());
 }
+
+/// Alters the table `d.t` until it has another time of creation, which has whole seconds.
+pub fn alter_d_t(server: &Server) {
+    let created = || {
+        server.value(
+            "SELECT CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA='d' AND TABLE_NAME='t'",
+        )
+    };
+    let before = created();
+    testkit::wait_until_blocking(std::time::Duration::from_secs(10), "the table has another time", || {
+        server.sql("ALTER TABLE d.t ENGINE=InnoDB");
+        created() != before
+    });
+}

@@ -8,6 +8,7 @@ use std::{
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use common::{
+    args::Hidden,
     cipher::Key,
     error::{DmError, dm_codes as code},
     log, out,
@@ -76,6 +77,10 @@ pub fn command() -> clap::Command {
 pub fn run(args: Vec<String>) -> ExitCode {
     out::keep_running_after_hangup();
     mysql::install_crypto();
+    // What `ctl encrypt` encrypts is a password.
+    if let Some(at) = args.iter().position(|arg| arg == "encrypt") {
+        common::args::wipe(&args, &[Hidden { arg: at + 1, from: 0 }]);
+    }
     let mut args = args;
     args.insert(0, "rsync-dm".into());
     double_dashes(&mut args);

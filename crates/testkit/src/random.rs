@@ -23,7 +23,7 @@ impl Random {
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -32,17 +32,17 @@ impl Random {
 
     /// Below `limit`; 0 where that is 0.
     pub fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
+        (self.number() % limit.max(1) as u64) as usize
     }
 
     /// At least `low`, below `high`.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
-        low + self.next() % high.saturating_sub(low).max(1)
+        low + self.number() % high.saturating_sub(low).max(1)
     }
 
     /// A byte.
     pub fn byte(&mut self) -> u8 {
-        self.next() as u8
+        self.number() as u8
     }
 }
 

@@ -56,7 +56,7 @@ fn backlog(setting: &Setting) -> String {
          pad char(60), key(k));\n",
     );
     let mut numbers = testkit::Random::new(1);
-    let mut random = move || numbers.next();
+    let mut random = move || numbers.number();
     let times = |count: u64| ((count as f64 * setting.scale) as u64).max(1);
     let rows = times(4000) * 100;
     for _ in 0..times(4000) {

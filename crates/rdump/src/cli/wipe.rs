@@ -1,11 +1,6 @@
-//! Wipes the password from the process list.
-//!
-//! `ps` shows the memory in which the kernel passed the arguments. Its place stands in `/proc/self/stat`, and it can
-//! be overwritten through `/proc/self/mem`, without unsafe code. Where `/proc` is missing nothing happens: the
-//! password then stays as visible as with any other tool.
+//! Which arguments are secret: they are wiped from the process list.
 
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use common::args::{Hidden, parameters_of_url};
 
 use super::pflag::{Flag, Kind};
 
@@ -14,49 +9,19 @@ const SECRET: [&str; 4] = ["password", "azblob.account-key", "azblob.sas-token",
 /// Names of flags whose value is a URL with secrets among its parameters.
 const URL: &str = "output";
 
-/// Overwrites the values of secret flags with `x`. Call it after the arguments were copied, before threads start.
+/// Overwrites the values of secret flags with `x`. Call it after the arguments were copied.
 pub fn wipe_arguments(flags: &[Flag], args: &[String]) {
-    let Ok(stat) = fs::read_to_string("/proc/self/stat") else { return };
-    // Fields after the command name, which is in parentheses and may hold anything.
-    let Some((_, fields)) = stat.rsplit_once(')') else { return };
-    let mut fields = fields.split_ascii_whitespace().skip(45);
-    let number = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok());
-    let (Some(start), Some(end)) = (number(fields.next()), number(fields.next())) else { return };
-    if start == 0 || end <= start || end - start > 1 << 24 {
-        return;
-    }
-    let Ok(memory) = File::options().read(true).write(true).open("/proc/self/mem") else { return };
-    let mut bytes = vec![0; (end - start) as usize];
-    if memory.read_exact_at(&mut bytes, start).is_err() {
-        return;
-    }
-    // The memory holds all arguments, the program's name first, each ended by a zero byte.
-    let mut offset = match bytes.iter().position(|&b| b == 0) {
-        Some(at) => at + 1,
-        None => return,
-    };
-    let ranges = secret_ranges(flags, args);
-    for (i, arg) in args.iter().enumerate() {
-        for range in ranges.iter().filter(|range| range.arg == i) {
-            let place = offset + range.from..offset + arg.len();
-            // Only what is known to be our argument is touched.
-            if bytes.get(place.clone()) == Some(&arg.as_bytes()[range.from..]) {
-                let _ = memory.write_all_at(&vec![b'x'; place.len()], start + place.start as u64);
-            }
-        }
-        offset += arg.len() + 1;
-    }
+    common::args::wipe(args, &secret_ranges(flags, args));
 }
 
-/// Part of an argument that is secret: from a byte to its end.
-#[derive(Debug, PartialEq, Eq)]
+/// The value of a flag, from a byte of an argument to its end.
 struct SecretRange {
     arg: usize,
     from: usize,
     is_url: bool,
 }
 
-fn secret_ranges(flags: &[Flag], args: &[String]) -> Vec<SecretRange> {
+fn secret_ranges(flags: &[Flag], args: &[String]) -> Vec<Hidden> {
     let mut out = Vec::new();
     let is_secret = |flag: &Flag| SECRET.contains(&flag.name) || flag.name == URL;
     let mut i = 0;
@@ -103,16 +68,14 @@ fn secret_ranges(flags: &[Flag], args: &[String]) -> Vec<SecretRange> {
         i += 1;
     }
     out.retain(|range| range.arg < args.len());
-    out.into_iter().filter_map(|range| hidden_part(range, args)).collect()
+    out.into_iter().filter_map(|range| hidden_part(&range, args)).collect()
 }
 
 /// Of a URL the place stays to be seen, its parameters do not.
-fn hidden_part(range: SecretRange, args: &[String]) -> Option<SecretRange> {
-    if !range.is_url {
-        return Some(range);
-    }
-    let at = args[range.arg].get(range.from..)?.find('?')?;
-    Some(SecretRange { from: range.from + at + 1, ..range })
+fn hidden_part(range: &SecretRange, args: &[String]) -> Option<Hidden> {
+    let SecretRange { arg, from, is_url } = *range;
+    let skip = if is_url { parameters_of_url(args[arg].get(from..)?)? } else { 0 };
+    Some(Hidden { arg, from: from + skip })
 }
 
 #[cfg(test)]

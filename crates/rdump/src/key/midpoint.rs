@@ -1,6 +1,12 @@
 //! Guesses of a value between two others. Only guesses: the caller asks the server for the next value that is there.
 
+use jiff::Span;
+use jiff::civil::Date;
+
 use super::Class;
+
+/// Days are counted from here.
+const EPOCH: Date = Date::constant(0, 1, 1);
 
 /// See [`Class::between`]. The result is never `low` itself.
 pub(super) fn between(class: Class, low: &[u8], high: &[u8]) -> Option<Vec<u8>> {
@@ -79,42 +85,37 @@ fn dates(low: &[u8], high: &[u8]) -> Option<Vec<u8>> {
     let read = |text: &[u8]| {
         let text = std::str::from_utf8(text).ok()?;
         let (date, time) = text.split_once(' ').unwrap_or((text, "00:00:00"));
-        let mut parts = date.split('-').map(|part| part.parse::<i128>().ok());
+        let mut parts = date.split('-').map(|part| part.parse::<i16>().ok());
         let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-        // Zero dates are taken for the first of the month; the guess needs no more.
-        Some(days(year, month.clamp(1, 12), day.max(1)) * DAY * MICROS + clock(time)?)
+        // Zero dates are taken for the first of the month, days that a month does not have for its 28th; the guess needs no more.
+        let first = Date::new(year, month.clamp(1, 12) as i8, 1).ok()?;
+        let date = first
+            .with()
+            .day(day.clamp(1, 31) as i8)
+            .build()
+            .or_else(|_| first.with().day(28).build())
+            .ok()?;
+        Some(days(date) * DAY * MICROS + clock(time)?)
     };
     let is_date = low.len() <= 10 && high.len() <= 10;
     let (low, high) = (read(low)?, read(high)?);
     if is_date {
         let day = middle(low / (DAY * MICROS), high / (DAY * MICROS))?;
-        return Some(date_text(day).into_bytes());
+        return Some(date_text(day)?.into_bytes());
     }
     let value = middle(low, high)?;
     let day = value.div_euclid(DAY * MICROS);
-    Some(format!("{} {}", date_text(day), clock_text(value.rem_euclid(DAY * MICROS))).into_bytes())
+    Some(format!("{} {}", date_text(day)?, clock_text(value.rem_euclid(DAY * MICROS))).into_bytes())
 }
 
-/// Days since 1970-01-01 in the proleptic Gregorian calendar.
-fn days(year: i128, month: i128, day: i128) -> i128 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+/// Days since the first of January of the year 0.
+fn days(date: Date) -> i128 {
+    i128::from((date - EPOCH).get_days())
 }
 
-fn date_text(days: i128) -> String {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i128::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+fn date_text(days: i128) -> Option<String> {
+    let date = EPOCH.checked_add(Span::new().try_days(i64::try_from(days).ok()?).ok()?).ok()?;
+    Some(date.to_string())
 }
 
 /// Bytes that are looked at behind the common beginning.

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use testkit::{Account, Kind, LogCheck, Options, Server, Tool};
+use testkit::{Kind, LogCheck, Options, Server};
 
-use crate::support::{dump, files, manifest, program, rows, work_dir};
+use crate::support::{dump, files, manifest, rows, through, work_dir};
 
 const ROWS: usize = 5000;
 
@@ -124,19 +124,8 @@ fn idle_readers_share_a_running_chunk() {
             let proxy = testkit::Proxy::to(&server);
             proxy.delay(std::time::Duration::from_millis(3));
             let out = dir.join(table);
-            let login = Account::Dump.credentials();
-            let done = Tool::at("rdump", &program())
-                .args([
-                    "-P",
-                    &proxy.port().to_string(),
-                    "-u",
-                    login.user,
-                    "-p",
-                    login.password,
-                    "--status-addr=",
-                ])
-                .args(["-T", &format!("c.{table}"), "-r", "1000000", "-t", "3", "-o"])
-                .arg(&out)
+            let done = through(&proxy, &out)
+                .args(["-T", &format!("c.{table}"), "-r", "1000000", "-t", "3"])
                 .run()
                 .success();
             LogCheck::new().check(&done.stdout);

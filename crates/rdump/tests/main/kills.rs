@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use testkit::proxy::{Direction, End};
-use testkit::{Account, Kind, Options, Proxy, Server, Tool, WorkDir};
+use testkit::{Account, Kind, Options, Proxy, Server, WorkDir};
 
-use crate::support::{dump, files, manifest, program, rdump, rows, work_dir};
+use crate::support::{dump, files, manifest, rdump, rows, through, work_dir};
 
 const ROWS: usize = 20_000;
 
@@ -120,14 +120,6 @@ mod libc_signal {
     pub const INT: i32 = 2;
     pub const TERM: i32 = 15;
     pub const HUP: i32 = 1;
-}
-
-fn through(proxy: &Proxy, out: &Path) -> Tool {
-    let login = Account::Dump.credentials();
-    Tool::at("rdump", &program())
-        .args(["-P", &proxy.port().to_string(), "-u", login.user, "-p", login.password, "--status-addr", ""])
-        .arg("-o")
-        .arg(out)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use common::dumpfile::JOURNAL;
 use common::manifest::DoneTable;
 use testkit::{Account, Kind, LogCheck, Options, Proxy, Server, Tool};
 
-use crate::support::{dump, files, manifest, metadata, program, rdump, rows, work_dir};
+use crate::support::{dump, files, manifest, metadata, program, rdump, rows, through, work_dir};
 
 /// Three small tables and a larger one, whose name is the last.
 fn server(kind: Kind) -> Option<Server> {
@@ -21,22 +21,6 @@ fn server(kind: Kind) -> Option<Server> {
          ANALYZE TABLE k.t",
     );
     Some(server)
-}
-
-fn through(proxy: &Proxy, out: &Path) -> Tool {
-    let login = Account::Dump.credentials();
-    Tool::at("rdump", &program())
-        .args([
-            "-P",
-            &proxy.port().to_string(),
-            "-u",
-            login.user,
-            "-p",
-            login.password,
-            "--status-addr=",
-            "-o",
-        ])
-        .arg(out)
 }
 
 fn journal(out: &Path) -> Vec<String> {
@@ -119,6 +103,17 @@ fn what_can_not_be_trusted_is_dumped_again() {
     let bytes = std::fs::read(out.join(JOURNAL)).unwrap();
     std::fs::write(out.join(JOURNAL), &bytes[..bytes.len() - 5]).unwrap();
     let last = DoneTable::from_journal(&bytes).pop().unwrap().table.table;
+    // A resumed dump that is killed at once has forgotten what it will dump again.
+    let killed = rdump(&server, Account::Dump, &out)
+        .args(ARGS)
+        .arg("--resume")
+        .env("FAILPOINTS", "rdump-manifest-begun=return")
+        .run();
+    assert_eq!(killed.status.code(), None, "{}", killed.shown());
+    let tables = journal(&out);
+    assert!(!tables.contains(&"a".to_owned()) && !tables.contains(&last), "{tables:?}");
+    let left = std::fs::read(out.join(JOURNAL)).unwrap_or_default();
+    assert!(left.is_empty() || left.ends_with(b"\n"), "no torn line");
     resume(&server, &out);
     assert_eq!(rows(&out, "k.a").len(), 11);
     assert_eq!(rows(&out, "k.b").len(), if last == "b" { 11 } else { 10 });

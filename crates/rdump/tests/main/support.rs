@@ -7,11 +7,20 @@ use std::process::Command;
 
 use common::manifest::Manifest;
 use common::metadata::Metadata;
-use testkit::{Account, LogCheck, Server, Tool, WorkDir};
+use testkit::{Account, LogCheck, Proxy, Server, Tool, WorkDir};
 
 /// `rdump` with the login of an account and an output folder; no status server, its port is one for all.
 pub fn rdump(server: &Server, account: Account, out: &Path) -> Tool {
     Tool::at("rdump", &program()).login(server, account).args(["--status-addr", ""]).arg("-o").arg(out)
+}
+
+/// The same over a proxy, with the account for dumps.
+pub fn through(proxy: &Proxy, out: &Path) -> Tool {
+    let login = Account::Dump.credentials();
+    Tool::at("rdump", &program())
+        .args(["-P", &proxy.port().to_string(), "-u", login.user, "-p", login.password, "--status-addr="])
+        .arg("-o")
+        .arg(out)
 }
 
 pub fn program() -> PathBuf {

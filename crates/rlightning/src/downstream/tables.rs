@@ -161,6 +161,12 @@ pub async fn transactional_engines(conn: &mut Conn) -> Result<BTreeSet<String>> 
     rows.iter().map(|row| text(row, "engine")).collect()
 }
 
+/// Whether two [identities](identity) are those of different tables, as far as they can be compared.
+pub fn is_other(before: &str, now: &str) -> bool {
+    let kind = |identity: &str| identity.split(':').next().map(str::to_owned);
+    before != now && kind(before) == kind(now)
+}
+
 /// What tells a table from one created later under its name: the engine's own number of it where the account may read that
 /// (TRUNCATE and a rebuild change it), else the time of its creation. Two parts: `id:…` or `created:…`, only equal kinds are
 /// compared.

@@ -161,6 +161,6 @@ pub(super) async fn note(shared: &Shared, conn: &mut Conn, file: &Arc<OpenFile>,
         row: &refused.row,
     };
     if let Err(error) = conn.exec(shared.records.insert(&record)).await {
-        tracing::info!(%error, "the duplicate could not be recorded");
+        tracing::info!(error = shared.shown(&error), "the duplicate could not be recorded");
     }
 }

@@ -84,6 +84,15 @@ impl Shared {
         }
     }
 
+    /// An error for the log: the server's texts and our statements hold values of rows.
+    pub fn shown(&self, error: &mysql::Error) -> String {
+        match error.code() {
+            _ if !self.redact => error.to_string(),
+            Some(code) => format!("Error {code} (text hidden by redact-info-log)"),
+            None => error.message(),
+        }
+    }
+
     /// Whether a file will be cut; if not, its single piece can be written down with it.
     pub fn is_cut(&self, task: &FileTask) -> bool {
         worth_cutting(task, self.piece_bytes)

@@ -348,19 +348,17 @@ impl Worker {
                  `conflict.strategy` replace or ignore decides between them"
             }
             ErrorClass::DataTooLong | ErrorClass::OutOfRange | ErrorClass::BadValue => {
-                "; change the column in the target so that the value fits"
+                "; change the column in the target so that the value fits, or, where it has the source's type already (an enum's ''), begin \
+                 anew with a `tidb.sql-mode` that lets it in"
             }
             ErrorClass::DiskFull => "; make room on the target's disk",
             ErrorClass::ReadOnly => "; the target takes no writes: is it a replica?",
             _ => "",
         };
-        let server = if self.shared.redact {
-            format!("Error {} (text hidden by redact-info-log)", error.code().unwrap_or(0))
-        } else {
-            match error.code() {
-                Some(code) => format!("Error {code}: {}", error.message()),
-                None => error.message(),
-            }
+        let server = match error.code() {
+            _ if self.shared.redact => self.shared.shown(error),
+            Some(code) => format!("Error {code}: {}", error.message()),
+            None => error.message(),
         };
         fail(
             codes::RESTORE_TABLE,
@@ -617,6 +615,7 @@ impl Patience {
         let since = *self.since.get_or_insert_with(Instant::now);
         self.tries += 1;
         let backoff = &shared.patience;
+        let error = shared.shown(error);
         if since.elapsed() >= backoff.total {
             return Err(fail(
                 codes::RESTORE_TABLE,

@@ -1,8 +1,10 @@
 //! `rsync-dm verify`: every row of the merged target against the union of its shards.
 //!
-//! 1. The positions of all sources are noted. 2. The task's checkpoint passes them. 3. Each target table is cut into ranges of a
-//! key; for each range both sides give the count and two sums of a strong hash over the rows (never an exclusive or, under
-//! which a doubled row vanishes). 4. Where they differ the rows are listed by hash and their keys named.
+//! 1. The positions of all sources are noted.
+//! 2. The task's checkpoint passes them.
+//! 3. Each target table is cut into ranges of a key; for each range both sides give the count and two sums of a strong hash
+//!    over the rows (never an exclusive or, under which a doubled row vanishes).
+//! 4. Where they differ the rows are listed by hash and their keys named.
 //!
 //! A source that is still written to differs from the target at any moment, so ranges that differ are looked at again after
 //! another pass of 1 and 2, a few times, before a row counts as different.

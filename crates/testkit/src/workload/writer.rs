@@ -166,7 +166,7 @@ impl Work {
     }
 
     async fn insert(&mut self, index: usize, done: &mut Counts) -> Result<()> {
-        let number = self.random.next();
+        let number = self.random.number();
         let column = self.shared.column_of(&self.tables[index].shard);
         let table = &mut self.tables[index];
         let (names, value) = match column {
@@ -215,7 +215,7 @@ impl Work {
     }
 
     fn some_id(&mut self, index: usize) -> (u64, u64) {
-        let number = self.random.next();
+        let number = self.random.number();
         (number, 1 + self.random.between(0, self.tables[index].last_id))
     }
 }
