@@ -123,3 +123,130 @@ fn values_are_hidden_on_request_and_generated_columns_named() {
     );
     assert!(!done.shown().contains("secret-value"), "{}", done.shown());
 }
+
+/// The dump's schema is that of the target, and its data fit neither: files written by hand, or by a server that was not strict.
+#[test]
+fn values_that_do_not_fit_the_dumps_own_schema_are_found() {
+    const SAME: &str = "CREATE TABLE `t` (`id` int NOT NULL, `e` enum('a','b'), `s` set('x','y'), `n` tinyint, `m` decimal(5,2), \
+         `day` date, `at` timestamp NULL, `must` int NOT NULL, `c` varchar(4) CHARACTER SET latin1, `j` json, PRIMARY KEY (`id`)) \
+         DEFAULT CHARSET=utf8mb4;\n";
+    for kind in [Kind::MySql8033, Kind::MariaDb1011] {
+        let Some(server) = Server::start_or_skip(kind, Options::default()) else { continue };
+        let seen = |column: usize| column < 9 || kind != Kind::MariaDb1011;
+        for (column, value, said) in BAD.into_iter().filter(|(column, ..)| seen(*column)) {
+            // The table is there, or only the dump's schema file tells it.
+            for exists in [true, false] {
+                server.sql("DROP DATABASE IF EXISTS d; CREATE DATABASE d");
+                if exists {
+                    server.sql(format!("USE d; {SAME}"));
+                }
+                let task = Task::new(server.port());
+                task.write("d.t-schema.sql", SAME);
+                let text =
+                    format!("INSERT INTO `t` VALUES\n{},\n{};\n", row(1, 0, ""), row(2, column, value));
+                task.write("d.t.0.sql", &text);
+                let done = check(&task).failure();
+                assert!(done.stdout.contains(&format!("PROBLEM: 1 {said}")), "{kind:?}: {}", done.shown());
+                let at = format!("d.t.0.sql byte {}", text.find("(2,").unwrap());
+                assert!(done.stdout.contains(&at), "{at}: {}", done.shown());
+                task.fails("restore table `d`.`t` failed: file 'd.t.0.sql'");
+                assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), "0");
+            }
+        }
+    }
+}
+
+/// At the edge of what columns hold: the check says what the target does.
+#[test]
+fn lengths_are_those_of_the_column_and_not_of_the_file() {
+    const TABLE: &str = "CREATE TABLE `t` (`v` varchar(3), `c` char(3), `l` tinytext CHARACTER SET latin1, `u` tinytext, \
+         `b` varbinary(3), `bits` bit(9)) DEFAULT CHARSET=utf8mb4;\n";
+    for kind in [Kind::MySql8033, Kind::MySql57, Kind::MariaDb1011] {
+        let Some(server) = Server::start_or_skip(kind, Options::default()) else { continue };
+        server.sql("CREATE DATABASE d");
+        let wide = |count: usize| format!("'{}'", "é".repeat(count));
+        let cells = |changed: usize, value: &str| {
+            let (l, u) = (wide(255), wide(127));
+            let mut cells = ["'äö    '", "'äö    '", l.as_str(), u.as_str(), "'abc'", "b'111111111'"];
+            if let Some(cell) = changed.checked_sub(1) {
+                cells[cell] = value;
+            }
+            format!("({})", cells.join(","))
+        };
+        let task = Task::new(server.port());
+        task.write("d.t-schema.sql", TABLE);
+        task.write(
+            "d.t.0.sql",
+            format!("INSERT INTO `t` VALUES\n{},{};\n", cells(0, ""), cells(6, "'\\0x'")),
+        );
+        check(&task).success();
+        // Servers warn that they cut blanks.
+        task.import_expecting(testkit::LogCheck::new().allow("the target warned about rows"));
+        assert_eq!(
+            server.value("SELECT MIN(CONCAT_WS(',', CHAR_LENGTH(l), LENGTH(u), LENGTH(b))) FROM d.t"),
+            "255,254,3"
+        );
+        for (column, name, value) in [
+            (1, "v", "'äö  x'".to_owned()),
+            (2, "c", "'äö x'".to_owned()),
+            (3, "l", wide(256)),
+            (4, "u", wide(128)),
+            (5, "b", "'abc '".to_owned()),
+            (6, "bits", "'xx'".to_owned()),
+            (6, "bits", "-1".to_owned()),
+        ] {
+            let task = Task::new(server.port());
+            task.write("d.t-schema.sql", TABLE);
+            task.write("d.t.1.sql", format!("INSERT INTO `t` VALUES\n{};\n", cells(column, &value)));
+            let done = check(&task).failure();
+            let said = format!("PROBLEM: 1 values of `{name}` are too long for the target's column");
+            assert!(done.stdout.contains(&said), "{kind:?} {value}: {}", done.shown());
+            assert!(done.stdout.contains("check failed: 1 problem"), "{}", done.shown());
+            task.fails("restore table `d`.`t` failed: file 'd.t.1.sql'");
+        }
+        assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), "2");
+    }
+}
+
+/// mydumper writes values of generated columns and no column list: every value stands under another column's name.
+#[test]
+fn rows_with_another_number_of_values_are_counted_and_not_judged() {
+    let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
+    const TABLE: &str = "CREATE TABLE `t` (`id` int NOT NULL, `g` int AS (id + 1), `day` date, `n` tinyint, PRIMARY KEY (`id`));\n";
+    server.sql(format!("CREATE DATABASE d; USE d; {TABLE}"));
+    let rows = "INSERT INTO `t` VALUES\n(1,2,'2024-01-01',3),\n(2,3,'2024-01-02',4);\n";
+    let (with_schema, without) = (Task::new(server.port()), Task::new(server.port()));
+    with_schema.write("d.t-schema.sql", TABLE);
+    with_schema.write("d.t.0.sql", rows);
+    let done = check(&with_schema).failure();
+    let said = "PROBLEM: 2 rows have another number of values than columns: 4 values for 3 columns at d.t.0.sql byte 23 is the first; \
+                the target refuses them (1136)";
+    assert!(done.stdout.contains(said), "{}", done.shown());
+    assert!(done.stdout.contains("check failed: 1 problem"), "{}", done.shown());
+    with_schema.fails("1136");
+    // Without a schema file the target's own columns count, as the server has it.
+    without.write("d.t.0.sql", rows);
+    without.write("d.t.1.sql", "INSERT INTO `t` VALUES (3,DEFAULT,'2024-01-01');\n");
+    without.write(
+        "d.t.2.sql",
+        "INSERT INTO `t` VALUES (4,DEFAULT,'2024-01-01',7),(5,DEFAULT,'2024-01-01',300);\n",
+    );
+    without.write("d.t.3.sql", "INSERT INTO `t` (id, n) VALUES (6,7),(7);\n");
+    let done = check(&without).failure();
+    for said in [
+        "PROBLEM: 2 rows have another number of values than columns: 3 values for 4 columns at d.t.1.sql byte",
+        "PROBLEM: 2 values of `g` are for a column that the target generates: 2 at d.t.0.sql byte 23",
+        "PROBLEM: 1 values of `n` are out of range of the target's column: 300 at d.t.2.sql byte",
+        "check failed: 3 problems",
+    ] {
+        assert!(done.stdout.contains(said), "{said}: {}", done.shown());
+    }
+    // What is left out is not judged.
+    let mut task = Task::new(server.port());
+    task.write("d.t-schema.sql", "CREATE TABLE `t` (`id` int, `day` date, `n` tinyint);\n");
+    task.write("d.t.0.sql", "INSERT INTO `t` VALUES (9,'2024-01-01',300);\n");
+    task.set("mydumper", "[[mydumper.ignore-columns]]\ndb = 'd'\ntable = 't'\ncolumns = ['n']");
+    check(&task).success();
+    task.import();
+    assert_eq!(server.value("SELECT CONCAT(id, COALESCE(n, '-')) FROM d.t"), "9-");
+}

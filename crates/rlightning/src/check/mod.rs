@@ -208,37 +208,21 @@ impl OneTable<'_> {
 
     fn columns_of(&self, file: &DataFile) -> Option<Arc<Vec<String>>> {
         let Some(table) = self.sources.get(&(file.folder().to_owned(), file.source.clone())) else {
-            // Fields of CSV without names are those of the target, in order.
-            let (info, _, _) = self.existing.as_ref().filter(|_| file.form.csv.is_some())?;
-            return Some(Arc::new(info.writable().map(|column| column.name.clone()).collect()));
+            // Without names they are those of the target, in order; fields of CSV leave generated columns out.
+            let (info, _, _) = self.existing.as_ref()?;
+            let all = file.form.csv.is_none();
+            let columns = info.columns.iter().filter(|column| all || !column.generated);
+            return Some(Arc::new(columns.map(|column| column.name.clone()).collect()));
         };
         Some(Arc::new(columns::of_source(table)))
     }
 
-    /// Columns of the target (as it is, or as it would be created) whose values need a look.
-    fn judges(&self, shards: &[(String, Table)]) -> Vec<(String, Judge)> {
-        let merged;
-        let target = match &self.existing {
-            Some((_, table, _)) => table.as_ref(),
-            None => {
-                merged = merge::merge(&self.name.table, shards, &[], None).map(|merged| merged.table);
-                merged.as_ref()
-            }
-        };
-        let Some(target) = target else { return Vec::new() };
-        // A shard without a schema file may hold anything.
-        let unknown = self.names().len() > shards.len();
-        let judge = |column: &Column| {
-            let mut sources: Vec<Option<&Column>> = shards
-                .iter()
-                .filter_map(|(_, table)| table.column(&column.name).map(|(_, source)| Some(source)))
-                .collect();
-            if unknown {
-                sources.push(None);
-            }
-            Judge::new(column, &sources, self.rules).map(|judge| (column.name.to_lowercase(), judge))
-        };
-        target.columns.iter().filter_map(judge).collect()
+    /// The target as it is, or as it would be created.
+    fn target(&self, shards: &[(String, Table)]) -> Option<Table> {
+        match &self.existing {
+            Some((_, table, _)) => table.clone(),
+            None => merge::merge(&self.name.table, shards, &[], None).map(|merged| merged.table),
+        }
     }
 
     /// Reads the rows and judges them. The second value is the DDL, if the target lacks the table.
@@ -255,10 +239,19 @@ impl OneTable<'_> {
             .first()
             .and_then(|(_, table)| table.columns.iter().find(|column| column.auto_increment))
             .map(|column| column.name.to_lowercase());
+        let target = self.target(&shards);
+        let judge =
+            |column: &Column| Judge::new(column, self.rules).map(|judge| (column.name.to_lowercase(), judge));
         let question = Question {
             files: self.table.files.iter().map(|file| (file, self.columns_of(file))).collect(),
             keys,
-            judges: self.judges(&shards),
+            judges: target.iter().flat_map(|target| &target.columns).filter_map(judge).collect(),
+            binary: target
+                .iter()
+                .flat_map(|target| &target.columns)
+                .filter(|column| columns::is_binary(&column.kind))
+                .map(|column| column.name.to_lowercase())
+                .collect(),
             counter,
             target: self.existing.as_ref().map(|(info, _, _)| info),
             row_bytes: packet_limit,
@@ -338,6 +331,17 @@ impl OneTable<'_> {
     ) -> TableReport {
         let mut problems: Vec<String> = answer.columns.iter().cloned().collect();
         let names = self.names();
+        if let Some(miscounted) = &answer.miscounted {
+            problems.push(format!(
+                "{} rows have another number of values than columns: {} values for {} columns at {}{}; the target refuses \
+                 them (1136): dump with a column list (--complete-insert), or correct the file",
+                miscounted.count,
+                miscounted.values,
+                miscounted.columns,
+                self.place(&miscounted.first),
+                if miscounted.count > 1 { " is the first" } else { "" }
+            ));
+        }
         for ((column, _), refused) in question.judges.iter().zip(&answer.refused) {
             for (why, refused) in refused {
                 let value = if self.config.redact { "(hidden)" } else { &refused.value };

@@ -38,6 +38,8 @@ pub struct Question<'a> {
     pub keys: Vec<UniqueKey>,
     /// Columns with values that the target may refuse, by name in lower case.
     pub judges: Vec<(String, Judge)>,
+    /// Columns of bytes, whose fields in CSV may be encoded; in lower case.
+    pub binary: BTreeSet<String>,
     /// The AUTO_INCREMENT column, whose highest value is wanted.
     pub counter: Option<String>,
     /// The target's table, which must have the columns that files name.
@@ -59,6 +61,19 @@ pub struct Refused {
     pub value: String,
 }
 
+/// Rows that have more or fewer values than columns.
+#[derive(Debug, Clone, Copy)]
+pub struct Miscounted {
+    /// How many.
+    pub count: u64,
+    /// The first.
+    pub first: Place,
+    /// Its values.
+    pub values: usize,
+    /// Its columns.
+    pub columns: usize,
+}
+
 /// Characters of a value that are shown.
 const SHOWN: usize = 60;
 
@@ -77,6 +92,8 @@ pub struct Answer {
     pub refused: Vec<BTreeMap<Refusal, Refused>>,
     /// Keys of rows whose value only a server could tell.
     pub unknown: Vec<u64>,
+    /// Rows that have more or fewer values than columns; nothing else is known of them.
+    pub miscounted: Option<Miscounted>,
     /// Columns that files name and the target's table has not, or the reverse.
     pub columns: BTreeSet<String>,
 }
@@ -109,6 +126,13 @@ impl Answer {
                 }
             }
         });
+        self.miscounted = match (self.miscounted, other.miscounted) {
+            (Some(mine), Some(theirs)) => {
+                let first = if theirs.first < mine.first { theirs } else { mine };
+                Some(Miscounted { count: mine.count + theirs.count, ..first })
+            }
+            (mine, theirs) => mine.or(theirs),
+        };
         merge_counts(&mut self.unknown, other.unknown, |mine, theirs| *mine += theirs);
     }
 }
@@ -178,8 +202,8 @@ struct Reading<'a> {
     /// Whether the file's text is UTF-8.
     utf8: bool,
     counter: Option<usize>,
-    /// Cells up to this position are looked at.
-    wanted: usize,
+    /// Columns that the rows fill.
+    filled: usize,
     records: Vec<Vec<Record>>,
     answer: Answer,
 }
@@ -208,7 +232,7 @@ impl<'a> Reading<'a> {
             judges: Vec::new(),
             utf8: true,
             counter: None,
-            wanted: 0,
+            filled: 0,
             records: vec![Vec::new(); question.keys.len()],
             answer,
         }
@@ -238,7 +262,7 @@ impl<'a> Reading<'a> {
                 }
                 Item::Rows { bytes, at, .. } => match converter.as_ref() {
                     None => {
-                        let mut cells = Vec::with_capacity(self.wanted);
+                        let mut cells = Vec::with_capacity(self.filled);
                         for (offset, row) in single_rows(bytes, mode) {
                             let place = Place { file: self.number, at: at + offset as u64 };
                             self.row(row, place, mode, &mut cells)?;
@@ -260,10 +284,14 @@ impl<'a> Reading<'a> {
     /// What makes rows of the records of a CSV file.
     fn converter(&self, columns: &[String]) -> Option<CsvRows> {
         let dialect = self.data.form.csv.as_ref()?;
+        let cell = |name: &String| match self.question.binary.contains(&name.to_lowercase()) {
+            true => ColumnCell::Binary,
+            false => ColumnCell::Text,
+        };
         Some(CsvRows {
             path: self.data.path.as_str().into(),
             dialect: Arc::clone(dialect),
-            cells: columns.iter().map(|_| ColumnCell::Text).collect(),
+            cells: columns.iter().map(cell).collect(),
             append: Vec::new(),
             quoted_nulls: Arc::default(),
         })
@@ -282,7 +310,7 @@ impl<'a> Reading<'a> {
                     format!("file '{path}': the record at byte {}: {what}", place.at),
                 )
             })?;
-            self.row(&text, place, mode, &mut Vec::with_capacity(self.wanted))?;
+            self.row(&text, place, mode, &mut Vec::with_capacity(self.filled))?;
         }
         Ok(())
     }
@@ -312,10 +340,16 @@ impl<'a> Reading<'a> {
         let position = |name: &str| names.iter().position(|own| own == name);
         let parts = |key: &UniqueKey| key.parts.iter().map(|part| position(&part.column)).collect();
         self.positions = self.question.keys.iter().map(parts).collect();
-        self.judges = self.question.judges.iter().map(|(name, _)| position(name)).collect();
+        // Values that are left out are not judged.
+        let sent = |name: &String| !self.data.ignored.contains(name);
+        self.judges = self
+            .question
+            .judges
+            .iter()
+            .map(|(name, _)| Some(name).filter(|name| sent(name)).and_then(|name| position(name)))
+            .collect();
         self.counter = self.question.counter.as_deref().and_then(position);
-        let all = self.positions.iter().flatten().chain(&self.judges).chain([&self.counter]);
-        self.wanted = all.flatten().max().map_or(0, |highest| highest + 1);
+        self.filled = names.len();
         Ok(())
     }
 
@@ -331,14 +365,18 @@ impl<'a> Reading<'a> {
             self.answer.longest = Some((row.len(), place));
         }
         found.clear();
-        if self.wanted > 0 {
-            let bad = |cause| {
-                codes::CHECK_DATA_SOURCE
-                    .wrap(format!("file '{}': the row at byte {}", self.data.path, place.at), cause)
-            };
-            for cell in cells(row, mode).map_err(bad)?.take(self.wanted) {
-                found.push(cell.map_err(bad)?);
-            }
+        let bad = |cause| {
+            codes::CHECK_DATA_SOURCE
+                .wrap(format!("file '{}': the row at byte {}", self.data.path, place.at), cause)
+        };
+        for cell in cells(row, mode).map_err(bad)? {
+            found.push(cell.map_err(bad)?);
+        }
+        if found.len() != self.filled {
+            let first = Miscounted { count: 0, first: place, values: found.len(), columns: self.filled };
+            self.answer.miscounted.get_or_insert(first).count += 1;
+            self.answer.unknown.iter_mut().for_each(|count| *count += 1);
+            return Ok(());
         }
         for number in 0..self.question.keys.len() {
             self.key(number, place, mode, found)?;

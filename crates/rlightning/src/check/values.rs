@@ -1,7 +1,7 @@
 //! Which values a strict session on the target would refuse.
 //!
-//! Only what is certain counts: a form that a server may read in its own way is let through. What the columns of the sources rule out is
-//! not looked at.
+//! Only what is certain counts: a form that a server may read in its own way is let through. The types in the dump's schema files are
+//! not trusted: a data file may have been written by hand, or by a server that was not strict.
 
 use sql::ddl::TypeKind;
 use sql::lexer::SqlMode;
@@ -63,6 +63,8 @@ pub struct Rules {
 enum Kind {
     Generated,
     Characters(usize),
+    /// Most bytes of a text, and whether they are those of UTF-8.
+    Text(usize, bool),
     Bytes(usize),
     Bits(u32),
     Integer(i128, i128),
@@ -103,48 +105,23 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// For a column of the target that these columns of the sources (`None`: not known) fill. `None`: every value they can hold is
-    /// taken.
-    pub fn new(target: &Column, sources: &[Option<&Column>], rules: Rules) -> Option<Judge> {
-        let all = |test: &dyn Fn(&Column) -> bool| {
-            !sources.is_empty() && sources.iter().all(|source| source.is_some_and(test))
-        };
+    /// For a column of the target. `None`: it takes every value that can be judged here.
+    pub fn new(target: &Column, rules: Rules) -> Option<Judge> {
         let kind = kind_of(target);
-        let needless = match &kind {
-            Kind::Anything => true,
-            Kind::Json => all(&|source| source.kind == TypeKind::Json),
-            Kind::Characters(_)
-            | Kind::Bytes(_)
-            | Kind::Bits(_)
-            | Kind::Integer(..)
-            | Kind::Decimal(..)
-            | Kind::Float(..) => all(&|source| covers(&kind, &kind_of(source))),
-            // Servers that were not strict hold '' in an ENUM, and days that are none.
-            Kind::Generated | Kind::Enum(_) | Kind::Set(_) | Kind::Temporal(_) => false,
-        };
         let auto = target.auto_increment || (rules.null_is_now && target.kind == TypeKind::Timestamp);
-        let refuses_null = !target.nullable
-            && !auto
-            && target.generated.is_none()
-            && !all(&|source| !source.nullable || source.auto_increment);
-        let repertoire = target
-            .charset
-            .as_deref()
-            .and_then(repertoire)
-            .filter(|have| !all(&|source| source.charset.as_deref().and_then(repertoire) == Some(*have)));
-        // UTF-8 columns of a source hold UTF-8 only.
-        let repertoire = repertoire.filter(|have| {
-            *have != Repertoire::All
-                || !all(&|source| source.charset.as_deref().is_some_and(|name| name != "binary"))
-        });
-        if needless && !refuses_null && repertoire.is_none() {
+        let refuses_null = !target.nullable && !auto && target.generated.is_none();
+        let repertoire = target.charset.as_deref().and_then(repertoire);
+        if kind == Kind::Anything && !refuses_null && repertoire.is_none() {
             return None;
         }
-        Some(Judge { kind: if needless { Kind::Anything } else { kind }, refuses_null, repertoire, rules })
+        Some(Judge { kind, refuses_null, repertoire, rules })
     }
 
     /// Why the value is refused, if it is. `utf8`: the file's text is UTF-8.
     pub fn refusal(&self, cell: &Cell<'_>, mode: SqlMode, utf8: bool) -> Option<Refusal> {
+        if self.surely_fits(cell) {
+            return None;
+        }
         let value = cell.value(mode).ok()?;
         match (&self.kind, &value) {
             (_, Value::Default | Value::Expression(_)) => return None,
@@ -159,6 +136,19 @@ impl Judge {
             return Some(Refusal::Characters);
         }
         self.kind.refusal(&value, cell, &self.rules)
+    }
+
+    /// Short texts of ASCII are most of a dump; escapes only make them shorter.
+    fn surely_fits(&self, cell: &Cell<'_>) -> bool {
+        let most = match &self.kind {
+            Kind::Characters(most) | Kind::Text(most, _) | Kind::Bytes(most) => *most,
+            Kind::Anything => usize::MAX,
+            _ => return false,
+        };
+        cell.kind == CellKind::String
+            && cell.charset.is_none()
+            && cell.text.len() <= most
+            && (self.repertoire.is_none() || cell.text.is_ascii())
     }
 }
 
@@ -176,12 +166,16 @@ fn kind_of(column: &Column) -> Kind {
         }
     };
     let members = || Members::new(column);
+    let in_utf8 = matches!(column.charset.as_deref(), Some("utf8" | "utf8mb3" | "utf8mb4"));
     match &column.kind {
         Char | VarChar => Kind::Characters(length.unwrap_or(1)),
         Binary | VarBinary => Kind::Bytes(length.unwrap_or(1)),
-        TinyText | TinyBlob => Kind::Bytes(255),
-        Text | Blob => Kind::Bytes(65_535),
-        MediumText | MediumBlob => Kind::Bytes((1 << 24) - 1),
+        TinyText => Kind::Text(255, in_utf8),
+        Text => Kind::Text(65_535, in_utf8),
+        MediumText => Kind::Text((1 << 24) - 1, in_utf8),
+        TinyBlob => Kind::Bytes(255),
+        Blob => Kind::Bytes(65_535),
+        MediumBlob => Kind::Bytes((1 << 24) - 1),
         TinyInt => integer(8),
         SmallInt => integer(16),
         MediumInt => integer(24),
@@ -202,45 +196,32 @@ fn kind_of(column: &Column) -> Kind {
     }
 }
 
-/// Whether everything that fits the second fits the first.
-fn covers(mine: &Kind, theirs: &Kind) -> bool {
-    match (mine, theirs) {
-        (Kind::Characters(mine), Kind::Characters(theirs)) | (Kind::Bytes(mine), Kind::Bytes(theirs)) => {
-            mine >= theirs
-        }
-        (Kind::Bits(mine), Kind::Bits(theirs)) => mine >= theirs,
-        // A character is at most four bytes.
-        (Kind::Bytes(mine), Kind::Characters(theirs)) => *mine >= theirs.saturating_mul(4),
-        (Kind::Integer(low, high), Kind::Integer(other_low, other_high)) => {
-            low <= other_low && high >= other_high
-        }
-        (Kind::Decimal(mine, unsigned), Kind::Decimal(theirs, other)) => {
-            // Equal digits may still round up to one more, if the decimals are fewer; that is looked at.
-            mine > theirs && (!unsigned || *other) || (mine == theirs && unsigned == other)
-        }
-        (Kind::Float(mine, unsigned), Kind::Float(theirs, other)) => mine >= theirs && (!unsigned || *other),
-        _ => false,
-    }
-}
-
 impl Kind {
     fn refusal(&self, value: &Value<'_>, cell: &Cell<'_>, rules: &Rules) -> Option<Refusal> {
         let too_long = |is: bool| is.then_some(Refusal::TooLong);
         match (self, value) {
-            (Kind::Characters(most), Value::Text(text)) => {
-                too_long(text.len() > *most && characters(text) > *most)
+            (Kind::Text(..), Value::Text(_))
+                if !matches!(cell.charset, None | Some(b"utf8" | b"utf8mb4" | b"binary")) =>
+            {
+                None
             }
+            // Blanks at the end of a text are cut without an error.
+            (Kind::Characters(most) | Kind::Text(most, false), Value::Text(text)) => {
+                too_long(text.len() > *most && characters(trimmed(text)) > *most)
+            }
+            (Kind::Text(most, true), Value::Text(text)) => too_long(trimmed(text).len() > *most),
             (Kind::Bytes(most), Value::Text(text)) => too_long(text.len() > *most),
-            (Kind::Characters(most) | Kind::Bytes(most), Value::Binary(bytes)) => {
-                too_long(bytes.len() > *most)
-            }
-            (Kind::Characters(most) | Kind::Bytes(most), Value::Int(_) | Value::UInt(_)) => {
-                too_long(cell.text.len() > *most && cell.kind == CellKind::Number)
-            }
+            (Kind::Characters(most), Value::Binary(bytes)) => too_long(characters(trimmed(bytes)) > *most),
+            (Kind::Bytes(most), Value::Binary(bytes)) => too_long(bytes.len() > *most),
+            (
+                Kind::Characters(most) | Kind::Text(most, _) | Kind::Bytes(most),
+                Value::Int(_) | Value::UInt(_),
+            ) => too_long(cell.text.len() > *most && cell.kind == CellKind::Number),
             (Kind::Bits(bits), Value::Binary(bytes)) => too_long(bit_length(bytes) > *bits as usize),
-            (Kind::Bits(bits), Value::Int(value)) => {
-                too_long(*value >= 0 && 64 - value.leading_zeros() > *bits)
-            }
+            (Kind::Bits(bits), Value::Text(bytes)) => too_long(bit_length(bytes) > *bits as usize),
+            // A negative number is its 64 bits.
+            (Kind::Bits(bits), Value::Int(value)) => too_long(64 - value.leading_zeros() > *bits),
+            (Kind::Bits(bits), Value::UInt(_)) => too_long(*bits < 64),
             (Kind::Enum(members), value) => members.refusal_one(value),
             (Kind::Set(members), value) => members.refusal_many(value),
             (Kind::Temporal(kind), Value::Text(text)) => {
@@ -279,6 +260,11 @@ impl Kind {
         };
         (!fits).then_some(Refusal::OutOfRange)
     }
+}
+
+fn trimmed(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|byte| *byte != b' ').map_or(0, |at| at + 1);
+    &text[..end]
 }
 
 fn characters(text: &[u8]) -> usize {
@@ -398,8 +384,7 @@ impl Members {
 }
 
 fn fold(text: &[u8], exact: bool) -> Vec<u8> {
-    let end = text.iter().rposition(|byte| *byte != b' ').map_or(0, |at| at + 1);
-    let text = &text[..end];
+    let text = trimmed(text);
     match std::str::from_utf8(text) {
         Ok(text) if !exact => text.to_lowercase().into_bytes(),
         _ => text.to_vec(),
@@ -453,7 +438,7 @@ mod tests {
         let row = format!("({value})");
         let mode = SqlMode::default();
         let cell = cells(row.as_bytes(), mode).expect("a row").next().expect("a cell").expect("a value");
-        Judge::new(&column(definition), &[None], Rules::default())?.refusal(&cell, mode, true)
+        Judge::new(&column(definition), Rules::default())?.refusal(&cell, mode, true)
     }
 
     #[test]
@@ -461,9 +446,14 @@ mod tests {
         use Refusal::*;
         for (definition, fits, does_not, why) in [
             ("varchar(3)", "'äöü'", "'abcd'", TooLong),
+            ("varchar(3)", "'abc   '", "'abc  d'", TooLong),
+            ("varchar(3) charset latin1", "'\\'\\'\\''", "'\\'\\'\\'\\''", TooLong),
             ("varbinary(3)", "'abc'", "'äö'", TooLong),
+            ("varbinary(3)", "x'616263'", "'abc '", TooLong),
             ("binary(2)", "0xffff", "0xffffff", TooLong),
             ("bit(9)", "b'111111111'", "0x0200", TooLong),
+            ("bit(9)", "x'000161'", "'ab'", TooLong),
+            ("bit(63)", "1", "-1", TooLong),
             ("tinyint(4)", "-128", "128", OutOfRange),
             ("tinyint", "'127.4'", "127.5", OutOfRange),
             ("int(10) unsigned", "4294967295", "-1", OutOfRange),
@@ -500,22 +490,10 @@ mod tests {
         assert_eq!(refusal("int generated always as (x)", "DEFAULT"), None);
         assert_eq!(refusal("int not null auto_increment primary key", "NULL"), None);
         assert_eq!(refusal("longtext", "'x'"), None);
-    }
-
-    #[test]
-    fn what_the_source_rules_out_is_not_looked_at() {
-        let looks = |target: &str, source: &str| {
-            Judge::new(&column(target), &[Some(&column(source))], Rules::default()).is_some()
-        };
-        assert!(!looks("varchar(30)", "varchar(20)"));
-        assert!(!looks("text", "varchar(255)"));
-        assert!(!looks("bigint not null", "int unsigned not null"));
-        assert!(!looks("json", "json"));
-        assert!(!looks("decimal(9,2)", "decimal(8,2)"));
-        assert!(looks("int", "int unsigned"));
-        assert!(looks("varchar(10)", "varchar(20)"));
-        assert!(looks("int not null", "int"));
-        assert!(looks("varchar(9) charset latin1", "varchar(9)"));
-        assert!(looks("enum('a')", "enum('a')"));
+        // As many bytes as the column's character set makes of it, not as many as the file has.
+        let (fits, long) = (format!("'{}'", "é".repeat(255)), format!("'{}'", "é".repeat(256)));
+        assert_eq!(refusal("tinytext charset latin1", &fits), None);
+        assert_eq!(refusal("tinytext charset latin1", &long), Some(TooLong));
+        assert_eq!(refusal("tinytext", &fits), Some(TooLong));
     }
 }

@@ -123,6 +123,11 @@ fn type_complaint(from: &Column, to: &TargetColumn) -> Option<String> {
     })
 }
 
+/// Whether columns of this type hold bytes and no text.
+pub fn is_binary(kind: &TypeKind) -> bool {
+    matches!(source_family(kind), Family::Binary | Family::Bit | Family::Geometry)
+}
+
 /// The columns that rows without a column list fill: those of the source table in their order, where a schema file tells
 /// them. Columns that the source generates are not in a dump.
 pub fn of_source(source: &Table) -> Vec<String> {
