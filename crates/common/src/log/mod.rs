@@ -186,7 +186,34 @@ pub fn init(config: &LogConfig) -> Result<LogGuard, LogError> {
 enum Output {
     Stderr,
     Stdout,
-    File(RotatingFile),
+    File(RotatingFile, Losing),
+}
+
+/// Whether lines are being lost, which is said once.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Losing {
+    #[default]
+    No,
+    Said,
+}
+
+impl Losing {
+    fn note(&mut self, path: &std::path::Path, result: io::Result<()>) -> io::Result<()> {
+        match (result, std::mem::take(self)) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), Self::Said) => {
+                *self = Self::Said;
+                Ok(())
+            }
+            (Err(cause), Self::No) => {
+                *self = Self::Said;
+                let path = path.display();
+                let text =
+                    format!("cannot write to log file {path}: {cause}; the work goes on, lines are lost\n");
+                io::stderr().write_all(text.as_bytes())
+            }
+        }
+    }
 }
 
 impl Output {
@@ -201,16 +228,19 @@ impl Output {
             }
         };
         RotatingFile::open(path, config.max_size_mb, config.max_days, config.max_backups)
-            .map(Self::File)
+            .map(|file| Self::File(file, Losing::default()))
             .map_err(|cause| LogError::File { path: path.clone(), cause })
     }
 
-    /// A line that can't be written is lost: there is nowhere left to say so, and the work must go on.
+    /// A line that can't be written is lost, and the work goes on. For a file the first one is told on standard error.
     fn write(&mut self, line: &[u8]) {
         let _lost = match self {
             Self::Stderr => io::stderr().write_all(line),
             Self::Stdout => io::stdout().write_all(line),
-            Self::File(file) => file.write_all(line),
+            Self::File(file, losing) => {
+                let result = file.write_all(line);
+                losing.note(file.path(), result)
+            }
         };
     }
 
@@ -218,7 +248,7 @@ impl Output {
         let _lost = match self {
             Self::Stderr => io::stderr().flush(),
             Self::Stdout => io::stdout().flush(),
-            Self::File(_unbuffered) => Ok(()),
+            Self::File(..) => Ok(()),
         };
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct RotatingFile {
     path: PathBuf,
     file: File,
     size: u64,
+    /// The last line was cut by an error.
+    torn: bool,
     limit: u64,
     max_age: Option<Duration>,
     max_backups: Option<usize>,
@@ -35,6 +37,7 @@ impl RotatingFile {
             path: path.into(),
             file,
             size,
+            torn: false,
             limit: megabytes.saturating_mul(crate::size::MIB),
             max_age: (max_days > 0).then(|| Duration::from_secs(u64::from(max_days) * 24 * 3600)),
             max_backups: usize::try_from(max_backups).ok().filter(|&count| count > 0),
@@ -48,9 +51,26 @@ impl RotatingFile {
             // When it can't be set aside the old file just goes on growing.
             let _kept = self.rotate();
         }
-        self.file.write_all(line)?;
-        self.size += length;
-        Ok(())
+        if self.torn {
+            self.file.write_all(b"\n")?;
+            self.size += 1;
+            self.torn = false;
+        }
+        let result = self.file.write_all(line);
+        match &result {
+            Ok(()) => self.size += length,
+            Err(_) => {
+                let written = self.file.metadata().map_or(self.size, |found| found.len());
+                self.torn = written != self.size;
+                self.size = written;
+            }
+        }
+        result
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn rotate(&mut self) -> io::Result<()> {
