@@ -2,31 +2,26 @@
 
 mod csv;
 pub mod raw;
+mod source;
+mod target;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
 use common::config::ConfigError;
 use common::duration::GoDuration;
 use common::error::lightning_codes as codes;
-use common::filter::TableFilter;
-use common::ident::TableName;
 use common::log::{LogConfig, LogFormat};
 use common::retry::Backoff;
-use common::route::{RouteRule, Router};
 use common::secret::Secret;
-use common::storage;
-use mysql::{Endpoint, Pem, Tls, TlsMode};
+use mysql::Endpoint;
 
 use crate::advice::Advice;
 use crate::cli::Flags;
 use crate::error::{Context, Error, Result, fail};
-use crate::source::csv::Dialect;
-use crate::source::form::Decoding;
-use crate::source::rules::FileRules;
-use raw::{IgnoreColumns, KeepAfterSuccess, OpLevel, RawConfig, Security};
+use raw::{KeepAfterSuccess, OpLevel, RawConfig};
+pub use source::{IgnoreScope, IgnoredColumns, Source};
+pub use target::Session;
 
 /// Bytes of rows in one statement unless the file says otherwise. MySQL 8.0 spends the least on statements of 128 to 256 KiB: what it
 /// builds from a larger one no longer fits into the caches of the CPU. TiDB splits its work by statement and likes this size too.
@@ -57,83 +52,6 @@ impl OnDuplicate {
             Self::Error => "error",
             Self::Replace => "replace",
             Self::Ignore => "ignore",
-        }
-    }
-}
-
-/// Settings of the sessions that write.
-#[derive(Debug, Clone, Default)]
-pub struct Session {
-    /// `tidb.sql-mode`, which then stands as it is.
-    pub sql_mode: Option<String>,
-    /// `[tidb.session-vars]`: name and the value as SQL.
-    pub variables: Vec<(String, String)>,
-    /// `--source-time-zone`: how TIMESTAMP texts are read, whatever the dump says.
-    pub source_time_zone: Option<String>,
-}
-
-/// Where the dump is and what of it takes part.
-#[derive(Debug, Clone)]
-pub struct Source {
-    /// Path or URL.
-    pub dir: String,
-    /// Which source tables take part.
-    pub filter: TableFilter,
-    /// How files are told apart by their names.
-    pub rules: FileRules,
-    /// Where source tables go.
-    pub router: Router,
-    /// The routes as written, which are a part of the task's name.
-    pub routes: Vec<RouteRule>,
-    /// Whether filter and routes tell `A` from `a`.
-    pub case_sensitive: bool,
-    /// Never create schemas and tables.
-    pub no_schema: bool,
-    /// `character-set` of schema files.
-    pub character_set: String,
-    /// `[[mydumper.ignore-columns]]`
-    pub ignore_columns: Vec<IgnoredColumns>,
-    /// `[mydumper.csv]`
-    pub csv: Arc<Dialect>,
-    /// `data-character-set`, of CSV files.
-    pub decoding: Option<Decoding>,
-}
-
-impl Source {
-    /// What decides how CSV is read, as text.
-    pub fn csv_settings(&self) -> String {
-        let decoding = self.decoding.as_ref().map_or_else(String::new, |decoding| format!("{decoding:?}"));
-        format!("{}{decoding}", serde_json::to_string(&*self.csv).unwrap_or_default())
-    }
-}
-
-/// Columns of the dump that are left out.
-#[derive(Debug, Clone)]
-pub struct IgnoredColumns {
-    /// Source tables it is about.
-    pub tables: IgnoreScope,
-    /// Names in lower case.
-    pub columns: Vec<String>,
-}
-
-/// Which source tables an [`IgnoredColumns`] is about.
-#[derive(Debug, Clone)]
-pub enum IgnoreScope {
-    /// One table.
-    Table(TableName),
-    /// Those of a filter.
-    Filter(TableFilter),
-}
-
-impl IgnoredColumns {
-    /// Whether it is about this source table.
-    pub fn is_about(&self, table: &TableName) -> bool {
-        match &self.tables {
-            IgnoreScope::Table(name) => {
-                name.schema.eq_ignore_ascii_case(&table.schema)
-                    && name.table.eq_ignore_ascii_case(&table.table)
-            }
-            IgnoreScope::Filter(filter) => filter.matches_table(&table.schema, &table.table),
         }
     }
 }
@@ -331,8 +249,8 @@ impl Config {
         refuse_what_is_missing(raw)?;
         let (on_duplicate, conflict_threshold) = conflict(raw, &mut warnings)?;
         let (statement_bytes, statement_rows) = statement_limits(raw)?;
-        let target = target(raw)?;
-        let decoded_password = decoded(&raw.tidb.password);
+        let target = target::endpoint(raw)?;
+        let decoded_password = target::decoded(&raw.tidb.password);
         let concurrency = match raw.lightning.region_concurrency {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             number => number,
@@ -357,8 +275,8 @@ impl Config {
             log,
             target,
             decoded_password,
-            session: session(raw, flags)?,
-            source: source(raw)?,
+            session: target::session(raw, flags)?,
+            source: source::source(raw)?,
             checkpoint: raw.checkpoint.enable,
             ledger_schema,
             keep_after_success: raw.checkpoint.keep_after_success,
@@ -511,172 +429,6 @@ fn statement_limits(raw: &RawConfig) -> Result<(Option<usize>, u64)> {
         })?,
     };
     Ok((bytes, rows))
-}
-
-fn decoded(password: &Secret) -> Option<Secret> {
-    if password.is_empty() {
-        return None;
-    }
-    let bytes = base64::engine::general_purpose::STANDARD.decode(password.expose()).ok()?;
-    String::from_utf8(bytes).ok().map(Secret::new)
-}
-
-fn target(raw: &RawConfig) -> Result<Endpoint> {
-    let tidb = &raw.tidb;
-    if tidb.port == 0 {
-        return Err(invalid("invalid config: invalid `tidb.port` setting"));
-    }
-    let security = tidb.security.as_ref().unwrap_or(&raw.security);
-    let tls = tls(&tidb.tls, security)?;
-    let endpoint = Endpoint::new(tidb.host.as_str(), tidb.port, tidb.user.as_str(), tidb.password.clone())
-        .with_tls(tls)
-        .with_program("rlightning");
-    Ok(match usize::try_from(tidb.max_allowed_packet.bytes()) {
-        Ok(0) | Err(_) => endpoint,
-        Ok(bytes) => endpoint.with_max_allowed_packet(bytes),
-    })
-}
-
-fn tls(word: &str, security: &Security) -> Result<Tls> {
-    let material = !security.ca_path.is_empty();
-    let mode = match word {
-        "" if material => TlsMode::VerifyIdentity,
-        // The real tool goes without TLS here; trying costs nothing and falls back.
-        "" => TlsMode::Preferred,
-        "false" => TlsMode::Off,
-        "cluster" if !material => {
-            return Err(invalid(
-                "invalid config: cannot set `tidb.tls` to 'cluster' without a [security] section",
-            ));
-        }
-        "cluster" | "true" => TlsMode::VerifyIdentity,
-        "skip-verify" => TlsMode::Required,
-        "preferred" => TlsMode::Preferred,
-        other => return Err(invalid(format!("invalid config: unsupported `tidb.tls` config {other}"))),
-    };
-    let pem = |path: &str| raw::path_or_none(path).map(Pem::Path);
-    let mut tls = Tls::new(mode);
-    tls.ca = if mode == TlsMode::VerifyIdentity { pem(&security.ca_path) } else { None };
-    tls.cert = pem(&security.cert_path);
-    tls.key = pem(&security.key_path);
-    Ok(tls)
-}
-
-fn session(raw: &RawConfig, flags: &Flags) -> Result<Session> {
-    let mut variables = Vec::new();
-    for (name, value) in &raw.tidb.session_vars {
-        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') || name.is_empty() {
-            return Err(invalid(format!(
-                "invalid config: `tidb.session-vars`: '{name}' is no name of a variable"
-            )));
-        }
-        let text = match value {
-            toml::Value::String(text) => text.clone(),
-            toml::Value::Boolean(true) => "1".into(),
-            toml::Value::Boolean(false) => "0".into(),
-            toml::Value::Integer(_) | toml::Value::Float(_) => value.to_string(),
-            _ => return Err(invalid(format!("invalid config: `tidb.session-vars.{name}` must be a text"))),
-        };
-        variables.push((name.clone(), sql_value(&text)));
-    }
-    if let Some(mode) = &raw.tidb.sql_mode
-        && !mode.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b',' | b' '))
-    {
-        return Err(invalid("invalid config: `mydumper.tidb.sql_mode` must be a valid SQL_MODE"));
-    }
-    Ok(Session {
-        sql_mode: raw.tidb.sql_mode.clone(),
-        variables,
-        source_time_zone: flags.source_time_zone.clone(),
-    })
-}
-
-/// A number or a word such as ON stands as it is (MySQL refuses `'1'` for switches), anything else in quotes.
-fn sql_value(text: &str) -> String {
-    let number = text.parse::<f64>().is_ok_and(f64::is_finite) && !text.contains(['e', 'E', '+', ' ']);
-    let word = matches!(text.to_ascii_uppercase().as_str(), "ON" | "OFF" | "TRUE" | "FALSE" | "DEFAULT");
-    if number || word { text.to_owned() } else { common::ident::quote_string(text) }
-}
-
-fn source(raw: &RawConfig) -> Result<Source> {
-    let mydumper = &raw.mydumper;
-    if mydumper.data_source_dir.is_empty() {
-        return Err(invalid(
-            "invalid config: `mydumper.data-source-dir` is not set: give the folder of the dump",
-        ));
-    }
-    if let Some((scheme, _)) = mydumper.data_source_dir.split_once("://") {
-        match scheme.to_lowercase().as_str() {
-            "file" | "local" | "s3" | "gcs" | "gs" | "azure" | "azblob" | "noop" => {
-                let opened = storage::open(&mydumper.data_source_dir, &storage::Options::default());
-                opened.map_err(|error| {
-                    invalid(format!("invalid config: `mydumper.data-source-dir`: {error}"))
-                })?;
-            }
-            other => {
-                return Err(invalid(format!(
-                    "invalid config: unsupported data-source-dir url '{other}://…', supported storage types are file,local,s3,noop,gcs,gs,azure,azblob"
-                )));
-            }
-        }
-    } else if !Path::new(&mydumper.data_source_dir).is_dir() {
-        return Err(invalid(format!(
-            "invalid config: '{}': `mydumper.data-source-dir` does not exist",
-            mydumper.data_source_dir
-        )));
-    }
-    let character_set = mydumper.character_set.to_lowercase();
-    match character_set.as_str() {
-        "auto" | "utf8mb4" | "utf8" | "binary" | "gb18030" | "latin1" => {}
-        other => {
-            return Err(invalid(format!(
-                "invalid config: `mydumper.character-set` '{other}' is not known: use auto, utf8mb4, gb18030, latin1 or binary"
-            )));
-        }
-    }
-    let filter = TableFilter::parse(&mydumper.filter, mydumper.case_sensitive)
-        .context(codes::INVALID_CONFIG, || "invalid config: `mydumper.filter`".into())?;
-    let router = Router::new(&raw.routes, mydumper.case_sensitive, &mydumper.source_id)
-        .context(codes::TABLE_ROUTE, || "invalid table route rule".into())?;
-    let default_rules = mydumper.default_file_rules.unwrap_or(mydumper.files.is_empty());
-    let ignored = if mydumper.ignore_columns.is_empty() {
-        &mydumper.ignore_data_columns
-    } else {
-        &mydumper.ignore_columns
-    };
-    Ok(Source {
-        dir: mydumper.data_source_dir.clone(),
-        filter,
-        rules: FileRules::new(
-            &mydumper.files,
-            default_rules,
-            Path::new(storage::without_parameters(&mydumper.data_source_dir)),
-        )?,
-        router,
-        routes: raw.routes.clone(),
-        case_sensitive: mydumper.case_sensitive,
-        no_schema: mydumper.no_schema,
-        character_set,
-        csv: Arc::new(csv::dialect(raw)?),
-        decoding: csv::decoding(raw)?,
-        ignore_columns: ignored
-            .iter()
-            .map(|rule| ignored_columns(rule, mydumper.case_sensitive))
-            .collect::<Result<_>>()?,
-    })
-}
-
-fn ignored_columns(rule: &IgnoreColumns, case_sensitive: bool) -> Result<IgnoredColumns> {
-    let tables = if rule.table_filter.is_empty() {
-        IgnoreScope::Table(TableName::new(rule.db.as_str(), rule.table.as_str()))
-    } else {
-        IgnoreScope::Filter(
-            TableFilter::parse(&rule.table_filter, case_sensitive).context(codes::INVALID_CONFIG, || {
-                "invalid config: `mydumper.ignore-columns.table-filter`".into()
-            })?,
-        )
-    };
-    Ok(IgnoredColumns { tables, columns: rule.columns.iter().map(|name| name.to_lowercase()).collect() })
 }
 
 #[cfg(test)]

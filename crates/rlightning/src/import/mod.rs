@@ -4,6 +4,9 @@ pub mod apart;
 pub mod batch;
 pub mod convert;
 pub mod file;
+mod pack;
+mod patience;
+mod place;
 pub mod shape;
 pub mod worker;
 

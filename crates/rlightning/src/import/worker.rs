@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use common::error::lightning_codes as codes;
 use common::retry::{RetryError, retry};
@@ -13,13 +12,14 @@ use tracing::{info, warn};
 
 use super::Shared;
 use super::apart::{self, Met, Refused};
-use super::batch::{Batch, Packer, ShapeMaker, Start, Statement};
+use super::batch::{Batch, Statement};
 use super::file::{OpenFile, resume_at};
-use super::shape::{Frame, Shape};
+use super::pack::pack;
+use super::patience::Patience;
+use super::place::place;
 use crate::config::OnDuplicate;
-use crate::error::{Context, Error, Result, fail};
+use crate::error::{Error, Result, fail};
 use crate::ledger::{Done, FileState, Piece};
-use crate::source::rows::{FileReader, Item, Part};
 
 /// How often warnings of the server are spelled out in the log; all are counted.
 const SPELLED_WARNINGS: u64 = 10;
@@ -485,158 +485,6 @@ pub(super) async fn check_outcome(
         }
     }
     Ok(())
-}
-
-/// Where in the file an error is, as exactly as the server tells.
-fn place(file: &OpenFile, statement: &Statement, error: &mysql::Error) -> String {
-    let message = error.message();
-    let number = message.rsplit_once("at row ").and_then(|(_, rest)| {
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse::<u64>().ok()
-    });
-    match number.and_then(|number| offset_of_row(file, statement, number)) {
-        Some(at) => format!("row at byte {at}"),
-        None => format!("bytes {} to {}", statement.at, statement.end),
-    }
-}
-
-/// Where row `number` (from 1) of a statement stands in the file. Rows that were changed on their way are looked for in the file.
-pub(super) fn offset_of_row(file: &OpenFile, statement: &Statement, number: u64) -> Option<u64> {
-    let (begin, behind) = statement.offset_of_row(number, file.mode)?;
-    if behind == 0 {
-        return Some(begin);
-    }
-    tokio::task::block_in_place(|| {
-        let part = Part { begin, head_at: Some(0), end: None, last: false };
-        let form = &file.task.file.form;
-        let mut reader =
-            FileReader::open(Arc::clone(&file.reader), form, file.mode, part, statement.sql.len()).ok()?;
-        let mut left = behind;
-        loop {
-            match reader.next(1).ok()? {
-                Item::Rows { at, .. } if left == 0 => return Some(at),
-                Item::Rows { .. } => left -= 1,
-                Item::Eof => return None,
-                _ => {}
-            }
-        }
-    })
-}
-
-/// Reads a piece and hands its batches on; ends early when nobody takes them.
-fn pack(
-    shared: &Shared,
-    file: &Arc<OpenFile>,
-    piece: Piece,
-    (begin, head_at): (u64, Option<u64>),
-    batches: &mpsc::Sender<Batch>,
-) -> Result<()> {
-    let task = &file.task;
-    let doing = || format!("file '{}'", task.path());
-    let limit = shared.limits.packet_limit;
-    let form = &task.file.form;
-    let reader = || Arc::clone(&file.reader);
-    let head = head_at
-        .map(|at| {
-            FileReader::head(reader(), form, file.mode, at, limit)
-                .context(codes::CHECK_DATA_SOURCE, doing)?
-                .ok_or_else(|| {
-                    fail(
-                        codes::INVALID_CHECKPOINT,
-                        format!(
-                            "file '{}': the ledger says that an INSERT begins at byte {at}, but none does",
-                            task.path()
-                        ),
-                    )
-                })
-        })
-        .transpose()?;
-    let known_end = piece.end != u64::MAX;
-    let last = !known_end || piece.end == task.file.size;
-    let part = Part { begin, head_at, end: known_end.then_some(piece.end), last };
-    let opened =
-        FileReader::open(reader(), form, file.mode, part, limit).context(codes::CHECK_DATA_SOURCE, doing)?;
-    let start = Start { begin, end: piece.end, head };
-    let mut packer = Packer::new(
-        opened,
-        task.path().into(),
-        file.prologue.clone(),
-        file.mode,
-        (shared.limits, Arc::clone(&shared.pool)),
-        shape_maker(shared, file),
-        &start,
-    )?;
-    while let Some(batch) = packer.next_batch()? {
-        if batches.blocking_send(batch).is_err() {
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
-/// Makes shapes for the heads of a file and checks each column list once.
-fn shape_maker(shared: &Shared, file: &Arc<OpenFile>) -> Arc<ShapeMaker> {
-    let file = Arc::clone(file);
-    // Rows that are recorded have to be refused.
-    let on_duplicate = if shared.records.conflicts { OnDuplicate::Error } else { shared.on_duplicate };
-    let quoted_nulls = Arc::clone(&shared.quoted_nulls);
-    Arc::new(move |head| {
-        let task = &file.task;
-        let frame = Frame { table: &task.table, on_duplicate, quoted_nulls: &quoted_nulls };
-        let shape = Shape::new(
-            &frame,
-            &task.file,
-            head.columns.as_deref(),
-            task.columns.as_ref().map(|names| names.as_slice()),
-        )?;
-        if let Some(listed) = &head.columns {
-            let found = crate::downstream::columns::complaints(&task.table, listed, None, &task.file.ignored);
-            if let Some(first) = found.first() {
-                return Err(fail(
-                    codes::UNKNOWN_COLUMNS,
-                    format!("table {}, file '{}': {first}", task.table.name, task.path()),
-                ));
-            }
-        }
-        Ok(shape)
-    })
-}
-
-/// Waits between tries, and gives up when nothing has gone well for too long.
-#[derive(Default)]
-struct Patience {
-    /// The first failure since the last success.
-    since: Option<Instant>,
-    tries: u32,
-}
-
-impl Patience {
-    async fn wait(&mut self, shared: &Shared, what: &str, error: &mysql::Error) -> Result<()> {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        self.tries += 1;
-        let backoff = &shared.patience;
-        let error = shared.shown(error);
-        if since.elapsed() >= backoff.total {
-            return Err(fail(
-                codes::RESTORE_TABLE,
-                format!(
-                    "{what}: gave up after {} tries in {} s: {error} (what is committed stays, run again to go on)",
-                    self.tries,
-                    since.elapsed().as_secs()
-                ),
-            ));
-        }
-        let wait = backoff.wait_jittered(self.tries);
-        if self.tries >= backoff.warn_from {
-            warn!(what, tries = self.tries, ?wait, %error, "failed, will try again");
-        } else {
-            info!(what, tries = self.tries, ?wait, %error, "failed, will try again");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(wait) => Ok(()),
-            () = shared.token.cancelled() => Err(Error::Canceled),
-        }
-    }
 }
 
 /// Notes that a piece of the file is done; `true` if it was the last.
