@@ -1,5 +1,7 @@
 //! `verify` finds every kind of difference and names its key; and it says equal only when all is equal.
 
+mod json;
+
 use std::path::PathBuf;
 
 use mysql::Conn;
@@ -12,7 +14,7 @@ use testkit::{Account, Kind, Options, Server, workload};
 struct World {
     admin: Conn,
     subtasks: Vec<SubtaskConfig>,
-    server: Server,
+    _server: Server,
 }
 
 const TARGET: &str = "merged.t";
@@ -32,24 +34,19 @@ impl World {
         ] {
             admin.exec(sql).await.expect("set up");
         }
-        let subtasks = vec![subtask(&server)];
-        let mut world = World { admin, subtasks, server };
+        let subtasks = vec![subtask(&server, &server)];
+        let mut world = World { admin, subtasks, _server: server };
         world.checkpoint_passes().await;
         world
     }
 
     /// As if replication had got as far as the source is now.
     async fn checkpoint_passes(&mut self) {
-        let subtask = &self.subtasks[0];
-        let store = Store::new(Tables::new(&subtask.meta_schema, &subtask.task), &subtask.source_id);
-        store.tables().create(&mut self.admin).await.expect("create the state tables");
         let mut ahead =
             mysql::session::binlog_location(&mut self.admin).await.expect("ask").expect("a position");
         // Writing it moves the position of this server, which is the source too.
         ahead.pos += 1 << 20;
-        for sql in store.start_statements(&ahead, None, &[]) {
-            self.admin.exec(sql).await.expect("write the checkpoint");
-        }
+        write_checkpoint(&mut self.admin, &self.subtasks[0], &ahead).await;
     }
 
     async fn change(&mut self, sql: &str) {
@@ -62,20 +59,32 @@ impl World {
     }
 
     async fn verify_in(&self, chunk_rows: u64) -> Verdict {
-        let args = VerifyArgs {
-            task: PathBuf::new(),
-            source: Vec::new(),
-            threads: 3,
-            chunk_rows,
-            wait_timeout: "20s".parse().expect("a duration"),
-            max_report: 10,
-        };
-        verify(&args, &self.subtasks).await.unwrap_or_else(|error| panic!("{error}\n{:?}", self.server.dir()))
+        verdict(&self.subtasks, chunk_rows).await
     }
 }
 
-fn subtask(server: &Server) -> SubtaskConfig {
-    let login = |account: Account| {
+async fn write_checkpoint(target: &mut Conn, subtask: &SubtaskConfig, location: &mysql::Location) {
+    let store = Store::new(Tables::new(&subtask.meta_schema, &subtask.task), &subtask.source_id);
+    store.tables().create(target).await.expect("create the state tables");
+    for sql in store.start_statements(location, None, &[]) {
+        target.exec(sql).await.expect("write the checkpoint");
+    }
+}
+
+async fn verdict(subtasks: &[SubtaskConfig], chunk_rows: u64) -> Verdict {
+    let args = VerifyArgs {
+        task: PathBuf::new(),
+        source: Vec::new(),
+        threads: 3,
+        chunk_rows,
+        wait_timeout: "20s".parse().expect("a duration"),
+        max_report: 10,
+    };
+    verify(&args, subtasks).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn subtask(source: &Server, target: &Server) -> SubtaskConfig {
+    let login = |server: &Server, account: Account| {
         let login = account.credentials();
         format!(
             "{{host: 127.0.0.1, port: {}, user: {}, password: {}}}",
@@ -84,13 +93,13 @@ fn subtask(server: &Server) -> SubtaskConfig {
             login.password
         )
     };
-    let source = format!("source-id: s1\nfrom: {}\n", login(Account::Replicate));
+    let source = format!("source-id: s1\nfrom: {}\n", login(source, Account::Replicate));
     let task = format!(
         "name: t\ntask-mode: incremental\nshard-mode: pessimistic\ntarget-database: {}\nmysql-instances:\n  - source-id: s1\n    \
          block-allow-list: b\n    route-rules: [r]\nblock-allow-list:\n  b:\n    do-tables:\n      - {{db-name: my_db1, tbl-name: table1}}\n      \
          - {{db-name: my_db1, tbl-name: table2}}\nroutes:\n  r: {{schema-pattern: my_db1, table-pattern: 'table*', target-schema: merged, \
          target-table: t}}\n",
-        login(Account::Target)
+        login(target, Account::Target)
     );
     let source = SourceConfig::parse(&source, "source.yaml", None).expect("the source");
     TaskConfig::parse(&task, "task.yaml", None).and_then(|task| task.subtask(&source)).expect("the task")

@@ -22,6 +22,16 @@ impl Column {
         matches!(self.data_type.as_str(), "tinyint" | "smallint" | "mediumint" | "int" | "bigint")
     }
 
+    /// Whether it holds JSON, whose text is not the same on every server.
+    pub fn is_json(&self) -> bool {
+        self.data_type == "json"
+    }
+
+    /// The text of a JSON value, as the server writes it.
+    pub fn json_text(&self) -> String {
+        format!("CONVERT(CAST({} AS CHAR) USING utf8mb4)", quote(&self.name))
+    }
+
     /// The value as text without a comma.
     fn canonical(&self) -> String {
         let name = quote(&self.name);
@@ -32,7 +42,7 @@ impl Column {
             "tinytext" | "text" | "mediumtext" | "longtext" => {
                 format!("SHA2(CONVERT({name} USING utf8mb4),256)")
             }
-            "json" => format!("SHA2(CONVERT(CAST({name} AS CHAR) USING utf8mb4),256)"),
+            "json" => format!("SHA2({},256)", self.json_text()),
             // BINARY's padding and a geometry's bytes are part of the value.
             "binary" | "varbinary" => format!("HEX({name})"),
             "tinyblob" | "blob" | "mediumblob" | "longblob" => format!("SHA2({name},256)"),
@@ -43,15 +53,18 @@ impl Column {
     }
 }
 
-/// SHA-256 of the whole row in hexadecimal.
-pub fn row_hash(columns: &[Column]) -> String {
+/// SHA-256 of these values of a row in hexadecimal.
+pub fn row_hash<'a>(columns: impl IntoIterator<Item = &'a Column>) -> String {
     let parts: Vec<String> = columns
-        .iter()
+        .into_iter()
         .map(|column| match column.nullable {
             true => format!("IFNULL(CONCAT('v',{}),'n')", column.canonical()),
             false => format!("CONCAT('v',{})", column.canonical()),
         })
         .collect();
+    if parts.is_empty() {
+        return "SHA2('',256)".into();
+    }
     format!("SHA2(CONCAT_WS(',',{}),256)", parts.join(","))
 }
 
@@ -68,6 +81,9 @@ pub fn group_of(key: &[Column], groups: u64) -> String {
 
 /// A key as text for a person: `id=7, name=abc`.
 pub fn key_text(columns: &[Column]) -> String {
+    if columns.is_empty() {
+        return "'a row of JSON alone'".into();
+    }
     let parts: Vec<String> = columns
         .iter()
         .map(|column| {

@@ -1,4 +1,4 @@
-//! One range: sums first, rows where they differ.
+//! One range: sums first, once more with JSON in one form, rows where they still differ.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -8,7 +8,8 @@ use common::error::DmError;
 use common::ident::TableName;
 use futures::future::try_join_all;
 
-use super::columns::{group_of, key_text, row_hash, summary};
+use super::columns::{Column, group_of, key_text, row_hash, summary};
+use super::json;
 use super::pool::{Pool, Pools};
 use super::range::Range;
 use super::tables::{Shard, TargetTable};
@@ -119,8 +120,25 @@ impl AddAssign for Sums {
     }
 }
 
+impl Sums {
+    /// One row more.
+    fn count(&mut self, hash: &[u8; 32]) {
+        let word = |at: usize| hash[at..at + 8].iter().fold(0, |sum, byte| sum << 8 | u128::from(*byte));
+        *self += Sums { rows: 1, first: word(0), second: word(8) };
+    }
+}
+
 /// By group.
 type Groups = BTreeMap<u64, Sums>;
+
+/// How JSON counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// By the texts that the servers make of it; they give the sums.
+    Texts,
+    /// By value; it comes here.
+    Values,
+}
 
 /// Compares one range of a table; `None` for one that differs when nobody wants it listed.
 ///
@@ -133,13 +151,21 @@ pub async fn range(
     list: Option<Limits>,
 ) -> Result<Option<Outcome>, DmError> {
     let condition = range.condition();
-    let (target, shards) = both(table, &condition, 1, pools).await?;
     let rows = |groups: &Groups| groups.get(&0).map_or(0, |sums| sums.rows);
-    if target == shards {
-        return Ok(Some(Outcome { equal: rows(&target), ..Outcome::default() }));
+    let has_json = table.columns.iter().any(Column::is_json);
+    let looks = [Look::Texts, Look::Values].into_iter().filter(|look| match look {
+        Look::Texts => table.same_json || !has_json,
+        Look::Values => has_json,
+    });
+    let mut most = 0;
+    for look in looks {
+        let (target, shards) = both(table, &condition, 1, look, pools).await?;
+        if target == shards {
+            return Ok(Some(Outcome { equal: rows(&target), ..Outcome::default() }));
+        }
+        most = rows(&target).max(rows(&shards));
     }
     let Some(limits) = list else { return Ok(None) };
-    let most = rows(&target).max(rows(&shards));
     if most <= limits.listed {
         return rows_of(table, &condition, pools).await.map(|mut outcome| {
             outcome.differences.truncate(limits.named);
@@ -158,7 +184,8 @@ async fn in_passes(
     limits: Limits,
 ) -> Result<Outcome, DmError> {
     let count = (rows / limits.listed.max(1) + 1).saturating_mul(GROUPS_OF_A_PASS).min(MOST_GROUPS);
-    let (target, shards) = both(table, condition, count, pools).await?;
+    let look = if table.columns.iter().any(Column::is_json) { Look::Values } else { Look::Texts };
+    let (target, shards) = both(table, condition, count, look, pools).await?;
     let mut outcome = Outcome::default();
     let mut differing: Vec<(u64, u64)> = Vec::new();
     let numbers: BTreeSet<u64> = target.keys().chain(shards.keys()).copied().collect();
@@ -204,17 +231,28 @@ async fn both(
     table: &TargetTable,
     condition: &str,
     groups: u64,
+    look: Look,
     pools: &Pools,
 ) -> Result<(Groups, Groups), DmError> {
-    let sums_of = |pool, name: &TableName| {
-        let (hash, group) = (row_hash(&table.columns), group_of(&table.key, groups));
-        sums(pool, format!("SELECT {hash} h,{group} g FROM {} WHERE {condition}", name.quoted()))
+    let group = group_of(&table.key, groups);
+    let sums_of = async |pool, name: &TableName| match look {
+        Look::Texts => {
+            let hash = row_hash(&table.columns);
+            sums(pool, format!("SELECT {hash} h,{group} g FROM {} WHERE {condition}", name.quoted())).await
+        }
+        Look::Values => {
+            let mut sums = Groups::new();
+            read(pool, select(table, name, &group, condition), |hash, group| {
+                sums.entry(group.parse().unwrap_or_default()).or_default().count(&hash);
+            })
+            .await?;
+            Ok(sums)
+        }
     };
     let target = sums_of(&pools.target, &table.name);
-    let shards = table.shards.iter().map(|shard| {
-        let pool = pools.source(&shard.source_id);
-        let sums = pool.map(|pool| sums_of(pool, &shard.name));
-        async move { sums?.await }
+    let shards = table.shards.iter().map(async |shard| {
+        let pool = pools.source(&shard.source_id)?;
+        sums_of(pool, &shard.name).await
     });
     let (target, shards) = futures::try_join!(target, try_join_all(shards))?;
     let mut union = Groups::new();
@@ -250,10 +288,8 @@ struct Copies {
 
 /// Lists both sides; rows of one hash are the same row.
 async fn rows_of(table: &TargetTable, condition: &str, pools: &Pools) -> Result<Outcome, DmError> {
-    let select = |name: &TableName| {
-        let (hash, key) = (row_hash(&table.columns), key_text(&table.key));
-        format!("SELECT {hash} h,{key} k FROM {} WHERE {condition}", name.quoted())
-    };
+    let key = key_text(&table.key);
+    let select = |name: &TableName| select(table, name, &key, condition);
     let mut copies: HashMap<[u8; 32], Copies> = HashMap::new();
     read(&pools.target, select(&table.name), |hash, key| {
         let copy = copies.entry(hash).or_default();
@@ -274,7 +310,19 @@ async fn rows_of(table: &TargetTable, condition: &str, pools: &Pools) -> Result<
     Ok(judge(&table.name, &table.shards, copies.into_values()))
 }
 
-/// Streams `(hash, key)`.
+/// What [`read`] takes: each row's hash without JSON, something that is wanted with it, and its JSON.
+fn select(table: &TargetTable, name: &TableName, wanted: &str, condition: &str) -> String {
+    let hash = row_hash(table.columns.iter().filter(|column| !column.is_json()));
+    let json: String = table
+        .columns
+        .iter()
+        .filter(|c| c.is_json())
+        .map(|column| format!(",{}", column.json_text()))
+        .collect();
+    format!("SELECT {hash},{wanted}{json} FROM {} WHERE {condition}", name.quoted())
+}
+
+/// Streams rows as their hash and what was wanted with it.
 async fn read(pool: &Pool, sql: String, mut take: impl FnMut([u8; 32], String)) -> Result<(), DmError> {
     let wrong = |error: mysql::Error| broken(&pool.name(), &error);
     let mut borrowed = pool.get().await?;
@@ -284,11 +332,26 @@ async fn read(pool: &Pool, sql: String, mut take: impl FnMut([u8; 32], String)) 
         let text = row.text(0).map_err(wrong)?;
         hex::decode_to_slice(&text, &mut hash)
             .map_err(|error| broken(&pool.name(), &format!("`{text}` is no hash: {error}")))?;
-        take(hash, row.text(1).map_err(wrong)?);
+        take(with_json(hash, row.cells().skip(2)), row.text(1).map_err(wrong)?);
     }
     drop(stream);
     pool.put(borrowed).await;
     Ok(())
+}
+
+/// The hash of a row with the values of its JSON.
+fn with_json<'a>(hash: [u8; 32], cells: impl ExactSizeIterator<Item = Option<&'a [u8]>>) -> [u8; 32] {
+    if cells.len() == 0 {
+        return hash;
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&hash);
+    for cell in cells {
+        // Each in as many bytes, whatever it is.
+        let value = cell.map(json::canonical).unwrap_or_default();
+        hasher.update(blake3::hash(&value).as_bytes());
+    }
+    hasher.finalize().into()
 }
 
 fn judge(table: &TableName, shards: &[Shard], copies: impl Iterator<Item = Copies>) -> Outcome {

@@ -4,13 +4,16 @@
 //! 2. The task's checkpoint passes them.
 //! 3. Each target table is cut into ranges of a key; for each range both sides give the count and two sums of a strong hash
 //!    over the rows (never an exclusive or, under which a doubled row vanishes).
-//! 4. Where they differ the rows are listed by hash and their keys named.
+//! 4. Where they differ and there are columns of JSON, which servers write differently, the sums are taken once more, here, with the values
+//!    in one form.
+//! 5. Where they still differ the rows are listed by hash and their keys named.
 //!
 //! A source that is still written to differs from the target at any moment, so ranges that differ are looked at again after
 //! another pass of 1 and 2, a few times, before a row counts as different.
 
 mod columns;
 mod compare;
+mod json;
 mod pool;
 mod range;
 mod tables;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use common::error::{DmError, dm_codes as code};
 use common::ident::{TableName, quote_string};
-use mysql::{Flavor, Row};
+use mysql::Row;
 
 use super::Verdict;
 use super::columns::Column;
@@ -31,7 +31,9 @@ pub struct TargetTable {
     pub shards: Vec<Shard>,
     /// Columns that are compared.
     pub columns: Vec<Column>,
-    /// Columns that tell a row for a person.
+    /// Whether all sides write its JSON themselves: then texts are mostly equal where values are.
+    pub same_json: bool,
+    /// Columns that tell a row for a person, none of JSON.
     pub key: Vec<Column>,
     /// Integer column that ranges are cut on.
     pub cut_column: Option<String>,
@@ -74,6 +76,7 @@ async fn describe(
         return Err(broken(&pools.target.name(), &format!("the target table {name} does not exist")));
     }
     let mut columns = target.clone();
+    let mut same_json = true;
     for (index, shard) in shards.iter().enumerate() {
         let pool = pools.source(&shard.source_id)?;
         let upstream = columns_of(pool, &shard.name).await?;
@@ -91,21 +94,18 @@ async fn describe(
             columns.retain(|column| same_name(&upstream, column).is_some());
         }
         check_same(&name, &columns, shard, &upstream)?;
-        let flavor = flavor(pool).await?;
         for column in &mut columns {
             // A value that is NULL on one side only must not vanish from the hash.
             column.nullable |= same_name(&upstream, column).is_some_and(|up| up.nullable);
             if let Some(up) = same_name(&upstream, column) {
+                same_json &= column.is_json() == up.is_json();
                 settle_type(column, &up.data_type);
             }
-        }
-        if flavor == Flavor::MariaDb {
-            leave_out_json(&name, &mut columns, &upstream, verdict);
         }
     }
     let (key, cut_column) = keys(&pools.target, &name, &columns).await?;
     let estimated_rows = estimate(&pools.target, &name).await?;
-    Ok(TargetTable { name, shards, columns, key, cut_column, estimated_rows })
+    Ok(TargetTable { name, shards, columns, same_json, key, cut_column, estimated_rows })
 }
 
 fn same_name<'a>(columns: &'a [Column], wanted: &Column) -> Option<&'a Column> {
@@ -134,7 +134,8 @@ fn check_same(
 
 /// Types whose text differs are compared in the form that both can take.
 fn settle_type(column: &mut Column, upstream: &str) {
-    if column.data_type == upstream {
+    // MariaDB has JSON in LONGTEXT: the side that has a type for it says what it is.
+    if column.data_type == upstream || column.is_json() {
         return;
     }
     let is_float = |data_type: &str| matches!(data_type, "float" | "double");
@@ -143,25 +144,6 @@ fn settle_type(column: &mut Column, upstream: &str) {
     } else if upstream.ends_with("text") || upstream.ends_with("blob") || upstream == "json" {
         column.data_type = upstream.into();
     }
-}
-
-/// MariaDB keeps the text of a JSON value as it was written, MySQL makes it anew: equal values, different text.
-fn leave_out_json(name: &TableName, columns: &mut Vec<Column>, upstream: &[Column], verdict: &mut Verdict) {
-    let kept = |column: &Column| {
-        let up = same_name(upstream, column).map_or("", |up| up.data_type.as_str());
-        !(column.data_type == "json" || (column.data_type == "longtext" && up == "json"))
-    };
-    for column in columns.iter().filter(|column| !kept(column)) {
-        verdict.remarks.push(format!("{name}.{}: JSON from MariaDB is not compared", column.name));
-    }
-    columns.retain(kept);
-}
-
-async fn flavor(pool: &Pool) -> Result<Flavor, DmError> {
-    let borrowed = pool.get().await?;
-    let flavor = borrowed.connection.server().flavor;
-    pool.put(borrowed).await;
-    Ok(flavor)
 }
 
 async fn columns_of(pool: &Pool, name: &TableName) -> Result<Vec<Column>, DmError> {
@@ -212,7 +194,7 @@ async fn keys(
     let key = indexes
         .iter()
         .find(|(_, unique, parts)| {
-            *unique && !parts.is_empty() && parts.iter().all(|column| !column.nullable)
+            *unique && !parts.is_empty() && parts.iter().all(|column| !column.nullable && !column.is_json())
         })
         .map(|(_, _, parts)| parts.iter().map(|column| (*column).clone()).collect());
     let leading = |wanted_unique: bool| {
@@ -222,7 +204,8 @@ async fn keys(
             .find_map(|(_, _, parts)| parts.first().filter(|column| column.is_integer()))
             .map(|column| column.name.clone())
     };
-    Ok((key.unwrap_or_else(|| columns.to_vec()), leading(true).or_else(|| leading(false))))
+    let without_json = || columns.iter().filter(|column| !column.is_json()).cloned().collect();
+    Ok((key.unwrap_or_else(without_json), leading(true).or_else(|| leading(false))))
 }
 
 async fn estimate(pool: &Pool, name: &TableName) -> Result<u64, DmError> {
