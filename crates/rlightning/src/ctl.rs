@@ -48,7 +48,12 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
         CtlCommand::List { json: true } => {
             let tasks = ledger::list(&mut conn, schema).await?;
             let finished = ledger::marks(&mut conn, schema, None).await?;
-            let all = serde_json::json!({ "tasks": tasks, "finished": finished });
+            let put_off: Vec<_> = ledger::deferred(&mut conn, schema, None)
+                .await?
+                .into_iter()
+                .map(|one| serde_json::json!({ "table": one.table.quoted(), "index": one.definition }))
+                .collect();
+            let all = serde_json::json!({ "tasks": tasks, "finished": finished, "put_off": put_off });
             common::out::println(&all.to_string());
         }
         CtlCommand::List { json: false } => {
@@ -63,6 +68,9 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
                     task.batches,
                     task.rows
                 ));
+            }
+            for one in ledger::deferred(&mut conn, schema, None).await? {
+                common::out::println(&format!("index of {} put off: {}", one.table, one.definition));
             }
             for mark in ledger::marks(&mut conn, schema, None).await? {
                 common::out::println(&format!(

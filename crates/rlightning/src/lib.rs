@@ -14,6 +14,7 @@ pub mod downstream;
 pub mod error;
 mod finished;
 pub mod import;
+pub mod indexes;
 pub mod ledger;
 pub mod precheck;
 pub mod progress;

@@ -84,6 +84,9 @@ pub fn needs(config: &Config, dump: &Dump, creates: bool) -> Vec<Need> {
             OnDuplicate::Replace => wanted.push(Privilege::Delete),
             OnDuplicate::Ignore => wanted.push(Privilege::Update),
         }
+        if config.defer_indexes {
+            wanted.push(Privilege::Alter);
+        }
         if table.files.is_empty() {
             wanted.clear();
         }

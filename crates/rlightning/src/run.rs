@@ -21,6 +21,7 @@ use crate::finished;
 use crate::import::Shared;
 use crate::import::batch::Limits;
 use crate::import::file::FileTask;
+use crate::indexes;
 use crate::ledger::{self, Asked, Found, Ledger, Settings, TaskName};
 use crate::precheck::{self, Check};
 use crate::progress::Counters;
@@ -164,6 +165,7 @@ async fn procedure(
         );
     } else {
         rows = load(config, prepared, target, conn, &ready, (token, status)).await?;
+        indexes::add(config, target, &prepared.dump, token).await?;
         info!("everything imported, stopping periodic actions");
         if !config.source.no_schema && !prepared.dump.views.is_empty() {
             creator(config, prepared, conn).await?.views(conn).await?;
@@ -235,6 +237,8 @@ async fn try_ready(
     let piece_bytes = piece_bytes(config, dump);
     let mut tasks = Vec::new();
     if found != Found::Ended {
+        let changed = indexes::get_ready(config, conn, &ledger, dump, &targets).await?;
+        let targets = if changed { tables::load(conn, &wanted).await? } else { targets };
         register::check_identities(conn, &ledger, found, &targets, dump, config).await?;
         let known = if found == Found::Unfinished { ledger.files(conn).await? } else { HashMap::new() };
         tasks = register::files(prepared, conn, &ledger, &known, &targets, piece_bytes, asked.advice).await?;

@@ -7,6 +7,7 @@ mod ctl;
 mod faults;
 mod full_disk;
 mod golden;
+mod indexes;
 mod kills;
 mod left_out;
 mod load;

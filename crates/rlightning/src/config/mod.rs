@@ -75,6 +75,8 @@ pub struct Config {
     pub ledger_schema: String,
     /// What becomes of the ledger's rows.
     pub keep_after_success: KeepAfterSuccess,
+    /// Secondary indexes of empty tables are added when the rows are in (`tikv-importer.add-index-by-sql`).
+    pub defer_indexes: bool,
     /// What a duplicate key does.
     pub on_duplicate: OnDuplicate,
     /// How many duplicates `replace` and `ignore` may meet.
@@ -280,6 +282,7 @@ impl Config {
             checkpoint: raw.checkpoint.enable,
             ledger_schema,
             keep_after_success: raw.checkpoint.keep_after_success,
+            defer_indexes: raw.tikv_importer.add_index_by_sql,
             on_duplicate,
             conflict_threshold,
             most_types: raw.lightning.max_error.type_errors,

@@ -4,6 +4,7 @@
 //! * `rlightning_task`: a task with its name (source and routes), settings that must not change, and format version;
 //! * `rlightning_table`: the identity of each target table when the task first came to it;
 //! * `rlightning_file`: each data file with size, time and a hash of its ends;
+//! * `rlightning_index`: indexes that a target table is to get when its rows are in (see [`crate::indexes`]);
 //! * `rlightning_done`: what was imported, one row for each source and target table; it outlives the task;
 //! * `rlightning_ledger`: insert-only rows `(task, file, kind, begin; end, rows, checksum, head)`. Kind 0 is a cut: the piece
 //!   `begin..end` of a file. Kind 1 is a batch: the bytes `begin..end` are in the target.
@@ -20,6 +21,7 @@
 //!    forgotten process gets in after that.
 //! 5. Offsets count unpacked bytes. A batch ends behind a row; `head` is the offset of the INSERT that the row belongs to.
 
+mod deferred;
 mod marks;
 mod sql;
 mod task;
@@ -32,8 +34,9 @@ use mysql::{Conn, ErrorClass, Flavor, Row};
 
 use crate::error::{Context, Result, fail};
 
+pub use deferred::{Deferred, deferred, note_identity, settle};
 pub use marks::{Mark, content, digest, forget_marks, marks};
-pub use sql::{MARKS, SCHEMA_TABLES};
+pub use sql::{DEFERRED, MARKS, SCHEMA_TABLES};
 pub use task::{
     Asked, Chunk, Found, Settings, Share, TaskName, TaskSummary, accept_table, chunks, current, exists,
     known_tables, list, peek, remove, remove_table, shares,

@@ -11,6 +11,9 @@ use crate::error::{Context, Result};
 pub const SCHEMA_TABLES: [&str; 4] =
     ["rlightning_task", "rlightning_table", "rlightning_file", "rlightning_ledger"];
 
+/// The table of indexes that are put off.
+pub const DEFERRED: &str = "rlightning_index";
+
 /// The table of what was imported.
 pub const MARKS: &str = "rlightning_done";
 
@@ -19,7 +22,7 @@ pub(super) const FILE_COLUMNS: &str = "(task_id,file,path,target_schema,target_t
 
 /// Offsets are bytes of the unpacked file; an end of 2^64−1 stands for the end of a packed file. The engine is named, because
 /// the server's default may be one without transactions.
-const DEFINITIONS: [(&str, &str); 5] = [
+const DEFINITIONS: [(&str, &str); 6] = [
     (
         "rlightning_task",
         "task_id BIGINT UNSIGNED NOT NULL PRIMARY KEY, format INT UNSIGNED NOT NULL, name CHAR(64) NOT NULL, \
@@ -48,6 +51,12 @@ const DEFINITIONS: [(&str, &str); 5] = [
         "name CHAR(64) NOT NULL, target_schema VARCHAR(64) NOT NULL, target_table VARCHAR(64) NOT NULL, source TEXT NOT NULL, \
          identity VARCHAR(255) NOT NULL, digest CHAR(64) NOT NULL, modified BIGINT UNSIGNED NOT NULL, content VARCHAR(64) NOT NULL, \
          row_count BIGINT UNSIGNED NOT NULL, finished DATETIME NOT NULL, PRIMARY KEY (name, target_schema, target_table)",
+    ),
+    (
+        DEFERRED,
+        "target_schema VARCHAR(64) NOT NULL, target_table VARCHAR(64) NOT NULL, key_name VARCHAR(64) NOT NULL, \
+         position INT UNSIGNED NOT NULL, definition TEXT NOT NULL, identity VARCHAR(255) NOT NULL, \
+         PRIMARY KEY (target_schema, target_table, key_name)",
     ),
 ];
 

@@ -395,7 +395,7 @@ pub async fn current(
     Ok(Some((task, ended, tables)))
 }
 
-fn target(row: &Row) -> Result<TableName> {
+pub(super) fn target(row: &Row) -> Result<TableName> {
     Ok(TableName::new(text(row, "target_schema")?, text(row, "target_table")?))
 }
 
