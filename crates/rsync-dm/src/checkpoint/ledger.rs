@@ -1,6 +1,6 @@
 //! The ledger: which rows the target has beyond the checkpoint. And the fence: who may write.
 //!
-//! `<task>_rsync_fence` holds a row for each source and lane (-1: the checkpoint) with an epoch; `<task>_rsync_ledger` a row for each
+//! `<task>_rsync_fence` holds a row for each source and lane (-1: the checkpoint; -2: operators of `binlog`) with an epoch; `<task>_rsync_ledger` a row for each
 //! target transaction since the last checkpoint. The first statement of a transaction writes its number into its lane's row of the fence,
 //! which locks that row on every kind of server; the second one inserts its ledger row and fails if the first one found no row of our epoch, or a
 //! number as high: so a script of a lost connection that the server gets late does nothing either. Whoever takes a source over raises its epochs first: that waits for every transaction still open, and every
@@ -18,6 +18,9 @@ use crate::syncer::coverage::Applied;
 
 /// The lane of the checkpoint's own transactions.
 pub const CHECKPOINT_LANE: i64 = -1;
+
+/// The row that keeps what operators want done with single statements. No transaction of a run writes it.
+pub const OPERATORS_LANE: i64 = -2;
 
 /// Seconds that one try to take over waits for a lock.
 const SHORT_WAIT: u64 = 2;

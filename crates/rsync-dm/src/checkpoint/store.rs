@@ -63,6 +63,9 @@ pub struct DdlJournal {
     /// Its changes are made one by one, and this is the one under way; `before` is the structure before that.
     #[serde(default)]
     pub change: Option<usize>,
+    /// An operator's statements are others than the event's own.
+    #[serde(default)]
+    pub operator: String,
 }
 
 /// A table's row.

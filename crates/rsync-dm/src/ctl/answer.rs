@@ -44,6 +44,7 @@ answers!(
     EncryptResponse,
     TransferSourceResponse,
     OfflineMemberResponse,
+    HandleErrorResponse,
 );
 
 /// Renders an answer; no newline at the end.

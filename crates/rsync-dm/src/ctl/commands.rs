@@ -144,6 +144,32 @@ impl Ctl<'_> {
             },
             CtlCommand::ShowDdlLocks(a) => self.show_locks(a.task.as_deref()).await,
             CtlCommand::UnlockDdlLock(a) => self.unlock(a).await,
+            CtlCommand::Binlog(a) => {
+                use super::BinlogCommand as B;
+                let (op, task, sqls) = match &a.command {
+                    B::Skip(t) => (pb::ErrorOp::Skip, &t.task, Vec::new()),
+                    B::Replace(t) => (pb::ErrorOp::Replace, &t.task, t.sqls.clone()),
+                    B::Revert(t) => (pb::ErrorOp::Revert, &t.task, Vec::new()),
+                    B::Inject(t) => (pb::ErrorOp::Inject, &t.task, t.sqls.clone()),
+                    B::List(t) => (pb::ErrorOp::List, &t.task, Vec::new()),
+                };
+                self.handle_error(op, task, &a.binlog_pos, sqls).await
+            }
+            CtlCommand::HandleError(a) => {
+                let op = match a.operation.as_str() {
+                    "skip" => pb::ErrorOp::Skip,
+                    "replace" => pb::ErrorOp::Replace,
+                    "revert" => pb::ErrorOp::Revert,
+                    "inject" => pb::ErrorOp::Inject,
+                    "list" => pb::ErrorOp::List,
+                    other => {
+                        return Err(code::SYNCER_EVENT_NOT_EXIST
+                            .error(format!("invalid operation '{other}'"))
+                            .with_workaround("Use skip, replace, revert, inject or list."));
+                    }
+                };
+                self.handle_error(op, &a.task, &a.binlog_pos, a.sqls.clone()).await
+            }
             CtlCommand::ListMember(a) => {
                 let request = pb::ListMemberRequest {
                     leader: a.leader,
@@ -295,6 +321,23 @@ impl Ctl<'_> {
         let task = task.map(files::task_name).transpose()?.unwrap_or_default();
         let request = pb::ShowDdlLocksRequest { task, sources: self.sources() };
         show(&answered(self.client.show_ddl_locks(request).await)?)
+    }
+
+    async fn handle_error(
+        &mut self,
+        op: pb::ErrorOp,
+        task: &str,
+        binlog_pos: &str,
+        sqls: Vec<String>,
+    ) -> Result<bool, DmError> {
+        let request = pb::HandleErrorRequest {
+            op: op.into(),
+            task: files::task_name(task)?,
+            sources: self.sources(),
+            binlog_pos: binlog_pos.into(),
+            sqls,
+        };
+        show(&answered(self.client.handle_error(request).await)?)
     }
 
     async fn unlock(&mut self, args: &super::UnlockArgs) -> Result<bool, DmError> {

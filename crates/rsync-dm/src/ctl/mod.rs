@@ -64,6 +64,11 @@ pub enum CtlCommand {
     /// Unlock a shard DDL lock
     #[command(hide = true)]
     UnlockDdlLock(UnlockArgs),
+    /// Skip, replace or add statements of the binlog
+    Binlog(BinlogArgs),
+    /// Skip or replace a statement of the binlog
+    #[command(hide = true)]
+    HandleError(HandleErrorArgs),
     /// List masters and workers
     ListMember(ListMemberArgs),
     /// Forget a member that is gone
@@ -194,6 +199,71 @@ pub struct UnlockArgs {
     /// The table (optimistic mode)
     #[arg(short = 't', long, default_value = "")]
     pub table: String,
+}
+
+/// `binlog`.
+#[derive(Debug, Args)]
+pub struct BinlogArgs {
+    /// Where the event of the statement begins (FILE:POS, startLocation of the error); without it the statement on which the task is paused
+    #[arg(
+        short = 'b',
+        long,
+        global = true,
+        value_name = "FILE:POS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub binlog_pos: String,
+    #[command(subcommand)]
+    #[allow(missing_docs)]
+    pub command: BinlogCommand,
+}
+
+/// `binlog …`.
+#[derive(Debug, Subcommand)]
+pub enum BinlogCommand {
+    /// Do not run the statement
+    Skip(BinlogTask),
+    /// Run others in its place
+    Replace(BinlogStatements),
+    /// Take back what was said about a statement, before it is reached
+    Revert(BinlogTask),
+    /// Run others before it
+    Inject(BinlogStatements),
+    /// Show what was said about statements that are still to come
+    List(BinlogTask),
+}
+
+/// `binlog skip`, `revert`, `list`.
+#[derive(Debug, Args)]
+pub struct BinlogTask {
+    /// Name of a task, or its file
+    pub task: String,
+}
+
+/// `binlog replace`, `inject`.
+#[derive(Debug, Args)]
+pub struct BinlogStatements {
+    /// Name of a task, or its file
+    pub task: String,
+    /// DDL with the source's names, every table with its schema
+    #[arg(required = true, value_name = "SQL")]
+    pub sqls: Vec<String>,
+}
+
+/// `handle-error`.
+#[derive(Debug, Args)]
+pub struct HandleErrorArgs {
+    /// Name of a task, or its file
+    pub task: String,
+    /// skip, replace, revert, inject or list
+    pub operation: String,
+    /// DDL with the source's names, every table with its schema
+    #[arg(value_name = "SQL")]
+    pub sqls: Vec<String>,
+    /// Where the event of the statement begins
+    #[arg(short = 'b', long, value_name = "FILE:POS", default_value = "")]
+    pub binlog_pos: String,
 }
 
 /// `list-member`.

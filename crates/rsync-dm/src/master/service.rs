@@ -167,9 +167,9 @@ impl Rpc for Service {
 
     async fn handle_error(
         &self,
-        _: Request<pb::HandleErrorRequest>,
+        request: Request<pb::HandleErrorRequest>,
     ) -> Result<Response<pb::HandleErrorResponse>, Status> {
-        not_yet("binlog skip, replace, revert, inject and list")
+        Ok(Response::new(self.0.handle_error(request.into_inner()).await))
     }
 
     async fn get_master_cfg(

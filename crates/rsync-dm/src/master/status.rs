@@ -128,6 +128,69 @@ impl Master {
         }
     }
 
+    /// `binlog skip` and the like, at the workers of the task's sources.
+    pub(super) async fn handle_error(&self, request: pb::HandleErrorRequest) -> pb::HandleErrorResponse {
+        let name = &request.task;
+        let fail = |msg: String| pb::HandleErrorResponse { msg, ..Default::default() };
+        let selected = {
+            let inner = self.lock();
+            if inner.scheduler.sources_of(name).is_empty() {
+                return fail(format!(
+                    "task {name} has no source or not exist, please check the task name and status"
+                ));
+            }
+            inner.scheduler.select(name, &request.sources)
+        };
+        let sources = match selected {
+            Ok(sources) => sources,
+            Err(e) => return fail(e.to_string()),
+        };
+        let asked = sources.iter().map(|source| self.handle_error_at(source, &request));
+        let answers = futures::future::join_all(asked).await;
+        pb::HandleErrorResponse {
+            result: answers.iter().all(|a| a.result),
+            msg: String::new(),
+            sources: answers,
+        }
+    }
+
+    async fn handle_error_at(
+        &self,
+        source: &str,
+        request: &pb::HandleErrorRequest,
+    ) -> pb::CommonWorkerResponse {
+        let place = self
+            .lock()
+            .scheduler
+            .route_to(source)
+            .map(|(name, address, _)| (name.to_owned(), address.to_owned()));
+        let (worker, address) = place.unwrap_or_default();
+        let ask = async {
+            if worker.is_empty() {
+                return Err(
+                    code::SCHEDULER_SOURCES_UNBOUND.error(format!("sources [{source}] have not bound"))
+                );
+            }
+            let request = pb::HandleWorkerErrorRequest {
+                op: request.op,
+                task: request.task.clone(),
+                binlog_pos: request.binlog_pos.clone(),
+                sqls: request.sqls.clone(),
+            };
+            let answer = self.clients.get(&address)?.handle_error(request).await;
+            let answer = answer.map_err(|status| call_failed(&worker, &address, &status))?.into_inner();
+            if answer.source != source {
+                return Err(code::MASTER_BOUND_CHANGING
+                    .error(format!("source {source} is on its way to worker {worker}")));
+            }
+            Ok(answer)
+        };
+        let answer = ask
+            .await
+            .unwrap_or_else(|e| pb::CommonWorkerResponse { msg: e.to_string(), ..Default::default() });
+        pb::CommonWorkerResponse { source: source.into(), worker: worker.clone(), ..answer }
+    }
+
     pub(super) fn show_locks(&self, request: &pb::ShowDdlLocksRequest) -> pb::ShowDdlLocksResponse {
         let locks = self.lock().locks.show(&request.task, &request.sources);
         let msg = if locks.is_empty() { "no DDL lock exists".into() } else { String::new() };

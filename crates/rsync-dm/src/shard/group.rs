@@ -174,6 +174,17 @@ impl<L: Clone + Ord> Groups<L> {
         Ok(())
     }
 
+    /// Takes an upstream table out of its group, also in the middle of a statement. `true`: all others have reached that.
+    pub fn leave(&mut self, target: &TableName, table: &TableName) -> bool {
+        let Some(group) = self.groups.get_mut(target) else { return false };
+        let was_member = group.members.remove(table).is_some();
+        if group.members.is_empty() {
+            self.groups.remove(target);
+            return false;
+        }
+        was_member && group.is_synced()
+    }
+
     /// Whether the events of a table are to be left out because it has reached a statement.
     pub fn is_waiting(&self, target: &TableName, table: &TableName) -> bool {
         self.groups.get(target).is_some_and(|g| g.members.get(table).is_some_and(Option::is_some))

@@ -8,6 +8,7 @@ use tracing::{error, info};
 
 use super::{
     Effect, Pessimist, ShardCoordinator, ShardError, ShardInfo, ShardOperation, TargetTables, lock_id,
+    withdrawn,
 };
 
 /// Where the state of the locks outlives the process.
@@ -88,7 +89,12 @@ impl ShardCoordinator for Local {
         source: &'a str,
         targets: Vec<TargetTables>,
     ) -> BoxFuture<'a, Result<(), ShardError>> {
-        Box::pin(self.change(move |locks| locks.set_tables(task, source, targets)))
+        Box::pin(async move {
+            for id in withdrawn(task, &targets) {
+                self.state.lock().await.operations.remove(&(id, source.to_owned()));
+            }
+            self.change(move |locks| locks.set_tables(task, source, targets)).await
+        })
     }
 
     fn propose(&self, info: ShardInfo) -> BoxFuture<'_, Result<ShardOperation, ShardError>> {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use group::{Group, GroupError, Groups, Reached};
 pub use local::{Local, LockStore};
+pub(crate) use pessimist::withdrawn;
 pub use pessimist::{Effect, LockView, Pessimist};
 
 use crate::proto::control;
@@ -25,7 +26,7 @@ pub struct TargetTables {
     pub schema: String,
     /// Target table.
     pub table: String,
-    /// Upstream tables of the source that are routed there.
+    /// Upstream tables of the source that are routed there; 0: see [`ShardCoordinator`].
     pub count: u32,
 }
 
@@ -68,7 +69,8 @@ pub fn lock_id(task: &str, schema: &str, table: &str) -> String {
 ///
 /// Contract:
 /// - `tables` is called when a subtask starts (before any `propose`) and whenever its tables change; it replaces what was
-///   said before.
+///   said before. A target that is there a second time with a count of 0 takes back what the source has proposed for it (an operator lets it
+///   pass over the statement).
 /// - `propose` returns when it is the source's turn. It is idempotent: proposing the same again after a restart, a broken
 ///   connection or a dropped future gives the same operation. It is cancel-safe: dropping the future loses nothing.
 /// - `done` returns once the coordinator has durably taken note; until then the caller must call it again, also after a

@@ -145,19 +145,57 @@ impl Pessimist {
         serde_json::from_str(text).map_err(|e| e.to_string())
     }
 
-    /// States the target tables of a source; replaces what was stated before.
+    /// States the target tables of a source; replaces what was stated before. With a target that is not among them any more it has no
+    /// part in a lock, and no permit; one that is also there with a count of 0 takes back what it has proposed for it.
     pub fn set_tables(&mut self, task: &str, source: &str, mut targets: Vec<TargetTables>) -> Vec<Effect> {
+        let (back, mut left) = (withdrawn(task, &targets), Vec::new());
         targets.retain(|t| t.count > 0);
         targets.sort();
         self.tables.entry(task.into()).or_default().insert(source.into(), targets);
-        for lock in self.locks.values_mut().filter(|l| l.task == task && l.stage == Stage::Collecting) {
-            if owns(&self.tables, &lock.task, source, &lock.schema, &lock.table) {
+        for (id, lock) in self.locks.iter_mut().filter(|(_, lock)| lock.task == task) {
+            let stays = owns(&self.tables, task, source, &lock.schema, &lock.table);
+            let back = back.contains(id);
+            if back || !stays {
+                lock.late.retain(|permit| permit.source != source);
+                match lock.members.get_mut(source) {
+                    // What it has carried out stays so; its next statement it may have proposed already.
+                    Some(member) if member.done && stays => member.other = None,
+                    Some(_) => {
+                        lock.members.remove(source);
+                        left.push(id.clone());
+                    }
+                    None => {}
+                }
+            }
+            if stays && lock.stage == Stage::Collecting {
                 lock.members.entry(source.into()).or_default();
-            } else if lock.members.get(source).is_some_and(|m| !m.ready) {
-                lock.members.remove(source);
             }
         }
-        self.advance_all(task)
+        let mine = self.tables.get(task).and_then(|of_task| of_task.get(source)).cloned().unwrap_or_default();
+        let stays = |id: &String| {
+            !back.contains(id) && mine.iter().any(|t| lock_id(task, &t.schema, &t.table) == *id)
+        };
+        self.permits.retain(|p| p.task != task || p.source != source || stays(&p.id));
+        let mut effects = self.settle(&left);
+        effects.extend(self.advance_all(task));
+        effects
+    }
+
+    /// Locks that a source has left: another one becomes the owner, or the lock is gone.
+    fn settle(&mut self, ids: &[String]) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for id in ids {
+            let Some(lock) = self.locks.get_mut(id) else { continue };
+            let before = lock.owner.clone();
+            if !lock.find_owner() {
+                let gone = self.locks.remove(id);
+                effects.push(Effect::Resolved { id: id.clone() });
+                effects.extend(gone.into_iter().flat_map(|lock| self.next_round(lock)));
+            } else if lock.owner != before && lock.stage == Stage::Owner {
+                effects.extend(lock.operation_for(id, &lock.owner).map(Effect::Operate));
+            }
+        }
+        effects
     }
 
     /// A source has reached the statements.
@@ -482,6 +520,12 @@ impl Lock {
 fn conflict(id: &str, own: &[String], of_lock: &[String]) -> DmError {
     dm_codes::MASTER_SHARDING_DDL_DIFF
         .error(format!("sharding ddls in ddl lock {id} is different with {own:?}, the lock has {of_lock:?}"))
+}
+
+/// The locks for which a source takes back what it has proposed.
+pub(crate) fn withdrawn(task: &str, targets: &[TargetTables]) -> Vec<String> {
+    let none = targets.iter().filter(|t| t.count == 0);
+    none.map(|t| lock_id(task, &t.schema, &t.table)).collect()
 }
 
 fn owns(

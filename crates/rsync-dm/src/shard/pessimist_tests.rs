@@ -257,3 +257,44 @@ proptest! {
         prop_assert!(p.locks("", &[]).is_empty());
     }
 }
+
+/// As a source does that an operator lets pass over what it has proposed.
+#[test]
+fn a_source_takes_back_what_it_has_proposed() {
+    let back = || vec![one_table(), vec![TargetTables { count: 0, ..one_table().remove(0) }]].concat();
+    let mut p = with_sources(&["a", "b"]);
+    p.propose(&info("a", "x"));
+    assert_eq!(p.propose(&info("b", "x")), [operate("a", "x", true)]);
+    assert_eq!(p.set_tables(TASK, "a", back()), [operate("b", "x", true)], "it is the owner now");
+    assert!(p.done(&operation("a", "x", true)).is_empty());
+    assert_eq!(p.done(&operation("b", "x", true)), [resolved()]);
+    // A permit of before does not make it pass over the same statement of later.
+    p.propose(&info("b", "y"));
+    p.unlock(ID, None).unwrap();
+    p.done(&operation("b", "y", true));
+    p.set_tables(TASK, "a", back());
+    assert!(p.propose(&info("a", "y")).is_empty());
+    // The lock still waits for it when it was not the only one that was ready.
+    assert_eq!(p.propose(&info("b", "y")), [operate("a", "y", true)]);
+    let mut p = with_sources(&["a", "b", "c"]);
+    p.propose(&info("a", "x"));
+    p.propose(&info("b", "x"));
+    assert!(p.set_tables(TASK, "a", back()).is_empty());
+    let view = &p.locks("", &[])[0];
+    assert_eq!((view.owner.as_str(), view.unsynced.len()), ("b", 2));
+    assert_eq!(p.set_tables(TASK, "b", back()), [resolved()]);
+    // What it has carried out stays so, and its next statement is the next lock's.
+    let mut p = with_sources(&["a", "b"]);
+    p.propose(&info("a", "x"));
+    p.propose(&info("b", "x"));
+    p.done(&operation("a", "x", true));
+    p.propose(&info("a", "old"));
+    assert!(p.set_tables(TASK, "a", back()).is_empty());
+    p.propose(&info("a", "new"));
+    assert_eq!(p.done(&operation("b", "x", false)), [resolved()]);
+    assert_eq!(p.propose(&info("b", "new")), [operate("a", "new", true)]);
+    let mut p = with_sources(&["a", "b", "c"]);
+    // All its tables are gone.
+    p.propose(&info("a", "x"));
+    assert_eq!(p.set_tables(TASK, "a", Vec::new()), [resolved()]);
+}

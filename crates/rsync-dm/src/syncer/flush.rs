@@ -64,6 +64,7 @@ impl Unit {
             covers_earlier,
         };
         self.write_flush(&flush).await?;
+        self.shared.set_flushed(&flush.global.place);
         if covers_earlier {
             self.applied.clear();
             self.applied_end = None;

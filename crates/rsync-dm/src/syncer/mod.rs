@@ -9,6 +9,7 @@
 
 mod acks;
 mod apply;
+mod binlog_command;
 mod blame;
 mod canonical;
 pub mod coverage;
@@ -17,6 +18,8 @@ pub mod error;
 mod events;
 mod flush;
 mod keys;
+mod operated;
+mod operators;
 pub mod place;
 mod plan;
 mod reader;
@@ -78,8 +81,9 @@ impl Syncer {
             wanted: wanted.subscribe(),
             settled: settled.clone(),
         };
-        let watcher = watch_source(config, Arc::clone(&shared)).instrument(span.clone());
+        let watcher = watch_source(Arc::clone(&config), Arc::clone(&shared)).instrument(span.clone());
         SubtaskHandle {
+            config,
             shared,
             settled: settled.subscribe(),
             wanted,
@@ -92,6 +96,7 @@ impl Syncer {
 /// A started subtask. Dropping it ends the subtask at once, as a kill would; [`stop`](Self::stop) first writes the checkpoint.
 #[derive(Debug)]
 pub struct SubtaskHandle {
+    config: Arc<SubtaskConfig>,
     shared: Arc<Shared>,
     wanted: watch::Sender<Wanted>,
     settled: watch::Receiver<()>,

@@ -41,6 +41,8 @@ pub(super) struct Prepared {
     pub end: Place,
     /// Which of the event's statements.
     pub number: usize,
+    /// Of the operator who wants it, see [`super::operators::Operator::mark`].
+    pub operator: String,
 }
 
 /// What a statement means hangs on these.
@@ -60,8 +62,12 @@ impl Prepared {
 
 impl DdlJournal {
     fn is_of(&self, prepared: &Prepared) -> bool {
-        (self.file.as_str(), self.pos, self.number)
-            == (&*prepared.end.file, prepared.end.pos, prepared.number)
+        self.is_of_event(prepared) && self.number == prepared.number
+    }
+
+    fn is_of_event(&self, prepared: &Prepared) -> bool {
+        (self.file.as_str(), self.pos, &self.operator)
+            == (&*prepared.end.file, prepared.end.pos, &prepared.operator)
     }
 }
 
@@ -70,6 +76,11 @@ impl Unit {
     /// or, where its changes are made one by one, which of them were.
     pub(super) async fn run_statement(&mut self, prepared: &Prepared) -> Result<(), DmError> {
         self.drain().await?;
+        if self.state.ddl.as_ref().is_some_and(|d| d.is_of_event(prepared) && d.number > prepared.number) {
+            info!(sql = %prepared.shown(), "the statement was run before the restart, and the next one begun");
+            self.forget_plans();
+            return Ok(());
+        }
         let earlier = self.state.ddl.clone().filter(|d| d.is_of(prepared));
         if let Some(earlier) = earlier.as_ref().filter(|d| d.connection != 0 && d.connection != self.ddl.id())
         {
@@ -161,6 +172,7 @@ impl Unit {
                 before: before.clone(),
                 text: shown.clone(),
                 change,
+                operator: prepared.operator.clone(),
             };
             self.journal(Some(here)).await?;
             failpoint::hit("syncer-before-ddl");

@@ -10,8 +10,15 @@ use common::{
 use sql::ddl::{Ddl, Statement};
 use tracing::info;
 
-use super::{canonical::canonical, run_ddl::Prepared, statements::Text, unit::Unit};
-use crate::shard::{Reached, ShardError, ShardInfo, ShardOperation, lock_id};
+use super::{
+    canonical::canonical,
+    operated::Held,
+    place::Place,
+    run_ddl::Prepared,
+    statements::{Text, located_statement},
+    unit::Unit,
+};
+use crate::shard::{Group, GroupError, Reached, ShardError, ShardInfo, ShardOperation, lock_id};
 
 /// A shard DDL of a group that waits for its operation.
 #[derive(Debug, Clone)]
@@ -31,39 +38,21 @@ impl Unit {
         subject: &TableName,
         target: Option<TableName>,
     ) -> Result<bool, DmError> {
-        let group_error = |e: Box<crate::shard::GroupError>| {
-            use crate::shard::GroupError as G;
-            match *e {
-                G::AddInside { .. } => code::SYNC_UNIT_ADD_TABLE_IN_SHARDING.error(e.to_string()),
-                G::DropInside { .. } => code::SYNC_UNIT_DROP_SCHEMA_TABLE_IN_SHARDING.error(e.to_string()),
-                _ => code::SYNC_UNIT_DDL_WRONG_SEQUENCE.error(e.to_string()),
-            }
-        };
         match (&piece.statement, target) {
             (Statement::TruncateTable { .. }, _) => {
                 info!(table = %subject, "TRUNCATE TABLE of a shard is passed over");
                 Ok(false)
             }
             (Statement::DropTable { .. }, Some(target)) => {
-                self.groups.remove(&target, subject).map_err(group_error)?;
+                self.groups.remove(&target, subject).map_err(|e| self.group_error(*e, text))?;
                 info!(table = %subject, target = %target, "a shard was dropped, the target stays");
                 self.forget(subject);
                 self.announce_tables().await?;
                 Ok(false)
             }
             (Statement::DropDatabase { name, .. }, _) => {
-                let members: Vec<(TableName, TableName)> = self
-                    .groups
-                    .iter()
-                    .flat_map(|(target, group)| {
-                        let all = group.reached().map(|(t, _)| t).chain(group.unsynced());
-                        all.filter(|t| t.schema == *name)
-                            .map(|t| (target.clone(), t.clone()))
-                            .collect::<Vec<_>>()
-                    })
-                    .collect();
-                for (target, table) in members {
-                    self.groups.remove(&target, &table).map_err(group_error)?;
+                for (table, target) in self.members_in(name) {
+                    self.groups.remove(&target, &table).map_err(|e| self.group_error(*e, text))?;
                     self.forget(&table);
                 }
                 self.announce_tables().await?;
@@ -73,37 +62,120 @@ impl Unit {
                 .error(format!("RENAME TABLE of the shard {subject} is not supported"))),
             (Statement::CreateTable(_), Some(target)) => {
                 let prepared = self.prepare(piece, number, text)?;
-                self.groups.add(&target, subject).map_err(group_error)?;
+                self.groups.add(&target, subject).map_err(|e| self.group_error(*e, text))?;
                 self.announce_tables().await?;
                 self.run_statement(&prepared).await?;
-                self.track(piece, &text.schema);
+                if text.operator.is_none() {
+                    self.track(piece, &text.schema);
+                }
                 self.dirty.insert(subject.clone(), text.end.clone());
                 Ok(true)
             }
             (_, Some(target)) => {
-                let prepared = self.prepare(piece, number, text)?;
-                let statement = vec![canonical(&prepared.text, text.mode)];
-                // The transaction's own begin, so that a restart sees the statement again.
-                let at = Reached { start: self.committed.clone(), end: self.after(text.end) };
-                let synced = self.groups.reach(&target, subject, &statement, at).map_err(group_error)?;
-                info!(table = %subject, target = %target, sql = %prepared.shown(), synced, "shard DDL reached");
-                self.held.insert(subject.clone(), (piece.clone(), text.schema.clone()));
-                self.dirty.insert(subject.clone(), text.end.clone());
-                self.proposed_parts
-                    .insert(target.clone(), ShardDdl { canonical: statement, prepared: vec![prepared] });
-                if synced {
-                    self.synced = Some(target);
-                }
+                let held = self.held(text, Some(std::slice::from_ref(piece)));
+                self.reach_group(&[(number, piece.clone())], text, subject, &target, held)?;
                 Ok(false)
             }
             (_, None) => {
                 let prepared = self.prepare(piece, number, text)?;
                 self.run_statement(&prepared).await?;
-                self.track(piece, &text.schema);
+                if text.operator.is_none() {
+                    self.track(piece, &text.schema);
+                }
                 self.dirty.insert(subject.clone(), text.end.clone());
                 Ok(true)
             }
         }
+    }
+
+    /// A table of a group has come to statements (one, unless an operator wants more) that wait for the other tables.
+    pub(super) fn reach_group(
+        &mut self,
+        pieces: &[(usize, Ddl)],
+        text: &Text<'_>,
+        subject: &TableName,
+        target: &TableName,
+        held: Held,
+    ) -> Result<(), DmError> {
+        let mut ddl = ShardDdl { canonical: Vec::new(), prepared: Vec::new() };
+        for (number, piece) in pieces {
+            let prepared = self.prepare(piece, *number, text)?;
+            ddl.canonical.push(canonical(&prepared.text, text.mode));
+            ddl.prepared.push(prepared);
+        }
+        // The transaction's own begin, so that a restart sees the statement again.
+        let at = Reached { start: self.committed.clone(), end: self.after(text.end) };
+        let synced = match self.groups.reach(target, subject, &ddl.canonical, at) {
+            Ok(synced) => synced,
+            Err(e) => return Err(self.group_error(*e, text)),
+        };
+        info!(table = %subject, target = %target, sql = %ddl.canonical.join("; "), synced, "shard DDL reached");
+        self.held.insert(subject.clone(), held);
+        self.dirty.insert(subject.clone(), text.end.clone());
+        self.proposed_parts.insert(target.clone(), ddl);
+        if synced {
+            self.synced = Some(target.clone());
+        }
+        Ok(())
+    }
+
+    /// Tables of a schema that are in groups, with their targets.
+    pub(super) fn members_in(&self, schema: &str) -> Vec<(TableName, TableName)> {
+        let all = self.groups.iter().flat_map(|(target, group)| {
+            let tables = group.reached().map(|(t, _)| t).chain(group.unsynced());
+            tables.map(move |table| (table.clone(), target.clone()))
+        });
+        all.filter(|(table, _)| table.schema == schema).collect()
+    }
+
+    /// Why a statement does not fit its group, and the ways on.
+    fn group_error(&self, e: GroupError, text: &Text<'_>) -> DmError {
+        let message = e.to_string();
+        let (row, target) = match &e {
+            GroupError::AddInside { target, .. } => (&code::SYNC_UNIT_ADD_TABLE_IN_SHARDING, target),
+            GroupError::DropInside { target, .. } => (&code::SYNC_UNIT_DROP_SCHEMA_TABLE_IN_SHARDING, target),
+            GroupError::WrongSequence { target, .. } => (&code::SYNC_UNIT_DDL_WRONG_SEQUENCE, target),
+        };
+        let waiting: Vec<(&TableName, &Held)> = self
+            .groups
+            .get(target)
+            .into_iter()
+            .flat_map(Group::reached)
+            .filter_map(|(table, _)| Some((table, self.held.get(table)?)))
+            .collect();
+        let others: Vec<String> = waiting
+            .iter()
+            .map(|(table, held)| {
+                format!("{} waits at [{}, {}] with [{}]", table.quoted(), held.start, held.end, held.sql)
+            })
+            .collect();
+        let (task, source) = (&self.config.task, &self.config.source_id);
+        let skip = |at: &Place| format!("`binlog skip {task} -s {source} -b {}:{}`", at.file, at.pos);
+        let here = skip(text.start);
+        let workaround = match &e {
+            GroupError::WrongSequence { expected, .. } => {
+                let all: Vec<String> =
+                    waiting.iter().map(|(_, held)| skip(&held.start)).chain([here]).collect();
+                format!(
+                    "If both statements mean the same for {target}: `binlog replace {task} -s {source} -b {}:{} \"…\"` with the statement of the \
+                     other table ({}) on this table's name. Otherwise make the changes of both on {target} by hand, so that it takes the rows \
+                     of all its tables, and pass over them: {}. If a lock of {target} then waits for this source, `shard-ddl-lock` shows it and \
+                     `shard-ddl-lock unlock` ends that.",
+                    text.start.file,
+                    text.start.pos,
+                    expected.join("; "),
+                    all.join(", "),
+                )
+            }
+            GroupError::AddInside { .. } => format!(
+                "Run the statement that the group waits for on the other tables too, and use `resume-task`; or let the new table join the \
+                 group after it: {here}."
+            ),
+            GroupError::DropInside { .. } => {
+                format!("Let the table leave the group, which then waits for the others only: {here}.")
+            }
+        };
+        row.error(message).with_cause(others.join("; ")).with_workaround(workaround)
     }
 
     /// All tables of the group have reached their statement: it goes to the coordinator.
@@ -143,7 +215,9 @@ impl Unit {
         self.drain().await?;
         if operation.exec {
             for prepared in &ddl.prepared {
-                self.run_statement(prepared).await?;
+                if let Err(error) = self.run_statement(prepared).await {
+                    return Err(self.failed_operation(&target, error));
+                }
             }
         } else {
             self.forget_plans();
@@ -151,8 +225,8 @@ impl Unit {
         self.proposed.remove(&target);
         let places = self.groups.resolve(&target);
         for (table, _) in &places {
-            if let Some((piece, schema)) = self.held.remove(table) {
-                self.track(&piece, &schema);
+            if let Some(held) = self.held.remove(table) {
+                self.follow_held(table, &held);
             }
             self.dirty.insert(table.clone(), self.committed.place.clone());
         }
@@ -169,6 +243,17 @@ impl Unit {
             self.reopen_at(from);
         }
         Ok(())
+    }
+
+    /// Says where the statement of a group stands in the binlog: at the table that has reached it last, as DM says it.
+    fn failed_operation(&self, target: &TableName, error: DmError) -> DmError {
+        let members = self.groups.get(target).into_iter().flat_map(Group::reached);
+        let mut held: Vec<&Held> = members.filter_map(|(table, _)| self.held.get(table)).collect();
+        held.sort_by(|a, b| a.start.cmp(&b.start));
+        // What is wanted of it is wanted of all tables.
+        self.shared.fail_at(held.iter().map(|held| held.start.clone()).collect());
+        let Some(last) = held.last() else { return error };
+        error.annotate(&located_statement(&last.start, &last.end, &self.committed, &last.sql))
     }
 
     fn sharding_rows(&self, target: &TableName) -> Vec<String> {

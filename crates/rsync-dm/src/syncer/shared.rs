@@ -10,7 +10,10 @@ use std::{
 
 use mysql::Location;
 
-use super::place::Spot;
+use super::{
+    operators::{Operator, Operators},
+    place::{Place, Spot},
+};
 use crate::{config::SubtaskConfig, proto::pb};
 
 /// What a running unit shows.
@@ -32,6 +35,9 @@ pub struct View {
     pub sent: u64,
 }
 
+/// Where the statement begins on which a run has stopped; of a shard DDL, where it begins in each of the source's tables.
+pub type FailedAt = Vec<Place>;
+
 #[derive(Debug)]
 struct Inner {
     stage: pb::Stage,
@@ -44,6 +50,11 @@ struct Inner {
     rate_at: Instant,
     rate_rows: u64,
     recent: i64,
+    operators: Operators,
+    /// Set by a run that stops on a statement.
+    failed_at: FailedAt,
+    /// The global point of the last written checkpoint.
+    flushed: Option<Place>,
 }
 
 /// Shared by a subtask's tasks and its handle.
@@ -72,6 +83,9 @@ impl Shared {
                 rate_at: Instant::now(),
                 rate_rows: 0,
                 recent: 0,
+                operators: Operators::default(),
+                failed_at: Vec::new(),
+                flushed: None,
             }),
             events: AtomicU64::new(0),
             read: AtomicU64::new(0),
@@ -102,6 +116,9 @@ impl Shared {
         let mut inner = self.lock();
         inner.stage = stage;
         inner.result = result;
+        if matches!(stage, pb::Stage::Running | pb::Stage::Resuming) {
+            inner.failed_at.clear();
+        }
         if stage == pb::Stage::Running {
             // Counters go on over runs.
             inner.base_rows += inner.view.rows;
@@ -116,6 +133,36 @@ impl Shared {
     /// Shows what a unit says.
     pub fn show(&self, view: View) {
         self.lock().view = view;
+    }
+
+    /// What operators want of statements.
+    pub fn set_operators(&self, operators: Operators) {
+        self.lock().operators = operators;
+    }
+
+    /// What an operator wants of the statement that begins here.
+    pub fn operator_at(&self, start: &Place) -> Option<Operator> {
+        self.lock().operators.at(start).cloned()
+    }
+
+    /// The run stops on this statement.
+    pub fn fail_at(&self, places: FailedAt) {
+        self.lock().failed_at = places;
+    }
+
+    /// The statement on which the last run has stopped; empty if it was none.
+    pub fn failed_at(&self) -> FailedAt {
+        self.lock().failed_at.clone()
+    }
+
+    /// A checkpoint was written.
+    pub fn set_flushed(&self, global: &Place) {
+        self.lock().flushed = Some(global.clone());
+    }
+
+    /// The global point of the last checkpoint that this process has read or written.
+    pub fn flushed(&self) -> Option<Place> {
+        self.lock().flushed.clone()
     }
 
     /// Where the source is.

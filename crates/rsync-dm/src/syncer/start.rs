@@ -20,6 +20,7 @@ use super::{
     apply::Lanes,
     coverage::Applied,
     error,
+    operators::Operators,
     place::{Place, Spot},
     safe::Safe,
     scheduler::Scheduler,
@@ -90,10 +91,17 @@ impl Unit {
             }
             applied = Applied::default();
             moved = true;
+            // Places of the old server's binlog mean nothing in this one's.
+            Operators::change(&config, |all| {
+                *all = Operators::default();
+                Ok(())
+            })
+            .await?;
         } else if !ours {
             applied = Applied::default();
         }
         state.server_uuid = source.uuid.clone();
+        shared.set_operators(Operators::load(&mut meta, store.tables(), &config.source_id).await?);
         let mut start = start_spot(&config, &loaded, &source).await?;
         if moved {
             // The old server's places are not comparable with those of this one, of which the ledger will be: the GTID set alone counts
@@ -233,7 +241,12 @@ impl Unit {
 
     /// Tells the coordinator in which target tables this source takes part.
     pub(super) async fn announce_tables(&mut self) -> Result<(), DmError> {
-        let targets = self
+        self.announce(None).await
+    }
+
+    /// The same; what was proposed for one target is taken back.
+    pub(super) async fn announce(&mut self, withdrawn: Option<&TableName>) -> Result<(), DmError> {
+        let mut targets: Vec<TargetTables> = self
             .groups
             .iter()
             .map(|(target, group)| TargetTables {
@@ -242,6 +255,11 @@ impl Unit {
                 count: u32::try_from(group.len()).unwrap_or(u32::MAX),
             })
             .collect();
+        targets.extend(withdrawn.map(|target| TargetTables {
+            schema: target.schema.clone(),
+            table: target.table.clone(),
+            count: 0,
+        }));
         self.coordinator
             .tables(&self.config.task, &self.config.source_id, targets)
             .await
@@ -286,6 +304,7 @@ async fn look_at_source(config: &SubtaskConfig) -> Result<Source, DmError> {
                 .error(format!("GTID_MODE of the source is {mode}, `enable-gtid` needs ON")));
         }
     }
+    crate::check::warn_of_format(&mut conn, &config.source_id).await;
     let uuid = server::server_uuid(&mut conn).await.map_err(failed)?;
     let server_id = free_server_id(&mut conn, config.server_id).await;
     let zone = system_zone(&mut conn).await.map_err(failed)?;
@@ -318,7 +337,9 @@ pub(super) async fn free_server_id(conn: &mut Conn, wanted: u32) -> u32 {
         Ok(taken) => taken,
         Err(_) if wanted != 0 => Vec::new(),
         Err(error) => {
-            warn!(error = %error, "cannot list the source's replicas, a server id is chosen blindly");
+            // MariaDB from 10.5.2 on asks for REPLICATION MASTER ADMIN, which lets an account change far too much. A clash is met when it
+            // comes, and another id taken.
+            info!(error = %error, "the account may not list the source's replicas, the server id is one of many by chance");
             Vec::new()
         }
     };

@@ -17,6 +17,7 @@ use sql::{
 use tracing::info;
 
 use super::{
+    operators::{Operator, What},
     place::{Place, Spot},
     run_ddl::{Prepared, Settings},
     session,
@@ -26,17 +27,19 @@ use crate::config::Decision;
 
 /// A statement's text in UTF-8 with what is known before any parse.
 pub(super) struct Text<'a> {
-    sql: Cow<'a, [u8]>,
+    pub sql: Cow<'a, [u8]>,
     pub schema: String,
     pub mode: SqlMode,
     found: Classified,
-    start: &'a Place,
+    pub start: &'a Place,
     pub end: &'a Place,
     settings: Settings,
+    /// What an operator wants of it.
+    pub operator: Option<Operator>,
 }
 
 impl Text<'_> {
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         let text = String::from_utf8_lossy(&self.sql);
         match text.char_indices().nth(1000) {
             Some((at, _)) => format!("{}…", &text[..at]),
@@ -45,7 +48,7 @@ impl Text<'_> {
     }
 
     /// Names with the default schema put in.
-    fn tables(&self) -> Vec<TableName> {
+    pub(super) fn tables(&self) -> Vec<TableName> {
         self.found
             .tables
             .iter()
@@ -54,13 +57,25 @@ impl Text<'_> {
     }
 
     fn fail(&self, error: DmError, before: &Spot) -> DmError {
-        let sql = self.shown();
-        let gtid = before.gtid_text();
-        error.annotate(&format!(
-            "startLocation: [position: {}, gtid-set: {gtid}], endLocation: [position: {}, gtid-set: {gtid}], origin SQL: [{sql}]: ",
-            self.start, self.end
-        ))
+        error.annotate(&located_statement(self.start, self.end, before, &self.shown()))
     }
+
+    /// The database that it is about.
+    pub(super) fn database(&self) -> &str {
+        self.found.database.as_deref().unwrap_or(&self.schema)
+    }
+
+    pub(super) fn not_understood(&self, e: &ddl::DdlError) -> DmError {
+        code::SYNCER_PARSE_DDL.error(format!("parse DDL: {}", self.shown())).with_cause(e.to_string())
+    }
+}
+
+/// Where a statement stands, as DM's errors begin.
+pub(super) fn located_statement(start: &Place, end: &Place, before: &Spot, sql: &str) -> String {
+    let gtid = before.gtid_text();
+    format!(
+        "startLocation: [position: {start}, gtid-set: {gtid}], endLocation: [position: {end}, gtid-set: {gtid}], origin SQL: [{sql}]: "
+    )
 }
 
 impl Unit {
@@ -99,10 +114,17 @@ impl Unit {
                 time_zone: query.status.time_zone.map(|z| String::from_utf8_lossy(z).into_owned()),
                 timestamp: format!("{timestamp}.{micros:06}"),
             },
+            operator: self.shared.operator_at(start),
             sql,
         };
         let before = self.committed.clone();
-        let outcome = self.statement(&text).await.map_err(|e| text.fail(e, &before))?;
+        let outcome = match self.statement(&text).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.shared.fail_at(vec![start.clone()]);
+                return Err(text.fail(error, &before));
+            }
+        };
         if outcome == Outcome::OpensTransaction {
             self.transaction.begun = true;
         }
@@ -142,6 +164,10 @@ impl Unit {
         if kind.is_dml() {
             for table in text.tables() {
                 if let Known::Kept { .. } = self.known(&table.schema, &table.table)? {
+                    if text.operator.as_ref().is_some_and(|o| o.what == What::Skip) {
+                        info!(sql = %text.shown(), at = %text.start, "an operator passes over the statement");
+                        return Ok(Outcome::Skipped);
+                    }
                     return Err(code::SYNC_UNIT_DML_STATEMENT_FOUND.error(format!(
                         "only support ROW format binlog, unexpected DML statement on {table} in query event"
                     )));
@@ -155,7 +181,12 @@ impl Unit {
                 return Ok(Outcome::Skipped);
             }
             _ if kind.is_ddl() => {}
-            _ => return self.unknown_statement(text),
+            _ => {
+                return match (self.unknown_statement(text), &text.operator) {
+                    (Err(_), Some(operator)) => self.operated(text, operator).await,
+                    (outcome, _) => outcome,
+                };
+            }
         }
         if !self.is_kept(text)? {
             return Ok(Outcome::Skipped);
@@ -168,9 +199,10 @@ impl Unit {
             }
             Decision::Refuse => return Err(code::SYNCER_EVENT.error("a filter refuses this statement")),
         }
-        let parsed = ddl::parse(&text.sql, text.mode).map_err(|e| {
-            code::SYNCER_PARSE_DDL.error(format!("parse DDL: {}", text.shown())).with_cause(e.to_string())
-        })?;
+        if let Some(operator) = &text.operator {
+            return self.operated(text, operator).await;
+        }
+        let parsed = ddl::parse(&text.sql, text.mode).map_err(|e| text.not_understood(&e))?;
         let opens = matches!(&parsed.statement, Statement::CreateTable(c) if c.start_transaction.is_some());
         let pieces = parsed.split().map_err(|e| code::SYNCER_PARSE_DDL.error(e.to_string()))?;
         let mut outcome = Outcome::Skipped;
@@ -248,7 +280,12 @@ impl Unit {
     }
 
     /// One statement on one table (or two, for RENAME). `true`: it was run on the target.
-    async fn piece(&mut self, piece: &Ddl, number: usize, text: &Text<'_>) -> Result<bool, DmError> {
+    pub(super) async fn piece(
+        &mut self,
+        piece: &Ddl,
+        number: usize,
+        text: &Text<'_>,
+    ) -> Result<bool, DmError> {
         let names: Vec<TableName> = piece
             .tables()
             .iter()
@@ -287,6 +324,9 @@ impl Unit {
         }
         let prepared = self.prepare(piece, number, text)?;
         self.run_statement(&prepared).await?;
+        if text.operator.is_some() {
+            return Ok(true);
+        }
         self.track(piece, &text.schema);
         for (table, _) in &kept {
             self.dirty.insert(table.clone(), text.end.clone());
@@ -377,13 +417,14 @@ impl Unit {
             settings: text.settings.clone(),
             end: text.end.clone(),
             number,
+            operator: text.operator.as_ref().map(Operator::mark).unwrap_or_default(),
         })
     }
 }
 
 /// What became of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+pub(super) enum Outcome {
     Skipped,
     Ran,
     /// CREATE TABLE … SELECT: rows follow in the same transaction.

@@ -161,7 +161,7 @@ pub struct Unit {
     /// Tables whose tracked structure is a guess.
     pub(super) unproven: HashSet<TableName>,
     /// Statements that members of open groups have met: applied to the tracker when the group goes on.
-    pub(super) held: HashMap<TableName, (sql::ddl::Ddl, String)>,
+    pub(super) held: HashMap<TableName, super::operated::Held>,
     pub(super) safe: Safe,
     pub(super) marks: VecDeque<Mark>,
     pub(super) last_mark: Instant,

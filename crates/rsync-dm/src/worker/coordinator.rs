@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     proto::control::{self, from_worker::Event},
-    shard::{ShardCoordinator, ShardError, ShardInfo, ShardOperation, TargetTables, lock_id},
+    shard::{ShardCoordinator, ShardError, ShardInfo, ShardOperation, TargetTables, lock_id, withdrawn},
 };
 
 /// Task, source.
@@ -121,7 +121,14 @@ impl ShardCoordinator for Remote {
     ) -> BoxFuture<'a, Result<(), ShardError>> {
         let mut state = self.lock();
         let event = tables_event(task, source, &targets);
-        state.tables.insert((task.to_owned(), source.to_owned()), targets);
+        for id in withdrawn(task, &targets) {
+            let place = (id, source.to_owned());
+            state.infos.remove(&place);
+            state.operations.remove(&place);
+        }
+        // Taken back once: a later stream says only what holds then.
+        let lasting = targets.into_iter().filter(|t| t.count > 0).collect();
+        state.tables.insert((task.to_owned(), source.to_owned()), lasting);
         state.send(event);
         Box::pin(async { Ok(()) })
     }

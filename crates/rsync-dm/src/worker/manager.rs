@@ -207,6 +207,34 @@ impl Manager {
         futures::future::join_all(stops).await;
     }
 
+    /// `binlog skip` and the like at a subtask, which goes on if an error has paused it.
+    ///
+    /// # Errors
+    /// 40054 no such subtask; those of the unit.
+    pub async fn handle_error(&self, request: &pb::HandleWorkerErrorRequest) -> Result<String, DmError> {
+        let _one_at_a_time = self.operating.lock().await;
+        let name = &request.task;
+        let (run, wanted) = match self.lock().subtasks.get(name) {
+            Some(subtask) => (subtask.run.clone(), subtask.wanted.stage),
+            None => {
+                return Err(
+                    code::WORKER_SUB_TASK_NOT_FOUND.error(format!("sub task with name {name} not found"))
+                );
+            }
+        };
+        let unit = match run {
+            Run::Unit(unit) => unit,
+            Run::Failed(e) => return Err(e),
+        };
+        let text = unit.handle_error(request).await?;
+        let goes_on = !matches!(request.op(), pb::ErrorOp::List | pb::ErrorOp::Revert);
+        if goes_on && wanted != PAUSED && unit.status().stage() == pb::Stage::Paused {
+            info!("task-name" = %name, "a subtask is resumed");
+            unit.resume().await;
+        }
+        Ok(text)
+    }
+
     /// Stops everything, for the end of the process.
     pub async fn shut_down(&self) {
         let _one_at_a_time = self.operating.lock().await;

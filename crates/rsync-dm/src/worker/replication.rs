@@ -45,6 +45,13 @@ impl Unit for Running {
         Box::pin(self.0.resume())
     }
 
+    fn handle_error<'a>(
+        &'a self,
+        request: &'a pb::HandleWorkerErrorRequest,
+    ) -> BoxFuture<'a, Result<String, DmError>> {
+        Box::pin(self.0.handle_error(request))
+    }
+
     fn stop(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.0.stop())
     }

@@ -51,9 +51,15 @@ impl Rpc for Service {
 
     async fn handle_error(
         &self,
-        _: Request<pb::HandleWorkerErrorRequest>,
+        request: Request<pb::HandleWorkerErrorRequest>,
     ) -> Result<Response<pb::CommonWorkerResponse>, Status> {
-        not_yet("binlog skip, replace, revert, inject and list")
+        let handled = self.manager.handle_error(request.get_ref()).await;
+        let (result, msg) = match handled {
+            Ok(msg) => (true, msg),
+            Err(e) => (false, e.to_string()),
+        };
+        let (source, worker) = (self.manager.source_id(), self.config.name.clone());
+        Ok(Response::new(pb::CommonWorkerResponse { result, msg, source, worker }))
     }
 
     async fn get_worker_cfg(

@@ -19,6 +19,11 @@ pub trait Unit: Send + Sync + 'static {
     fn pause(&self) -> BoxFuture<'_, ()>;
     /// Goes on from the checkpoint.
     fn resume(&self) -> BoxFuture<'_, ()>;
+    /// Handles a statement as an operator wants (`binlog skip` and the like); gives the text of `list`. Does not resume.
+    fn handle_error<'a>(
+        &'a self,
+        request: &'a pb::HandleWorkerErrorRequest,
+    ) -> BoxFuture<'a, Result<String, DmError>>;
     /// As `pause`, for good.
     fn stop(&self) -> BoxFuture<'_, ()>;
 }

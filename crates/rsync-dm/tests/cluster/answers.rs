@@ -27,12 +27,12 @@ fn mask(text: &str) -> String {
     })
 }
 
-fn assert_as_golden(stdout: &str, name: &str) {
+pub(super) fn assert_as_golden(stdout: &str, name: &str) {
     assert_eq!(mask(stdout), mask(&golden(name)), "{name}");
 }
 
 /// Asks until the answer is as the real one: what a subtask meets, it meets soon, but not at once.
-fn wait_golden(dm: &Dm, args: &[&str], name: &str) {
+pub(super) fn wait_golden(dm: &Dm, args: &[&str], name: &str) {
     let deadline = std::time::Instant::now() + SOON;
     loop {
         let stdout = dm.ctl(args).stdout;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bad_input;
+mod binlog;
 mod kills;
 mod operations;
 mod partitions;

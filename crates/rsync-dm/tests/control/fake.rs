@@ -93,6 +93,13 @@ impl Unit for Fake {
         Box::pin(async { self.set(pb::Stage::Running) })
     }
 
+    fn handle_error<'a>(
+        &'a self,
+        request: &'a pb::HandleWorkerErrorRequest,
+    ) -> BoxFuture<'a, Result<String, DmError>> {
+        Box::pin(async move { Ok(request.binlog_pos.clone()) })
+    }
+
     fn stop(&self) -> BoxFuture<'_, ()> {
         Box::pin(async { self.set(pb::Stage::Stopped) })
     }

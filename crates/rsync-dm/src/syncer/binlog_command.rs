@@ -1,0 +1,105 @@
+//! `binlog skip | replace | revert | inject | list` at one subtask (`pb.Worker/HandleError`).
+
+use common::error::{DmError, dm_codes as code};
+use tracing::info;
+
+use super::{
+    SubtaskHandle,
+    operators::{Operator, Operators, What, parse_place, parse_statements},
+    place::Place,
+};
+use crate::{config::ShardMode, proto::pb};
+
+impl SubtaskHandle {
+    /// Carries out the command; gives the text of `list`. Whoever calls it resumes the subtask after it.
+    ///
+    /// # Errors
+    /// A place or statements that are none; nothing to handle; 36065 nothing to revert; those of the target.
+    pub async fn handle_error(&self, request: &pb::HandleWorkerErrorRequest) -> Result<String, DmError> {
+        let op = request.op();
+        let given = match request.binlog_pos.trim() {
+            "" => None,
+            text => Some(parse_place(text)?),
+        };
+        let checkpoint = self.shared.flushed();
+        if op == pb::ErrorOp::List {
+            let mut all = self.operators().await?;
+            if let Some(checkpoint) = &checkpoint {
+                all.forget_before(checkpoint);
+            }
+            return Ok(all.list(&self.config.task, given.as_ref()));
+        }
+        let places = match given {
+            Some(place) => vec![place],
+            None => self.failing()?,
+        };
+        let what = match op {
+            pb::ErrorOp::Skip => Some(Operator { what: What::Skip, sqls: Vec::new() }),
+            pb::ErrorOp::Replace => {
+                Some(Operator { what: What::Replace, sqls: parse_statements(&request.sqls)? })
+            }
+            pb::ErrorOp::Inject => {
+                Some(Operator { what: What::Inject, sqls: parse_statements(&request.sqls)? })
+            }
+            pb::ErrorOp::Revert => None,
+            other => {
+                return Err(code::SYNCER_EVENT_NOT_EXIST
+                    .error(format!("invalid operation {} on an event", other.as_str_name())));
+            }
+        };
+        let all = Operators::change(&self.config, |all| {
+            if let Some(checkpoint) = &checkpoint {
+                all.forget_before(checkpoint);
+            }
+            for place in &places {
+                match &what {
+                    Some(operator) => all.set(place.clone(), operator.clone()),
+                    None if all.revert(place) => {}
+                    None => {
+                        return Err(code::SYNCER_OPERATOR_NOT_EXIST.error(format!(
+                            "error operator not exist, position: {}:{}",
+                            place.file, place.pos
+                        )));
+                    }
+                }
+            }
+            Ok(())
+        })
+        .await?;
+        self.shared.set_operators(all);
+        let shown: Vec<String> = places.iter().map(ToString::to_string).collect();
+        info!(
+            "task-name" = %self.config.task, source = %self.config.source_id, op = op.as_str_name(), at = %shown.join(", "),
+            sqls = %request.sqls.join("; "), "an operator handles a statement"
+        );
+        // A shard's statement may have been read, and wait for the others: it is read again.
+        if self.config.shard_mode == ShardMode::Pessimistic && self.shared.stage() == pb::Stage::Running {
+            self.resume().await;
+        }
+        Ok(String::new())
+    }
+
+    async fn operators(&self) -> Result<Operators, DmError> {
+        // Also those of a run that has not come to read them.
+        Operators::change(&self.config, |_| Ok(())).await
+    }
+
+    /// The statement on which the subtask is paused.
+    fn failing(&self) -> Result<Vec<Place>, DmError> {
+        let places = self.shared.failed_at();
+        if !places.is_empty() {
+            return Ok(places);
+        }
+        let failed = self.status().result.is_some_and(|result| !result.errors.is_empty());
+        let source = &self.config.source_id;
+        Err(if failed {
+            code::SYNCER_EVENT_NOT_EXIST
+                .error("only support to handle ddl error currently")
+                .with_workaround("`query-status` has the error and what to do about it.")
+        } else {
+            code::SYNCER_EVENT_NOT_EXIST
+                .error(format!("source '{source}' has no error"))
+                .with_workaround("Name the begin of the statement's event with --binlog-pos FILE:POS.")
+        })
+    }
+}
