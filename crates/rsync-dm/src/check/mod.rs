@@ -6,7 +6,14 @@ mod source;
 mod tables;
 mod target;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+pub use source::warn_of_format;
+pub(crate) use tables::narrower;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use common::{
     error::{DmError, dm_codes as code},
@@ -16,6 +23,7 @@ use mysql::{Conn, Location};
 
 use crate::checkpoint::{Store, Tables};
 use crate::config::{Database, SourceConfig, SubtaskConfig, TaskConfig};
+use crate::upstream;
 
 /// Where sources begin, by their id.
 pub type Begins = BTreeMap<String, Location>;
@@ -88,19 +96,32 @@ async fn checks(
     Ok(checks)
 }
 
-/// Warns in the log about sources that keep their binlog for too short a time: for a task that starts without the checks. What
+/// What a task that starts without the other checks can't do without: rights of its accounts, and a binlog that holds whole rows. What
 /// can't be asked here replication will meet itself.
-pub async fn warn_of_short_retention(subtasks: &[SubtaskConfig]) {
+///
+/// # Errors
+/// 26005 with all failures and what helps. Warnings are logged.
+pub async fn before_run(task: &TaskConfig, subtasks: &[SubtaskConfig]) -> Result<(), DmError> {
+    if task.ignores_check("all") {
+        return Ok(());
+    }
+    let mut checks = Vec::new();
+    let mut schemas = BTreeSet::new();
     for subtask in subtasks {
         let Ok(mut conn) = connect(&subtask.source, "source").await else { continue };
-        if let Ok(Some(text)) = source::short_retention(&mut conn).await {
-            tracing::warn!(
-                source = %subtask.source_id, workaround = "raise binlog_expire_logs_seconds (before MySQL 8.0: expire_logs_days) at the source",
-                "{text}"
-            );
-        }
+        checks.extend(source::of_run(task, subtask, &mut conn).await.unwrap_or_default());
+        let tables = upstream::tables(&mut conn, subtask).await.unwrap_or_default();
+        schemas.extend(tables.into_iter().map(|table| table.target.schema));
         conn.close().await;
     }
+    if !task.ignores_check("target_privilege")
+        && let Ok(mut conn) = connect(task.target(), "target").await
+    {
+        let schemas = schemas.iter().map(String::as_str).collect();
+        checks.extend(target::privileges(task, schemas, &mut conn).await);
+        conn.close().await;
+    }
+    report::conclude_for_log(&checks)
 }
 
 async fn connect(database: &Database, what: &str) -> Result<Conn, DmError> {

@@ -151,6 +151,34 @@ pub(super) fn conclude(checks: &[Check], limits: Limits) -> Result<String, DmErr
     Err(code::TASK_CHECK_SYNC_CONFIG_ERROR.error(text("check was failed, please see detail")))
 }
 
+/// The same for the log of a process: an error that has all failures, and a warning for each other finding.
+///
+/// # Errors
+/// 26005.
+pub(super) fn conclude_for_log(checks: &[Check]) -> Result<(), DmError> {
+    let (mut failures, mut ways): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    for check in checks {
+        for finding in &check.findings {
+            match finding.severity {
+                Severity::Fail => failures.push(&finding.short_error),
+                Severity::Warn => {
+                    tracing::warn!(workaround = %check.instruction, "{}", finding.short_error);
+                }
+            }
+        }
+        if check.state() == Some(Severity::Fail) && !check.instruction.is_empty() {
+            ways.push(&check.instruction);
+        }
+    }
+    if failures.is_empty() {
+        return Ok(());
+    }
+    ways.push("`ignore-checking-items` of the task leaves checks out.");
+    Err(code::TASK_CHECK_SYNC_CONFIG_ERROR
+        .error(format!("the task can't be run: {}", failures.join("; ")))
+        .with_workaround(ways.join(" ")))
+}
+
 /// As Go's `MarshalIndent` with a tab for both prefix and indent.
 fn render(report: &Report<'_>) -> String {
     let mut out = Vec::new();

@@ -58,6 +58,31 @@ pub(super) async fn checks(
     Ok((out, tables))
 }
 
+/// Those of them without which replication can't be right, for a task that starts without the others: of the account and of what the
+/// binlog holds; and how long it is kept.
+pub(super) async fn of_run(
+    task: &TaskConfig,
+    subtask: &SubtaskConfig,
+    conn: &mut Conn,
+) -> Result<Vec<Check>, DmError> {
+    let source = Source { subtask, start: None };
+    let mut out = Vec::new();
+    let (privileges, may_ask) = source.privileges(conn).await?;
+    if !task.ignores_check("replication_privilege") {
+        out.push(privileges);
+    }
+    if !task.ignores_check("binlog_format") {
+        out.push(source.binlog_format(conn).await?);
+    }
+    if !task.ignores_check("binlog_row_image") {
+        out.push(source.row_image(conn).await?);
+    }
+    if may_ask {
+        out.push(source.retention(conn).await?);
+    }
+    Ok(out)
+}
+
 struct Source<'a> {
     subtask: &'a SubtaskConfig,
     start: Option<&'a Location>,
@@ -260,21 +285,28 @@ impl Source<'_> {
             "check whether the binlog is kept long enough",
             "Raise binlog_expire_logs_seconds (before MySQL 8.0: expire_logs_days) at the source.",
         );
-        if let Some(text) = short_retention(conn).await? {
-            check.warn(self.say(&text));
+        if let Some(seconds) = retention(conn).await?.filter(|s| *s < LEAST_RETENTION) {
+            check.warn(self.say(&format!(
+                "the binlog is kept for {seconds} s only: when the task is paused or behind for longer, changes are lost"
+            )));
         }
         Ok(check)
     }
 }
 
-/// A warning, if the server keeps its binlog for less time than is needed.
-pub(super) async fn short_retention(conn: &mut Conn) -> Result<Option<String>, DmError> {
-    let seconds = retention(conn).await?.filter(|s| *s < LEAST_RETENTION);
-    Ok(seconds.map(|seconds| {
-        format!(
-            "the binlog is kept for {seconds} s only: when the task is paused or behind for longer, changes are lost"
-        )
-    }))
+/// Warns in the log of a source whose new sessions write what can't be replicated: a subtask that goes on without the checks.
+pub async fn warn_of_format(conn: &mut Conn, source_id: &str) {
+    for (name, wanted) in [("binlog_format", "ROW"), ("binlog_row_image", "FULL")] {
+        if let Ok(Some(value)) = session::variable(conn, name).await
+            && !value.eq_ignore_ascii_case(wanted)
+        {
+            tracing::warn!(
+                source = source_id,
+                workaround = format!("SET GLOBAL {name} = {wanted}; and let open sessions reconnect"),
+                "{name} of the source is {value}: changes that are written so stop the subtask"
+            );
+        }
+    }
 }
 
 /// How long the server keeps its binlog, in seconds; `None` for ever.

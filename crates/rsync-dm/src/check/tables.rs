@@ -215,7 +215,7 @@ fn width(column: &Column) -> Option<u32> {
 }
 
 /// Why values of `up` may not fit into `down`.
-fn narrower(up: &Column, down: &Column) -> Option<String> {
+pub(crate) fn narrower(up: &Column, down: &Column) -> Option<String> {
     if up.kind != down.kind {
         return Some(format!("its type is {:?} upstream and {:?} downstream", up.kind, down.kind));
     }

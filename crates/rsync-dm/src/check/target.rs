@@ -72,7 +72,8 @@ pub(super) async fn checks(
 ) -> Result<Vec<Check>, DmError> {
     let mut out = Vec::new();
     if !task.ignores_check("target_privilege") {
-        out.push(privileges(task, tables, target).await?);
+        let schemas = tables.iter().map(|t| t.target.schema.as_str()).collect();
+        out.push(privileges(task, schemas, target).await?);
     }
     if !task.ignores_check("conn_number") {
         out.push(connections(subtasks, target).await?);
@@ -80,10 +81,14 @@ pub(super) async fn checks(
     Ok(out)
 }
 
-async fn privileges(task: &TaskConfig, tables: &[SourceTable], target: &mut Conn) -> Result<Check, DmError> {
+/// What the account needs in these databases and the meta schema.
+pub(super) async fn privileges(
+    task: &TaskConfig,
+    mut schemas: BTreeSet<&str>,
+    target: &mut Conn,
+) -> Result<Check, DmError> {
     let mut check = Check::new("target db privilege checker", "check privileges of target DB", "");
     let grants = privileges::grants(target).await.map_err(|e| failed(&e))?;
-    let mut schemas: BTreeSet<&str> = tables.iter().map(|t| t.target.schema.as_str()).collect();
     schemas.insert(task.meta_schema());
     let rights = [
         Privilege::Create,

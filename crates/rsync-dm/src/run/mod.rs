@@ -52,7 +52,7 @@ pub async fn run(args: &RunArgs, key: Option<&Key>, stop: CancellationToken) -> 
     let task = TaskConfig::load(&args.task, key)?;
     let subtasks = SubtaskConfig::of_files(&task, &args.sources, key)?;
     let prepare = async {
-        crate::check::warn_of_short_retention(&subtasks).await;
+        crate::check::before_run(&task, &subtasks).await?;
         let store = locks::LockTable::open(&subtasks[0], args.remove_meta).await?;
         let local = Local::open(Arc::new(store)).await;
         local.map_err(|e| code::SYNCER_UNIT_HANDLE_DDL_FAILED.error(common::error::chain(&e)))

@@ -22,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::{
-    blame,
+    blame, blank,
     dml::{self, Expected},
     error,
     scheduler::Unit,
@@ -290,7 +290,8 @@ impl Lane {
             }
             // The transaction has to go before anything else.
             if let Some(conn) = self.conn.as_mut()
-                && conn.exec("ROLLBACK").await.is_err()
+                && (conn.exec("ROLLBACK").await.is_err()
+                    || has_blanks(&self.expected) && conn.exec(blank::END).await.is_err())
             {
                 self.conn = None;
             }
@@ -322,12 +323,19 @@ impl Lane {
         let Some(conn) = self.conn.as_mut() else {
             return Err(mysql::Error::closed("there is no connection to the target"));
         };
-        if self.script.len() + 64 < conn.packet_limit() {
+        if self.script.len() + 64 < conn.packet_limit() && !has_blanks(&self.expected) {
             return conn.exec_script(&self.script, &mut self.outcomes).await;
         }
         // More than one message takes (a very large row, or a small max_allowed_packet): statement by statement.
-        for statement in split(&self.script)? {
+        // So do statements whose warnings count.
+        for (number, statement) in split(&self.script)?.into_iter().enumerate() {
             let outcome = conn.exec(statement).await?;
+            let expected = number.checked_sub(HEAD).and_then(|n| self.expected.get(n));
+            if let Some(change) = expected.filter(|e| e.is_blank).and_then(|e| e.change.as_ref())
+                && outcome.warnings > 0
+            {
+                blank::check(conn, &change.rows.plan.columns, outcome.warnings).await?;
+            }
             self.outcomes.push(outcome);
         }
         Ok(())
@@ -380,6 +388,10 @@ impl Lane {
             }
         }
     }
+}
+
+fn has_blanks(expected: &[Expected]) -> bool {
+    expected.iter().any(|expected| expected.is_blank)
 }
 
 /// The number in `Rows matched: 1  Changed: 0  Warnings: 0`.

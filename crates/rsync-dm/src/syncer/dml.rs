@@ -5,6 +5,7 @@
 //! server in one message, which it stops to execute at the first error.
 
 use super::{
+    blank,
     rows::EventRows,
     scheduler::{Change, Group, Op, Unit},
 };
@@ -22,6 +23,8 @@ pub struct Expected {
     pub rows: Option<u64>,
     /// The first change in it.
     pub change: Option<Change>,
+    /// The server has to warn of nothing but blank ENUMs.
+    pub is_blank: bool,
 }
 
 /// Appends the statements of a unit.
@@ -40,23 +43,42 @@ pub fn write_unit(unit: &Unit, out: &mut Vec<u8>, expected: &mut Vec<Expected>) 
 }
 
 fn expect(expected: &mut Vec<Expected>, rows: Option<u64>, change: &Change) {
-    expected.push(Expected { rows, change: Some(change.clone()) });
+    expected.push(Expected { rows, change: Some(change.clone()), is_blank: false });
+}
+
+/// A statement about the session.
+fn set_session(text: &[u8], out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
+    out.extend_from_slice(text);
+    expected.push(Expected { rows: None, change: None, is_blank: false });
 }
 
 fn insert(group: &Group, verb: &[u8], out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
     let plan = &group.plan;
-    let mut begin = usize::MAX;
+    let (mut begin, mut blanks, mut in_blanks) = (usize::MAX, 0, false);
+    let end = |begin: usize, in_blanks: bool, out: &mut Vec<u8>, expected: &mut Vec<Expected>| {
+        if begin != usize::MAX {
+            out.push(b';');
+        }
+        if in_blanks {
+            set_session(blank::END, out, expected);
+        }
+    };
     for change in &group.changes {
-        if begin == usize::MAX || out.len() - begin > STATEMENT_BYTES {
-            if begin != usize::MAX {
-                out.push(b';');
+        let these = blank::count(change, |_| true);
+        let is_blank = these > 0;
+        blanks += these;
+        let is_full = out.len().saturating_sub(begin) > STATEMENT_BYTES || blanks > blank::MOST;
+        if begin == usize::MAX || is_full || is_blank != in_blanks {
+            end(begin, in_blanks, out, expected);
+            if is_blank {
+                set_session(blank::BEGIN, out, expected);
             }
-            begin = out.len();
+            (begin, blanks, in_blanks) = (out.len(), these, is_blank);
             out.extend_from_slice(verb);
             out.extend_from_slice(&plan.target_sql);
             out.extend_from_slice(b" ");
             out.extend_from_slice(&plan.insert_columns);
-            expect(expected, None, change);
+            expected.push(Expected { rows: None, change: Some(change.clone()), is_blank });
         } else {
             out.push(b',');
         }
@@ -75,9 +97,7 @@ fn insert(group: &Group, verb: &[u8], out: &mut Vec<u8>, expected: &mut Vec<Expe
         });
         out.push(b')');
     }
-    if begin != usize::MAX {
-        out.push(b';');
-    }
+    end(begin, in_blanks, out, expected);
 }
 
 /// `WHERE …` for the row before the change.
@@ -158,6 +178,10 @@ fn delete_one(change: &Change, out: &mut Vec<u8>) {
 fn update(change: &Change, out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
     let (rows, row) = (&change.rows, change.row);
     let plan = &rows.plan;
+    let is_blank = blank::count(change, |n| rows.is_changed(row, n)) > 0;
+    if is_blank {
+        set_session(blank::BEGIN, out, expected);
+    }
     out.extend_from_slice(b"UPDATE ");
     out.extend_from_slice(&plan.target_sql);
     out.extend_from_slice(b" SET ");
@@ -173,15 +197,19 @@ fn update(change: &Change, out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
     if out.len() == from {
         // Nothing that the target has is changed; still it should have the row.
         if let Some(column) = plan.columns.first() {
+            // Not its value, which the session may not take.
             out.extend_from_slice(&column.name);
             out.push(b'=');
-            out.extend_from_slice(rows.literal(row, 0));
+            out.extend_from_slice(&column.name);
         }
     }
     out.extend_from_slice(b" WHERE ");
     condition(rows, row, out);
     out.extend_from_slice(if plan.unique { b";" } else { b" LIMIT 1;" });
-    expect(expected, Some(1), change);
+    expected.push(Expected { rows: Some(1), change: Some(change.clone()), is_blank });
+    if is_blank {
+        set_session(blank::END, out, expected);
+    }
 }
 
 fn safe_update(group: &Group, out: &mut Vec<u8>, expected: &mut Vec<Expected>) {

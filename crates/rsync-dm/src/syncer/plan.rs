@@ -28,6 +28,8 @@ pub struct PlanColumn {
     pub exact_text: bool,
     /// A JSON column equals a document and never a text, so what it is compared with has to be one.
     pub json: bool,
+    /// An ENUM on both sides.
+    pub is_enum: bool,
 }
 
 /// See the module.
@@ -134,6 +136,7 @@ fn plan_column(at: usize, column: &Column, to: &Table, flavor: Flavor) -> PlanCo
         exact_text: is_text(kind),
         // MariaDB's JSON is text.
         json: matches!(kind, TypeKind::Json) && flavor != Flavor::MariaDb,
+        is_enum: matches!((&column.kind, kind), (TypeKind::Enum, TypeKind::Enum)),
     }
 }
 

@@ -11,7 +11,7 @@ use mysql::Conn;
 use sql::ddl::Ddl;
 use tracing::{info, warn};
 
-use super::{error, place::Place, session, unit::Unit};
+use super::{done, error, place::Place, session, unit::Unit};
 use crate::checkpoint::DdlJournal;
 
 /// Errors of a server that mean that the statement's work is done already (DM's list).
@@ -134,8 +134,7 @@ impl Unit {
     async fn execute(&mut self, prepared: &Prepared) -> Result<(), DmError> {
         let Some(first) = self.execute_once(prepared, &prepared.text, None).await? else { return Ok(()) };
         if prepared.renamed.split_changes().map_or(0, |pieces| pieces.len()) < 2 {
-            info!(error = %first, "the work of the DDL is done already");
-            return Ok(());
+            return done::check(&mut self.ddl, &prepared.renamed, &prepared.objects, &first).await;
         }
         self.execute_changes(prepared, 0).await
     }
@@ -145,7 +144,7 @@ impl Unit {
         let pieces = prepared.renamed.split_changes().unwrap_or_default();
         for (number, piece) in pieces.iter().enumerate().skip(first) {
             if let Some(error) = self.execute_once(prepared, piece.text(), Some(number)).await? {
-                info!(sql = %String::from_utf8_lossy(piece.text()), error = %error, "the work of the DDL is done already");
+                done::check(&mut self.ddl, piece, &prepared.objects, &error).await?;
             }
             failpoint::hit("syncer-after-change");
         }

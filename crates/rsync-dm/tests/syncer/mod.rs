@@ -1,12 +1,14 @@
 //! The sync unit on real servers, through `rsync-dm run`.
 
 mod bad_input;
+mod blank_enums;
 mod exact;
 mod kills;
 mod locks;
 mod merge;
 mod places;
 mod rig;
+mod run_checks;
 mod servers;
 mod stopping;
 mod tasks;
