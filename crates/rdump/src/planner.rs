@@ -200,7 +200,8 @@ fn form(config: &Config, flavor: Flavor, table: &Table) -> Form {
     }
 }
 
-fn job(
+/// A table's counters at zero; one chunk is left as long as chunks are made.
+pub fn job(
     name: TableName,
     form: Form,
     empty_rows: bool,

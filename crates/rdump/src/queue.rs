@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
@@ -88,8 +88,8 @@ impl Queue {
         self.changed.notify_waiters();
     }
 
-    /// Waits for something to do.
-    pub async fn next(&self) -> Next {
+    /// Waits for something to do; running chunks are shared from `share_from` on.
+    pub async fn next(&self, share_from: Instant) -> Next {
         loop {
             let changed = self.changed.notified();
             {
@@ -104,7 +104,7 @@ impl Queue {
                 if state.planned_all && state.running.is_empty() {
                     return Next::End;
                 }
-                if self.shares && state.planned_all {
+                if self.shares && state.planned_all && Instant::now() >= share_from {
                     let rest = state.running.iter().filter(|running| running.rest() >= 2 * LEAST_REST);
                     if let Some(largest) = rest.max_by_key(|running| running.rest()) {
                         return Next::Share(Arc::clone(largest));
@@ -125,6 +125,7 @@ impl Queue {
 
     /// The chunk is done.
     pub fn done(&self, running: &Arc<Running>) {
+        running.close();
         self.state().running.retain(|other| !Arc::ptr_eq(other, running));
         self.changed.notify_waiters();
     }
@@ -138,6 +139,7 @@ impl Queue {
 
     /// The chunk's reader has lost its connection and leaves. `false`: it was the last one.
     pub fn give_back(&self, running: &Arc<Running>, chunk: Chunk) -> bool {
+        running.close();
         let mut state = self.state();
         state.running.retain(|other| !Arc::ptr_eq(other, running));
         state.readers = state.readers.saturating_sub(1);
@@ -159,7 +161,15 @@ pub struct Running {
     rows: AtomicU64,
     bytes: AtomicU64,
     asked: AtomicBool,
-    question: Mutex<Option<Question>>,
+    questions: Mutex<Questions>,
+}
+
+/// Where others leave their question.
+#[derive(Debug, Default)]
+struct Questions {
+    waiting: Option<Question>,
+    /// The reader has left the chunk: nobody answers any more.
+    closed: bool,
 }
 
 /// Asks a reader where it is, and tells it where to stop.
@@ -180,7 +190,7 @@ impl Running {
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             asked: AtomicBool::new(false),
-            question: Mutex::new(None),
+            questions: Mutex::default(),
         }
     }
 
@@ -205,16 +215,29 @@ impl Running {
         if !self.asked.swap(false, Ordering::Acquire) {
             return None;
         }
-        self.question.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.questions().waiting.take()
     }
 
-    /// Asks the reader; a question that it has not seen yet is replaced.
+    /// Asks the reader; a question that it has not seen yet is replaced. Both ends of a question that nobody will answer
+    /// are closed at once.
     pub fn ask(&self) -> (oneshot::Receiver<Vec<u8>>, oneshot::Sender<Vec<u8>>) {
         let (position, its_position) = oneshot::channel();
         let (stop_here, stop) = oneshot::channel();
-        *self.question.lock().unwrap_or_else(PoisonError::into_inner) = Some(Question { position, stop });
-        self.asked.store(true, Ordering::Release);
+        let mut questions = self.questions();
+        if !questions.closed {
+            questions.waiting = Some(Question { position, stop });
+            self.asked.store(true, Ordering::Release);
+        }
         (its_position, stop_here)
+    }
+
+    /// The reader has left the chunk: who asks must not wait for it.
+    fn close(&self) {
+        *self.questions() = Questions { waiting: None, closed: true };
+    }
+
+    fn questions(&self) -> MutexGuard<'_, Questions> {
+        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes of an average row so far.
@@ -230,5 +253,39 @@ impl Running {
         }
         // An estimate that has proved too low says nothing; half as much again is a fair guess then.
         self.chunk.estimate.saturating_sub(rows).max(rows / 2).saturating_mul(self.row_size())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::ident::TableName;
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::planner::job;
+    use crate::render::Form;
+
+    fn chunk() -> Chunk {
+        let name = TableName { schema: "s".into(), table: "t".into() };
+        let form = Form::Sql { header: vec![], prefix: vec![], backslash: true, statement_size: 1 };
+        job(name, form, false, None, None).chunk(None, 0)
+    }
+
+    /// An asker that waited for a reader that has left held the whole dump for the length of its patience.
+    #[tokio::test]
+    async fn nobody_waits_for_a_reader_that_has_left_its_chunk() {
+        let queue = Queue::new(2, true);
+        queue.push(chunk()).await;
+        queue.planned_all();
+        let Next::Chunk(_, running) = queue.next(Instant::now()).await else { panic!("a chunk waits") };
+        let (early, _stop) = running.ask();
+        assert!(!early.is_terminated());
+        queue.done(&running);
+        assert!(matches!(early.now_or_never(), Some(Err(_))), "asked before the end");
+        let (late, stop) = running.ask();
+        assert!(matches!(late.now_or_never(), Some(Err(_))), "asked after the end");
+        assert!(stop.send(Vec::new()).is_err());
+        let far = Instant::now() + Duration::from_secs(3600);
+        assert!(matches!(queue.next(far).now_or_never(), Some(Next::End)));
     }
 }

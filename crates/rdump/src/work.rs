@@ -298,14 +298,15 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 impl ReaderTask {
     async fn run(mut self) -> Result<()> {
         let mut reader = Reader::new(&self.shared);
+        let mut share_from = Instant::now();
         loop {
             let waited = Instant::now();
-            let next = match self.queue.next().now_or_never() {
+            let next = match self.queue.next(share_from).now_or_never() {
                 Some(next) => next,
                 None => {
                     // Nothing to do: the last file may as well be made durable.
                     self.settle(&mut reader).await?;
-                    self.queue.next().await
+                    self.queue.next(share_from).await
                 }
             };
             let running = match next {
@@ -318,7 +319,7 @@ impl ReaderTask {
                 Next::Share(other) => match self.share(&other).await {
                     Ok(Some(running)) => running,
                     Ok(None) => {
-                        tokio::time::sleep(SHARE_AGAIN).await;
+                        share_from = Instant::now() + SHARE_AGAIN;
                         continue;
                     }
                     Err(error) if is_lost(&error) && self.queue.leave() => {
