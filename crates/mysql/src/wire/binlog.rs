@@ -65,6 +65,8 @@ pub struct BinlogRequest {
     pub strict_gtid: bool,
     /// MariaDB: send the statements' text before their row events. MySQL sends them when its own setting says so.
     pub annotate: bool,
+    /// Ask the server who it is before the events, for [`BinlogStream::server`].
+    pub identify: bool,
     /// Wait for new events at the end of the binlog. Else [`BinlogStream::next_or_end`] gives `None` there.
     pub wait: bool,
 }
@@ -80,6 +82,7 @@ impl BinlogRequest {
             uuid: None,
             strict_gtid: true,
             annotate: true,
+            identify: false,
             wait: true,
         }
     }
@@ -87,6 +90,12 @@ impl BinlogRequest {
     /// Sets the heartbeat period.
     pub fn with_heartbeat(mut self, period: Duration) -> Self {
         self.heartbeat = period;
+        self
+    }
+
+    /// Asks the server who it is.
+    pub fn with_identity(mut self) -> Self {
+        self.identify = true;
         self
     }
 
@@ -191,6 +200,8 @@ impl std::fmt::Debug for Frame<'_> {
 pub struct BinlogStream {
     conn: WireConn,
     checksum: bool,
+    /// See [`BinlogStream::server`].
+    server: String,
     limit: Option<Duration>,
     /// Set while nothing has come since it was asked for; survives a dropped future.
     deadline: Option<Instant>,
@@ -213,6 +224,8 @@ impl BinlogStream {
 
     pub(crate) async fn start(mut conn: WireConn, request: &BinlogRequest) -> Result<BinlogStream> {
         let checksum = prepare(&mut conn, request).await?;
+        let server =
+            if request.identify { identity(&mut conn, request.flavor).await? } else { String::new() };
         conn.register_replica(request.server_id).await?;
         let (number, body) = dump_command(request);
         conn.send_command(number, &body).await?;
@@ -220,6 +233,7 @@ impl BinlogStream {
         Ok(BinlogStream {
             conn,
             checksum,
+            server,
             limit: (!request.heartbeat.is_zero()).then(|| request.heartbeat.saturating_mul(2)),
             deadline: None,
             grace_given: false,
@@ -233,6 +247,12 @@ impl BinlogStream {
     /// the first of them.
     pub fn checksum(&self) -> bool {
         self.checksum
+    }
+
+    /// What tells the server of this very connection from others, as [`server_uuid`](crate::session::server_uuid) says it. Empty unless the
+    /// request asks for it.
+    pub fn server(&self) -> &str {
+        &self.server
     }
 
     /// The server's number for the connection.
@@ -392,6 +412,20 @@ async fn prepare(conn: &mut WireConn, request: &BinlogRequest) -> Result<bool> {
         }
     }
     Ok(checksum.is_some_and(|setting| setting != "NONE"))
+}
+
+/// As [`server_uuid`](crate::session::server_uuid).
+async fn identity(conn: &mut WireConn, flavor: Flavor) -> Result<String> {
+    let sql = match flavor {
+        Flavor::MariaDb => "SELECT CONCAT(@@global.gtid_domain_id,'-',@@global.server_id)",
+        _ => "SELECT @@global.server_uuid",
+    };
+    let mut rows = conn.query(sql).await?;
+    let mut server = String::new();
+    while let Some(row) = rows.next().await? {
+        server = row.cell(0).map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default();
+    }
+    Ok(server)
 }
 
 /// The server's `binlog_checksum`.

@@ -155,13 +155,24 @@ fn sent(seq: u64, attempt: u32) -> u64 {
 }
 
 /// Raises all epochs of a source, as one transaction: two processes that do it at the same time get different ones.
-async fn raise(conn: &mut Conn, fence: &str, id: &str, lanes: usize) -> mysql::Result<u64> {
+async fn raise(
+    conn: &mut Conn,
+    fence: &str,
+    id: &str,
+    lanes: usize,
+    own: Option<u64>,
+) -> mysql::Result<Option<u64>> {
     // The first row is there before anybody locks it.
     conn.exec(format!("INSERT IGNORE INTO {fence} (source,lane,epoch) VALUES ({id},{CHECKPOINT_LANE},0)"))
         .await?;
     conn.exec("BEGIN").await?;
     let first = format!("SELECT epoch FROM {fence} WHERE source={id} AND lane={CHECKPOINT_LANE} FOR UPDATE");
-    conn.query(first).await?;
+    let row = conn.query_one(first).await?;
+    let now: u64 = row.map(|row| row.parse(0)).transpose()?.flatten().unwrap_or(0);
+    if own.is_some_and(|own| own != now) {
+        conn.exec("ROLLBACK").await?;
+        return Ok(None);
+    }
     conn.exec(format!("UPDATE {fence} SET epoch=epoch+1 WHERE source={id}")).await?;
     let row = conn.query_one(format!("SELECT MAX(epoch) FROM {fence} WHERE source={id}")).await?;
     let epoch: u64 = row.map(|row| row.parse(0)).transpose()?.flatten().unwrap_or(1);
@@ -173,7 +184,20 @@ async fn raise(conn: &mut Conn, fence: &str, id: &str, lanes: usize) -> mysql::R
     ))
     .await?;
     conn.exec("COMMIT").await?;
-    Ok(epoch)
+    Ok(Some(epoch))
+}
+
+/// The epoch of the last process that became the owner of a source; 0: there was none.
+///
+/// # Errors
+/// The server's.
+pub async fn current_epoch(conn: &mut Conn, tables: &Tables, source: &str) -> mysql::Result<u64> {
+    let sql = format!(
+        "SELECT epoch FROM {} WHERE source={} AND lane={CHECKPOINT_LANE}",
+        tables.fence,
+        common::ident::quote_string(source)
+    );
+    Ok(conn.query_one(sql).await?.map(|row| row.parse(0)).transpose()?.flatten().unwrap_or(0))
 }
 
 /// Sets how many seconds the session waits for a row lock, and gives what it was; `None` where servers know no such thing.
@@ -184,7 +208,8 @@ async fn lock_wait(conn: &mut Conn, seconds: u64) -> mysql::Result<Option<u64>> 
     Ok(before.parse().ok())
 }
 
-/// Becomes the owner of a source: raises its epochs, sees that every lane has a row, and reads the ledger.
+/// Becomes the owner of a source: raises its epochs, sees that every lane has a row, and reads the ledger. With `own`, the epoch that this
+/// process had or has seen: `None` if somebody else has become the owner since.
 ///
 /// # Errors
 /// The server's.
@@ -193,7 +218,8 @@ pub async fn take_over(
     tables: &Tables,
     source: &str,
     lanes: usize,
-) -> mysql::Result<(Ledger, Applied)> {
+    own: Option<u64>,
+) -> mysql::Result<Option<(Ledger, Applied)>> {
     let id = common::ident::quote_string(source);
     let fence = &tables.fence;
     // An open transaction of the last owner holds its lane's row. Each wait is short, so that one that is given up does not raise the
@@ -201,8 +227,9 @@ pub async fn take_over(
     let patience = lock_wait(conn, SHORT_WAIT).await?;
     let since = Instant::now();
     let epoch = loop {
-        match raise(conn, fence, &id, lanes).await {
-            Ok(epoch) => break epoch,
+        match raise(conn, fence, &id, lanes, own).await {
+            Ok(Some(epoch)) => break epoch,
+            Ok(None) => return Ok(None),
             Err(error) if error.class() == ErrorClass::Retryable && since.elapsed() < LONGEST_WAIT => {
                 tracing::info!(source, error = %error, "waiting for the last owner's open transactions at the target");
                 conn.exec("ROLLBACK").await?;
@@ -221,7 +248,7 @@ pub async fn take_over(
             applied.add(entry).map_err(mysql::Error::value)?;
         }
     }
-    Ok((Ledger::new(tables.clone(), source, epoch), applied))
+    Ok(Some((Ledger::new(tables.clone(), source, epoch), applied)))
 }
 
 #[cfg(test)]
@@ -262,7 +289,7 @@ mod tests {
         .unwrap();
         tables.create(&mut conn).await.unwrap();
         tables.create(&mut conn).await.unwrap();
-        let (ledger, _) = take_over(&mut conn, &tables, "s", 2).await.unwrap();
+        let (ledger, _) = take_over(&mut conn, &tables, "s", 2, None).await.unwrap().unwrap();
         // Of two checkpoints the first one comes late.
         let first = script(|out| ledger.write_fence(out));
         let second = script(|out| {
@@ -288,7 +315,10 @@ mod tests {
         run(&mut conn, &unit(6, 0)).await.unwrap();
         // Somebody else.
         assert!(ledger.is_owner(&mut conn).await.unwrap());
-        let (other, _) = take_over(&mut conn, &tables, "s", 2).await.unwrap();
+        let (other, _) = take_over(&mut conn, &tables, "s", 2, Some(ledger.epoch())).await.unwrap().unwrap();
+        // The old owner comes again by itself.
+        assert!(take_over(&mut conn, &tables, "s", 2, Some(ledger.epoch())).await.unwrap().is_none());
+        assert_eq!(current_epoch(&mut conn, &tables, "s").await.unwrap(), other.epoch());
         assert!(!ledger.is_owner(&mut conn).await.unwrap() && other.is_owner(&mut conn).await.unwrap());
         for old in
             [script(|out| ledger.write_entry(0, 1, 0, b"", out)), script(|out| ledger.write_fence(out))]

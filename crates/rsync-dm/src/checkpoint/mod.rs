@@ -8,7 +8,7 @@ mod points;
 mod store;
 mod tables;
 
-pub use ledger::{CHECKPOINT_LANE, Ledger, OPERATORS_LANE, take_over};
+pub use ledger::{CHECKPOINT_LANE, Ledger, OPERATORS_LANE, current_epoch, take_over};
 pub use points::Points;
 pub use store::{DdlJournal, Flush, Loaded, State, Store, TablePoint};
 pub use tables::Tables;

@@ -130,7 +130,7 @@ impl Running {
         }
         if self.backoff.failed(Instant::now(), &self.checker) {
             warn!(source = %self.source, "dispatch auto resume task");
-            self.handle.resume().await;
+            self.handle.resume_unasked().await;
         }
         None
     }

@@ -5,6 +5,7 @@
 //! stop may give up what waits for locks.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -16,6 +17,7 @@ use common::{
     error::{DmError, Scope, dm_codes as code},
     failpoint,
 };
+use futures::FutureExt;
 use mysql::{Conn, Endpoint, ErrorClass, Outcome};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::task::AbortOnDropHandle;
@@ -153,7 +155,7 @@ impl Lanes {
                 expected: Vec::new(),
                 outcomes: Vec::new(),
             };
-            tasks.push(AbortOnDropHandle::new(tokio::spawn(lane.run(units))));
+            tasks.push(AbortOnDropHandle::new(tokio::spawn(lane.guarded(units))));
         }
         Ok(Self { endpoint: endpoint.clone(), send, tasks, progress })
     }
@@ -223,6 +225,22 @@ struct Lane {
 }
 
 impl Lane {
+    /// A defect in a lane is the subtask's error; else everybody would wait for what it does not apply any more.
+    async fn guarded(self, units: mpsc::UnboundedReceiver<Unit>) {
+        let (number, progress) = (self.number, Arc::clone(&self.progress));
+        if let Err(panic) = AssertUnwindSafe(self.run(units)).catch_unwind().await {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            progress.fail(
+                code::SYNCER_UNIT_PANIC
+                    .error(format!("lane {number}, which applies rows, panicked: {text}"))
+                    .with_workaround(
+                        "This is a defect: report it with the log. `resume-task` goes on exactly where it stopped.",
+                    ),
+            );
+        }
+    }
+
     async fn run(mut self, mut units: mpsc::UnboundedReceiver<Unit>) {
         while let Some(unit) = units.recv().await {
             for (lane, seq) in &unit.after {

@@ -24,7 +24,7 @@ use super::{
     rows::{self, EventRows},
     scheduler::{Change, Op},
     session,
-    start::free_server_id,
+    start::{another_server, free_server_id},
     unit::{Known, READ_BUDGET, Transaction, Unit},
 };
 use crate::config::{Decision, online_ddl::TableKind};
@@ -39,8 +39,9 @@ const REOPEN: [u64; 6] = [100, 500, 1000, 2000, 5000, 10_000];
 const MOST_REOPENS: usize = 20;
 
 impl Unit {
-    /// Opens the stream at the last whole transaction, and tries again while the source cannot be reached.
-    pub(super) async fn open_reader(&mut self, stop: &CancellationToken) -> Result<(), DmError> {
+    /// Opens the stream at the last whole transaction, and tries again while the source cannot be reached. `false`: another server answers, and
+    /// the run has to begin anew there.
+    pub(super) async fn open_reader(&mut self, stop: &CancellationToken) -> Result<bool, DmError> {
         let start = match &self.executed {
             Some(set) if self.config.enable_gtid => Start::Gtid(GtidSet::clone(set)),
             _ => {
@@ -59,10 +60,15 @@ impl Unit {
             };
             info!(server_id = self.server_id, "another server-id is used");
         }
-        let request = BinlogRequest::new(self.server_id, self.flavor, start).with_heartbeat(HEARTBEAT);
+        let request =
+            BinlogRequest::new(self.server_id, self.flavor, start).with_heartbeat(HEARTBEAT).with_identity();
         let endpoint = self.config.source.endpoint();
         for attempt in 0.. {
             match Reader::open(&endpoint, &request, READ_BUDGET).await {
+                Ok(reader) if reader.server() != self.state.server_uuid => {
+                    // Behind one name another one may answer than at the start.
+                    return self.meets_another_server(reader.server()).map(|()| false);
+                }
                 Ok(reader) => {
                     self.decoder = binlog::Decoder::new(match self.flavor {
                         Flavor::MariaDb => binlog::Flavor::MariaDb,
@@ -72,20 +78,28 @@ impl Unit {
                     self.placed = !matches!(request.start, Start::Gtid(_));
                     info!(at = %self.committed, "replicate binlog from checkpoint");
                     self.reader = Some(reader);
-                    return Ok(());
+                    return Ok(true);
                 }
                 Err(error) if error.class().is_transient() && attempt < MOST_REOPENS => {
                     warn!(error = %error, attempt, "cannot open the binlog stream, will try again");
                     let wait = Duration::from_millis(REOPEN[attempt.min(REOPEN.len() - 1)]);
                     tokio::select! {
                         () = tokio::time::sleep(wait) => {}
-                        () = stop.cancelled() => return Ok(()),
+                        () = stop.cancelled() => return Ok(true),
                     }
                     self.collect()?;
                 }
                 Err(error) => return Err(error::stream(&error)),
             }
         }
+        Ok(true)
+    }
+
+    fn meets_another_server(&self, now: &str) -> Result<(), DmError> {
+        if !self.config.enable_gtid || self.executed.is_none() {
+            return Err(another_server(&self.config, &self.committed.place, &self.state.server_uuid, now));
+        }
+        warn!(before = %self.state.server_uuid, now, "another server answers, the run begins anew there");
         Ok(())
     }
 

@@ -58,8 +58,11 @@ const RESUME_WAIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
-    /// The number tells one `resume` from the next.
-    Running(u64),
+    /// The number tells one `resume` from the next; `asked` by somebody, who may mean to take the subtask from another process.
+    Running {
+        number: u64,
+        asked: bool,
+    },
     Paused,
     Stopped,
 }
@@ -72,7 +75,7 @@ impl Syncer {
     /// Starts a subtask in tasks of its own. Returns at once; what goes wrong is in the status.
     pub fn start(config: SubtaskConfig, coordinator: Arc<dyn ShardCoordinator>) -> SubtaskHandle {
         let shared = Arc::new(Shared::new(&config));
-        let wanted = watch::Sender::new(Wanted::Running(0));
+        let wanted = watch::Sender::new(Wanted::Running { number: 0, asked: true });
         let settled = watch::Sender::new(());
         let span = info_span!("subtask", task = %config.task, source = %config.source_id);
         let config = Arc::new(config);
@@ -121,13 +124,23 @@ impl SubtaskHandle {
 
     /// Goes on from the checkpoint; returns when that runs, has failed, or takes long. Cancel-safe.
     pub async fn resume(&self) {
+        self.run_again(true).await;
+    }
+
+    /// As [`resume`](Self::resume), of its own accord after an error: not if another process has taken the subtask over meanwhile.
+    pub async fn resume_unasked(&self) {
+        self.run_again(false).await;
+    }
+
+    async fn run_again(&self, asked: bool) {
         // At once, so that nobody takes the error of before for that of this run.
         self.shared.enter(pb::Stage::Resuming, None);
         self.wanted.send_modify(|wanted| {
-            *wanted = match *wanted {
-                Wanted::Running(n) => Wanted::Running(n + 1),
-                _ => Wanted::Running(0),
-            }
+            let number = match *wanted {
+                Wanted::Running { number, .. } => number + 1,
+                _ => 0,
+            };
+            *wanted = Wanted::Running { number, asked };
         });
         let settled = self.wait_for(|stage| !matches!(stage, pb::Stage::New | pb::Stage::Resuming));
         // Whoever resumes must stay able to stop.
@@ -175,6 +188,7 @@ struct Runner {
 
 impl Runner {
     async fn run(mut self) {
+        let mut again = None;
         loop {
             let wanted = *self.wanted.borrow_and_update();
             match wanted {
@@ -183,12 +197,15 @@ impl Runner {
                     return;
                 }
                 Wanted::Paused => self.enter(pb::Stage::Paused, Some(canceled())),
-                Wanted::Running(_) => {
+                Wanted::Running { asked, .. } => {
+                    // A run that ended to begin anew was the owner.
+                    let unasked = !asked || again == Some(wanted);
+                    again = Some(wanted);
                     if self.shared.stage() != pb::Stage::New {
                         self.enter(pb::Stage::Resuming, None);
                     }
-                    match self.run_once(wanted).await {
-                        // Something else is wanted now.
+                    match self.run_once(wanted, unasked).await {
+                        // Something else is wanted now, or the same anew.
                         Ok(()) => continue,
                         Err(error) => {
                             error!(error = %error, "the subtask is paused");
@@ -214,13 +231,13 @@ impl Runner {
     }
 
     /// Runs until something else is wanted.
-    async fn run_once(&mut self, wanted: Wanted) -> Result<(), DmError> {
+    async fn run_once(&mut self, wanted: Wanted, unasked: bool) -> Result<(), DmError> {
         let stop = CancellationToken::new();
         let mut changes = self.wanted.clone();
         let this = &*self;
         let work = async {
             let unit = tokio::select! {
-                unit = Unit::start(Arc::clone(&self.config), Arc::clone(&self.shared), Arc::clone(&self.coordinator)) => unit?,
+                unit = Unit::start(Arc::clone(&self.config), Arc::clone(&self.shared), Arc::clone(&self.coordinator), unasked) => unit?,
                 () = stop.cancelled() => return Ok(()),
             };
             this.enter(pb::Stage::Running, None);

@@ -48,6 +48,8 @@ impl Batch {
 #[derive(Debug)]
 pub struct Reader {
     batches: mpsc::Receiver<Result<Batch, mysql::Error>>,
+    /// See [`Reader::server`].
+    server: String,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -62,6 +64,7 @@ impl Reader {
         budget: usize,
     ) -> Result<Self, mysql::Error> {
         let stream = BinlogStream::open(endpoint, request).await?;
+        let server = stream.server().to_owned();
         let (send, batches) = mpsc::channel(64);
         let permits = Arc::new(Semaphore::new((budget / GRAIN).max(1)));
         let most = (budget / GRAIN).max(1);
@@ -71,7 +74,12 @@ impl Reader {
                 let _ = send.send(Err(error)).await;
             }
         });
-        Ok(Self { batches, _task: AbortOnDropHandle::new(task) })
+        Ok(Self { batches, server, _task: AbortOnDropHandle::new(task) })
+    }
+
+    /// What tells the server that sends from others; empty if the request did not ask.
+    pub fn server(&self) -> &str {
+        &self.server
     }
 
     /// The next batch. Cancel-safe.

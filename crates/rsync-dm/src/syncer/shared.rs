@@ -55,6 +55,7 @@ struct Inner {
     failed_at: FailedAt,
     /// The global point of the last written checkpoint.
     flushed: Option<Place>,
+    epoch: Option<u64>,
 }
 
 /// Shared by a subtask's tasks and its handle.
@@ -86,6 +87,7 @@ impl Shared {
                 operators: Operators::default(),
                 failed_at: Vec::new(),
                 flushed: None,
+                epoch: None,
             }),
             events: AtomicU64::new(0),
             read: AtomicU64::new(0),
@@ -163,6 +165,21 @@ impl Shared {
     /// The global point of the last checkpoint that this process has read or written.
     pub fn flushed(&self) -> Option<Place> {
         self.lock().flushed.clone()
+    }
+
+    /// The epoch that this process has, or saw first.
+    pub fn epoch(&self) -> Option<u64> {
+        self.lock().epoch
+    }
+
+    /// The subtask has this epoch.
+    pub fn set_epoch(&self, epoch: u64) {
+        self.lock().epoch = Some(epoch);
+    }
+
+    /// It is not known any more.
+    pub fn forget_epoch(&self) {
+        self.lock().epoch = None;
     }
 
     /// Where the source is.

@@ -30,7 +30,7 @@ use super::{
     unit::{Transaction, Unit},
 };
 use crate::{
-    checkpoint::{Loaded, Points, State, Store, Tables, take_over},
+    checkpoint::{Loaded, Points, Store, Tables, current_epoch, take_over},
     config::SubtaskConfig,
     shard::{Groups, ShardCoordinator, TargetTables},
     upstream,
@@ -49,7 +49,8 @@ struct Source {
 }
 
 impl Unit {
-    /// Prepares a run: connections, state tables, fence, start place, lanes.
+    /// Prepares a run: connections, state tables, fence, start place, lanes. `unasked`: nobody has asked for this run, so it must not take the
+    /// subtask from a process that has come after this one.
     ///
     /// # Errors
     /// What an operator has to see.
@@ -57,6 +58,7 @@ impl Unit {
         config: Arc<SubtaskConfig>,
         shared: Arc<Shared>,
         coordinator: Arc<dyn ShardCoordinator>,
+        unasked: bool,
     ) -> Result<Self, DmError> {
         let mut meta = session::connect_target(&config).await?;
         let ddl = session::connect_target(&config).await?;
@@ -67,11 +69,30 @@ impl Unit {
                 quote(&config.meta_schema)
             ))
         })?;
+        let known = match shared.epoch() {
+            Some(epoch) => epoch,
+            None => {
+                let now = current_epoch(&mut meta, &tables, &config.source_id)
+                    .await
+                    .map_err(|e| error::target("cannot read the fence", &e))?;
+                shared.set_epoch(now);
+                now
+            }
+        };
         let source = look_at_source(&config).await?;
         let lanes_count = config.syncer.worker_count.max(1);
-        let (ledger, mut applied) = take_over(&mut meta, &tables, &config.source_id, lanes_count)
-            .await
-            .map_err(|e| error::target("cannot take over the subtask", &e))?;
+        let (ledger, mut applied) =
+            take_over(&mut meta, &tables, &config.source_id, lanes_count, unasked.then_some(known))
+                .await
+                .map_err(|e| {
+                    if e.is_connection_gone() {
+                        // It may have become the owner.
+                        shared.forget_epoch();
+                    }
+                    error::target("cannot take over the subtask", &e)
+                })?
+                .ok_or_else(error::taken_over)?;
+        shared.set_epoch(ledger.epoch());
         let store = Store::new(tables, &config.source_id);
         let loaded = store
             .load(&mut meta, source.flavor)
@@ -82,7 +103,8 @@ impl Unit {
         let mut moved = false;
         if ours && !state.server_uuid.is_empty() && state.server_uuid != source.uuid {
             if !config.enable_gtid || loaded.global.as_ref().is_none_or(|global| global.gtid.is_none()) {
-                return Err(another_server(&config, &state, &source));
+                let place = Place::new(&state.file, state.pos);
+                return Err(another_server(&config, &place, &state.server_uuid, &source.uuid));
             }
             warn!(before = %state.server_uuid, now = %source.uuid, "the source is another server than before");
             if !applied.is_empty() || state.safe_until.is_some() {
@@ -268,13 +290,12 @@ impl Unit {
 }
 
 /// Without GTID nothing says where in another server's binlog the transactions go on.
-fn another_server(config: &SubtaskConfig, state: &State, source: &Source) -> DmError {
-    let at = format!("({}, {})", state.file, state.pos);
+pub(super) fn another_server(config: &SubtaskConfig, at: &Place, before: &str, now: &str) -> DmError {
     code::RELAY_SWITCH_MASTER_NEED_GTID
         .error(format!(
-            "source {} is another server than before: the checkpoint {at} belongs to server {}, now server {} answers, in whose binlog \
+            "source {} is another server than before: the checkpoint {at} belongs to server {before}, now server {now} answers, in whose binlog \
              that position means something else",
-            config.source_id, state.server_uuid, source.uuid
+            config.source_id
         ))
         .with_scope(Scope::Upstream)
         .with_workaround(

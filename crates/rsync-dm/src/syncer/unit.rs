@@ -261,7 +261,9 @@ impl Unit {
                 }
             }
             if self.reader.is_none() {
-                self.open_reader(stop).await?;
+                if !self.open_reader(stop).await? {
+                    return Ok(());
+                }
                 continue;
             }
             let room = self.has_room();

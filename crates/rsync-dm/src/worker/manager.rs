@@ -293,7 +293,7 @@ impl Manager {
                 match run {
                     Run::Unit(unit) => {
                         warn!("task-name" = %name, "dispatch auto resume task");
-                        unit.resume().await;
+                        unit.resume_unasked().await;
                     }
                     Run::Failed(_) => {}
                 }

@@ -45,6 +45,10 @@ impl Unit for Running {
         Box::pin(self.0.resume())
     }
 
+    fn resume_unasked(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.resume_unasked())
+    }
+
     fn handle_error<'a>(
         &'a self,
         request: &'a pb::HandleWorkerErrorRequest,

@@ -19,6 +19,10 @@ pub trait Unit: Send + Sync + 'static {
     fn pause(&self) -> BoxFuture<'_, ()>;
     /// Goes on from the checkpoint.
     fn resume(&self) -> BoxFuture<'_, ()>;
+    /// The same after an error, when nobody has asked for it: not if another process has taken the subtask over.
+    fn resume_unasked(&self) -> BoxFuture<'_, ()> {
+        self.resume()
+    }
     /// Handles a statement as an operator wants (`binlog skip` and the like); gives the text of `list`. Does not resume.
     fn handle_error<'a>(
         &'a self,

@@ -17,7 +17,7 @@ const UNSAFE: &str =
     "syncers:\n  sync: {worker-count: 4, batch: 100, checkpoint-flush-interval: 1, safe-mode-duration: 0s}\n";
 
 /// The source through a proxy.
-fn start_through(rig: &Rig, proxy: &Proxy) -> Started {
+pub(super) fn start_through(rig: &Rig, proxy: &Proxy) -> Started {
     let tool = rig.tool();
     let file = rig.dir.join("source0.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -137,7 +137,7 @@ fn columns(rig: &Rig) -> String {
 }
 
 /// A server that has the same transactions and table as the rig's source, in files with lower numbers.
-fn twin(rig: &Rig) -> Option<Server> {
+pub(super) fn twin(rig: &Rig) -> Option<Server> {
     let twin = Server::start_or_skip(Kind::MySql8033, Options::default())?;
     let set = rig.sources[0].value("SELECT @@GLOBAL.gtid_executed").replace('\n', "");
     twin.sql(

@@ -6,6 +6,7 @@ mod exact;
 mod kills;
 mod locks;
 mod merge;
+mod owners;
 mod places;
 mod rig;
 mod run_checks;
