@@ -52,7 +52,7 @@ pub struct DdlJournal {
     pub pos: u64,
     /// Which of the event's statements.
     pub number: usize,
-    /// Hash of the target's structure before.
+    /// Hash of the target's structure before; empty: the target has refused it, so it was not run.
     pub before: String,
     /// The session that runs it; 0: not known.
     #[serde(default)]

@@ -90,7 +90,9 @@ impl Unit {
         }
         let (mut first, mut one_by_one) = (0, false);
         if let Some(earlier) = earlier {
-            let changed = fingerprint(&mut self.ddl, &prepared.objects).await? != earlier.before;
+            let was_refused = earlier.before.is_empty();
+            let changed =
+                !was_refused && fingerprint(&mut self.ddl, &prepared.objects).await? != earlier.before;
             match earlier.change {
                 Some(change) => (first, one_by_one) = (change + usize::from(changed), true),
                 None if changed => {
@@ -134,7 +136,7 @@ impl Unit {
     async fn execute(&mut self, prepared: &Prepared) -> Result<(), DmError> {
         let Some(first) = self.execute_once(prepared, &prepared.text, None).await? else { return Ok(()) };
         if prepared.renamed.split_changes().map_or(0, |pieces| pieces.len()) < 2 {
-            return done::check(&mut self.ddl, &prepared.renamed, &prepared.objects, &first).await;
+            return self.passes_over(prepared, &prepared.renamed, &first).await;
         }
         self.execute_changes(prepared, 0).await
     }
@@ -144,7 +146,7 @@ impl Unit {
         let pieces = prepared.renamed.split_changes().unwrap_or_default();
         for (number, piece) in pieces.iter().enumerate().skip(first) {
             if let Some(error) = self.execute_once(prepared, piece.text(), Some(number)).await? {
-                done::check(&mut self.ddl, piece, &prepared.objects, &error).await?;
+                self.passes_over(prepared, piece, &error).await?;
             }
             failpoint::hit("syncer-after-change");
         }
@@ -191,9 +193,35 @@ impl Unit {
             if e.code().is_some_and(|number| DONE.contains(&number)) {
                 return Ok(Some(e));
             }
+            if !e.is_connection_gone() {
+                self.note_refusal().await;
+            }
             return Err(refused(&shown, &e));
         }
         Ok(None)
+    }
+
+    /// After an error of the server that says that a change is made already.
+    async fn passes_over(
+        &mut self,
+        prepared: &Prepared,
+        ddl: &Ddl,
+        said: &mysql::Error,
+    ) -> Result<(), DmError> {
+        let result = done::check(&mut self.ddl, ddl, &prepared.objects, said).await;
+        if result.is_err() {
+            self.note_refusal().await;
+        }
+        result
+    }
+
+    /// What the target has refused was not run, whatever an operator does to the target's structure then.
+    async fn note_refusal(&mut self) {
+        let Some(refused) = &self.state.ddl else { return };
+        let refused = DdlJournal { before: String::new(), connection: 0, ..refused.clone() };
+        if let Err(error) = self.journal(Some(refused)).await {
+            warn!(error = %error, "cannot note that the target has refused a DDL");
+        }
     }
 
     /// DDL cannot be in a transaction with the fence, so this process looks right before it. One that stood still after that finds its

@@ -6,6 +6,7 @@ mod exact;
 mod kills;
 mod locks;
 mod merge;
+mod names_there;
 mod owners;
 mod places;
 mod rig;
