@@ -77,9 +77,10 @@ pub fn command() -> clap::Command {
 pub fn run(args: Vec<String>) -> ExitCode {
     out::keep_running_after_hangup();
     mysql::install_crypto();
-    // What `ctl encrypt` encrypts is a password.
+    // What `ctl encrypt` encrypts is a password, whatever flags stand before it.
     if let Some(at) = args.iter().position(|arg| arg == "encrypt") {
-        common::args::wipe(&args, &[Hidden { arg: at + 1, from: 0 }]);
+        let all: Vec<Hidden> = (at + 1..args.len()).map(|arg| Hidden { arg, from: 0 }).collect();
+        common::args::wipe(&args, &all);
     }
     let mut args = args;
     args.insert(0, "rsync-dm".into());

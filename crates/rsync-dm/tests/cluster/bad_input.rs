@@ -347,3 +347,20 @@ fn names_in_use_and_wrong_passwords() {
     assert!(clash.contains(&text), "{clash}");
     dm.end(&LogCheck::new());
 }
+
+/// While it waits for a master that does not answer, `ps` shows nothing of what it is to encrypt.
+#[test]
+fn what_is_to_be_encrypted_is_not_in_the_process_list() {
+    for flags in [&["--rpc-timeout", "30s"][..], &[]] {
+        let master = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = master.local_addr().unwrap().to_string();
+        let tool = Tool::new("rsync-dm").args(["ctl", "--master-addr", &address, "encrypt"]).args(flags);
+        let mut tool = tool.arg("open-sesame").start();
+        let (_silent, _) = master.accept().unwrap();
+        let command_line = std::fs::read(format!("/proc/{}/cmdline", tool.id())).unwrap();
+        let command_line = String::from_utf8_lossy(&command_line).into_owned();
+        assert!(!command_line.contains("sesame") && command_line.contains("xxxxxxxxxxx"), "{command_line:?}");
+        assert!(command_line.contains(&address), "{command_line:?}");
+        tool.kill();
+    }
+}
