@@ -69,9 +69,7 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
                     task.rows
                 ));
             }
-            for one in ledger::deferred(&mut conn, schema, None).await? {
-                common::out::println(&format!("index of {} put off: {}", one.table, one.definition));
-            }
+            say_put_off(&mut conn, schema, None).await?;
             for mark in ledger::marks(&mut conn, schema, None).await? {
                 common::out::println(&format!(
                     "finished {} from {}: {} rows at {}",
@@ -110,6 +108,7 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
             if marks > 0 {
                 common::out::println(&format!("removed the mark that {name} is finished"));
             }
+            say_put_off(&mut conn, schema, Some(&name)).await?;
         }
         CtlCommand::ErrorIgnore(table) => {
             let names = if table == "all" {
@@ -136,6 +135,14 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
                 common::out::println(&format!("{name} is taken as it is now"));
             }
         }
+    }
+    Ok(())
+}
+
+/// Names the indexes that a table, or any, lacks until its rows are in.
+async fn say_put_off(conn: &mut mysql::Conn, schema: &str, table: Option<&TableName>) -> Result<()> {
+    for one in ledger::deferred(conn, schema, table).await? {
+        common::out::println(&format!("index of {} put off: {}", one.table, one.definition));
     }
     Ok(())
 }

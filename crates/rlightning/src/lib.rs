@@ -16,6 +16,7 @@ mod finished;
 pub mod import;
 pub mod indexes;
 pub mod ledger;
+mod orphans;
 pub mod precheck;
 pub mod progress;
 pub mod records;

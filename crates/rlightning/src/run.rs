@@ -23,6 +23,7 @@ use crate::import::batch::Limits;
 use crate::import::file::FileTask;
 use crate::indexes;
 use crate::ledger::{self, Asked, Found, Ledger, Settings, TaskName};
+use crate::orphans;
 use crate::precheck::{self, Check};
 use crate::progress::Counters;
 use crate::records::Records;
@@ -166,6 +167,10 @@ async fn procedure(
     } else {
         rows = load(config, prepared, target, conn, &ready, (token, status)).await?;
         indexes::add(config, target, &prepared.dump, token).await?;
+        tokio::select! {
+            () = orphans::look(config, target, &prepared.dump) => {}
+            () = token.cancelled() => return Err(Error::Canceled),
+        }
         info!("everything imported, stopping periodic actions");
         if !config.source.no_schema && !prepared.dump.views.is_empty() {
             creator(config, prepared, conn).await?.views(conn).await?;

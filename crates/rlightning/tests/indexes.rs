@@ -183,3 +183,34 @@ fn the_right_that_is_missing_is_named() {
     task.fails("GRANT ALTER ON");
     assert_eq!(server.value("SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME='d'"), "0");
 }
+
+/// The ALTER of a killed run is still at work in the target: the next run waits for it, and finds that nothing is left to do.
+#[test]
+fn an_alter_of_a_dead_run_that_is_still_at_work() {
+    let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
+    server.sql(format!("CREATE DATABASE control; USE control; {TABLE}"));
+    let task = task(&server);
+    let done = task.tool().env("FAILPOINTS", "batch-before-commit=return").run();
+    assert_eq!(done.status.code(), None, "{}", done.shown());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut conn = runtime.block_on(server.conn(Account::Admin));
+    runtime.block_on(async {
+        conn.exec("START TRANSACTION").await.unwrap();
+        conn.query("SELECT COUNT(*) FROM d.t").await.unwrap();
+    });
+    let waiting = || {
+        server.value(
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE state LIKE 'Waiting for table metadata%'",
+        )
+    };
+    let mut tool = task.tool().start();
+    tool.wait_until(Duration::from_secs(60), "its ALTER waits", |_| waiting() == "1");
+    tool.kill();
+    drop(tool);
+    let mut next = task.tool().start();
+    let both = next.wait_until(Duration::from_secs(60), "it waits for the ALTER", |_| waiting() == "2");
+    assert!(both, "the next run ended without waiting");
+    runtime.block_on(conn.close());
+    next.finish(Duration::from_secs(60)).success();
+    assert_whole(&server, Kind::MySql8033);
+}

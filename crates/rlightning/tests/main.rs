@@ -12,6 +12,7 @@ mod kills;
 mod left_out;
 mod load;
 mod merge;
+mod orphans;
 mod status;
 mod support;
 mod tls;
