@@ -102,6 +102,47 @@ fn of_the_log() {
     assert_numbers(&server, "d.t", ROWS);
 }
 
+/// Keys that the check sorts on disk.
+#[test]
+fn of_the_checks_keys() {
+    let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
+    let disk = WorkDir::tmpfs("keys", 8).unwrap();
+    let mut task = Task::new(server.port());
+    for folder in ["a", "b"] {
+        let path = format!("{folder}/d.t-schema.sql");
+        task.write(&path, "CREATE TABLE t (n bigint PRIMARY KEY, c varchar(100));\n");
+    }
+    task.route("d", "t", "d", "t");
+    task.write("a/d.t.0.sql", dumpling("t", numbered(0, 40_000), 100));
+    task.write("b/d.t.0.sql", dumpling("t", numbered(39_990, 40_000), 100));
+    drop(task.tool());
+    let check = || {
+        rlightning()
+            .arg("check")
+            .arg("-config")
+            .arg(task.dir.join("tidb-lightning.toml"))
+            .env("TMPDIR", disk.path())
+            .env("FAILPOINTS", "check-key-memory=return(100000)")
+            .run()
+    };
+    let filler = fill(disk.path());
+    let done = check().failure().expect_code(1);
+    let said = format!(
+        "write keys to the temporary folder {} (set TMPDIR to a disk with room)",
+        disk.path().display()
+    );
+    assert!(
+        done.stderr.contains(&said) && done.stderr.contains("No space left on device"),
+        "{}",
+        done.shown()
+    );
+    fs::remove_file(filler).unwrap();
+    let done = check();
+    assert!(done.stdout.contains("10 values repeat, in 20 rows"), "{}", done.shown());
+    // Nothing is left there.
+    assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
+}
+
 /// Files that an operator asked for.
 #[test]
 fn of_a_file_that_was_asked_for() {

@@ -257,7 +257,8 @@ impl OneTable<'_> {
             row_bytes: packet_limit,
             sample: self.sample.then_some(SAMPLE_BYTES),
         };
-        let memory = KEY_MEMORY / question.keys.len().max(1);
+        let memory = common::failpoint::value("check-key-memory").and_then(|text| text.parse().ok());
+        let memory = memory.unwrap_or(KEY_MEMORY) / question.keys.len().max(1);
         let sorters: Vec<Mutex<Sorter>> =
             question.keys.iter().map(|_| Mutex::new(Sorter::new(memory))).collect();
         let answer = scan::scan(storage, &question, &sorters, threads, bar)?;

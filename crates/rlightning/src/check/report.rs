@@ -75,7 +75,7 @@ impl KeyReport {
         match self.finding {
             Finding::Unique => out.push_str("no value repeats"),
             Finding::Unknown if self.unknown > 0 => {
-                let _infallible = write!(out, "not proved, {} rows hold an expression", self.unknown);
+                let _infallible = write!(out, "not proved, {} rows could not be read for it", self.unknown);
             }
             Finding::Unknown => out.push_str("no value repeats in what was read: not proved"),
             Finding::Repeats => {

@@ -430,7 +430,11 @@ impl<'a> Reading<'a> {
         let records = &mut self.records[number];
         let mut sorter = self.sorters[number].lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         sorter.add(records).context(codes::CHECK_LOCAL_RESOURCE, || {
-            "write keys to the temporary folder (set TMPDIR to a disk with room)".to_owned()
+            let folder = std::env::temp_dir();
+            format!(
+                "write keys to the temporary folder {} (set TMPDIR to a disk with room)",
+                folder.display()
+            )
         })?;
         records.clear();
         Ok(())
