@@ -7,7 +7,7 @@ use std::process::Command;
 
 use testkit::{Kind, LogCheck, Options, Server};
 
-use crate::support::Task;
+use crate::support::{Task, rlightning};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../rdump/tests/fixtures").join(name)
@@ -53,6 +53,13 @@ fn drop_all(server: &Server) {
     for schema in SCHEMAS {
         server.sql(format!("DROP DATABASE IF EXISTS `{schema}`"));
     }
+}
+
+fn assert_nothing_is_wrong(task: &Task) {
+    drop(task.tool());
+    let done =
+        rlightning().arg("check").arg("-config").arg(task.dir.join("tidb-lightning.toml")).run().success();
+    assert!(!done.stdout.contains("PROBLEM"), "{}", done.shown());
 }
 
 fn configure(task: &mut Task, folder: &str) {
@@ -139,7 +146,10 @@ fn every_folder_of_dumpling_is_the_schema_it_came_from() {
                     .value("SELECT CONCAT(user, '@', QUOTE(host)) FROM mysql.user WHERE user = 'target'");
                 server.sql(format!("GRANT ALL ON *.* TO {account}"));
             }
+            // What loads is nothing that the check warns of: before the tables are there, and after.
+            assert_nothing_is_wrong(&task);
             task.import_expecting(LogCheck::new().allow("collation-nearest-known"));
+            assert_nothing_is_wrong(&task);
             let found = state(&server, folder != "nodata");
             if folder == "nodata" {
                 assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());

@@ -254,6 +254,7 @@ impl OneTable<'_> {
                 .collect(),
             counter,
             target: self.existing.as_ref().map(|(info, _, _)| info),
+            mode: self.config.session.sql_mode.as_deref().map(SqlMode::parse),
             row_bytes: packet_limit,
             sample: self.sample.then_some(SAMPLE_BYTES),
         };

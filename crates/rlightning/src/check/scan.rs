@@ -44,6 +44,8 @@ pub struct Question<'a> {
     pub counter: Option<String>,
     /// The target's table, which must have the columns that files name.
     pub target: Option<&'a TargetInfo>,
+    /// `tidb.sql-mode`, in which the target will read the files whatever they say.
+    pub mode: Option<SqlMode>,
     /// Largest row that the target takes, in bytes.
     pub row_bytes: usize,
     /// Read only the first so many bytes of each file.
@@ -245,7 +247,7 @@ impl<'a> Reading<'a> {
         let open = |mode| FileReader::open(source.clone(), &self.data.form, mode, Part::WHOLE, ROW_LIMIT);
         let mut head = open(SqlMode::default()).context(codes::CHECK_DATA_SOURCE, doing)?;
         let prologue = Prologue::read(&mut head, path)?;
-        let mode = prologue.sql_mode();
+        let mode = self.question.mode.unwrap_or_else(|| prologue.sql_mode());
         self.utf8 = matches!(prologue.names.as_deref(), None | Some("utf8" | "utf8mb3"));
         let mut reader = open(mode).context(codes::CHECK_DATA_SOURCE, doing)?;
         let mut converter = None;
