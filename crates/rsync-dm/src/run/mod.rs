@@ -20,7 +20,7 @@ use crate::{
     config::{SubtaskConfig, TaskConfig, yaml::CheckerYaml},
     proto::pb,
     shard::{Local, ShardCoordinator},
-    syncer::{SubtaskHandle, Syncer, error as errors},
+    syncer::{SubtaskHandle, Syncer, error as errors, handle_before_start},
     worker::auto_resume::{Backoff, may_be_over},
 };
 
@@ -36,6 +36,46 @@ pub struct RunArgs {
     /// Begin anew: forget the task's checkpoint and locks
     #[arg(long)]
     pub remove_meta: bool,
+    /// Do not run the DDL whose event begins there (startLocation of the error), as `ctl binlog skip`; may be repeated
+    #[arg(long, value_name = "SOURCE=FILE:POS")]
+    pub skip_ddl: Vec<String>,
+    /// Run other DDL in place of that whose event begins there, as `ctl binlog replace`; may be repeated
+    #[arg(long, value_name = "SOURCE=FILE:POS=SQL")]
+    pub replace_ddl: Vec<String>,
+    /// Run other DDL before that whose event begins there, as `ctl binlog inject`; may be repeated
+    #[arg(long, value_name = "SOURCE=FILE:POS=SQL")]
+    pub inject_ddl: Vec<String>,
+}
+
+/// What the flags want of single statements: source, operation, place, statements.
+fn wishes<'a>(
+    args: &'a RunArgs,
+    subtasks: &'a [SubtaskConfig],
+) -> Result<Vec<(&'a SubtaskConfig, pb::ErrorOp, &'a str, Vec<String>)>, DmError> {
+    let flags = [
+        ("--skip-ddl", pb::ErrorOp::Skip, &args.skip_ddl),
+        ("--replace-ddl", pb::ErrorOp::Replace, &args.replace_ddl),
+        ("--inject-ddl", pb::ErrorOp::Inject, &args.inject_ddl),
+    ];
+    let mut all = Vec::new();
+    for (flag, op, texts) in flags {
+        for text in texts {
+            let bad = |what: &str| {
+                code::INVALID_BINLOG_POS_STR.error(format!("{flag} {text}: {what}")).with_workaround(
+                    "Write it as SOURCE=FILE:POS, and =SQL after that for --replace-ddl and --inject-ddl.",
+                )
+            };
+            let (source, rest) = text.split_once('=').ok_or_else(|| bad("there is no source before `=`"))?;
+            let (place, sqls) = match (op, rest.split_once('=')) {
+                (pb::ErrorOp::Skip, _) => (rest, Vec::new()),
+                (_, Some((place, sql))) => (place, vec![sql.to_owned()]),
+                (_, None) => return Err(bad("there is no statement")),
+            };
+            let subtask = subtasks.iter().find(|subtask| subtask.source_id == source);
+            all.push((subtask.ok_or_else(|| bad("the task has no such source"))?, op, place, sqls));
+        }
+    }
+    Ok(all)
 }
 
 /// Time between two looks at the subtasks.
@@ -51,9 +91,13 @@ const STATUS_EVERY: Duration = Duration::from_secs(30);
 pub async fn run(args: &RunArgs, key: Option<&Key>, stop: CancellationToken) -> Result<(), DmError> {
     let task = TaskConfig::load(&args.task, key)?;
     let subtasks = SubtaskConfig::of_files(&task, &args.sources, key)?;
+    let wishes = wishes(args, &subtasks)?;
     let prepare = async {
         crate::check::before_run(&task, &subtasks).await?;
         let store = locks::LockTable::open(&subtasks[0], args.remove_meta).await?;
+        for (subtask, op, place, sqls) in &wishes {
+            handle_before_start(subtask, *op, place, sqls).await?;
+        }
         let local = Local::open(Arc::new(store)).await;
         local.map_err(|e| code::SYNCER_UNIT_HANDLE_DDL_FAILED.error(common::error::chain(&e)))
     };
@@ -126,7 +170,15 @@ impl Running {
         };
         if !may_be_over(&error) || needs_somebody(&error) || !self.checker.check_enable {
             error!(source = %self.source, "the subtask can't go on by itself");
-            return Some(errors::from_process(&error).annotate(&format!("source {}: ", self.source)));
+            let mut stays = errors::from_process(&error).annotate(&format!("source {}: ", self.source));
+            if error.workaround.contains("`binlog ") {
+                let workaround = format!(
+                    "{} With `rsync-dm run`: start it again with --skip-ddl or --replace-ddl {}=FILE:POS (startLocation).",
+                    error.workaround, self.source
+                );
+                stays = stays.with_workaround(workaround);
+            }
+            return Some(stays);
         }
         if self.backoff.failed(Instant::now(), &self.checker) {
             warn!(source = %self.source, "dispatch auto resume task");

@@ -8,7 +8,10 @@ use super::{
     operators::{Operator, Operators, What, parse_place, parse_statements},
     place::Place,
 };
-use crate::{config::ShardMode, proto::pb};
+use crate::{
+    config::{ShardMode, SubtaskConfig},
+    proto::pb,
+};
 
 impl SubtaskHandle {
     /// Carries out the command; gives the text of `list`. Whoever calls it resumes the subtask after it.
@@ -33,45 +36,8 @@ impl SubtaskHandle {
             Some(place) => vec![place],
             None => self.failing()?,
         };
-        let what = match op {
-            pb::ErrorOp::Skip => Some(Operator { what: What::Skip, sqls: Vec::new() }),
-            pb::ErrorOp::Replace => {
-                Some(Operator { what: What::Replace, sqls: parse_statements(&request.sqls)? })
-            }
-            pb::ErrorOp::Inject => {
-                Some(Operator { what: What::Inject, sqls: parse_statements(&request.sqls)? })
-            }
-            pb::ErrorOp::Revert => None,
-            other => {
-                return Err(code::SYNCER_EVENT_NOT_EXIST
-                    .error(format!("invalid operation {} on an event", other.as_str_name())));
-            }
-        };
-        let all = Operators::change(&self.config, |all| {
-            if let Some(checkpoint) = &checkpoint {
-                all.forget_before(checkpoint);
-            }
-            for place in &places {
-                match &what {
-                    Some(operator) => all.set(place.clone(), operator.clone()),
-                    None if all.revert(place) => {}
-                    None => {
-                        return Err(code::SYNCER_OPERATOR_NOT_EXIST.error(format!(
-                            "error operator not exist, position: {}:{}",
-                            place.file, place.pos
-                        )));
-                    }
-                }
-            }
-            Ok(())
-        })
-        .await?;
+        let all = set(&self.config, checkpoint.as_ref(), op, &places, &request.sqls).await?;
         self.shared.set_operators(all);
-        let shown: Vec<String> = places.iter().map(ToString::to_string).collect();
-        info!(
-            "task-name" = %self.config.task, source = %self.config.source_id, op = op.as_str_name(), at = %shown.join(", "),
-            sqls = %request.sqls.join("; "), "an operator handles a statement"
-        );
         // A shard's statement may have been read, and wait for the others: it is read again.
         if self.config.shard_mode == ShardMode::Pessimistic && self.shared.stage() == pb::Stage::Running {
             self.resume().await;
@@ -102,4 +68,60 @@ impl SubtaskHandle {
                 .with_workaround("Name the begin of the statement's event with --binlog-pos FILE:POS.")
         })
     }
+}
+
+/// Says what is wanted of statements of a subtask that does not run in this process yet (`rsync-dm run --skip-ddl` and the like).
+///
+/// # Errors
+/// As [`SubtaskHandle::handle_error`].
+pub async fn handle_before_start(
+    config: &SubtaskConfig,
+    op: pb::ErrorOp,
+    place: &str,
+    sqls: &[String],
+) -> Result<(), DmError> {
+    set(config, None, op, &[parse_place(place)?], sqls).await.map(drop)
+}
+
+/// Sets or takes back what is wanted at places; gives what is kept then.
+async fn set(
+    config: &SubtaskConfig,
+    checkpoint: Option<&Place>,
+    op: pb::ErrorOp,
+    places: &[Place],
+    sqls: &[String],
+) -> Result<Operators, DmError> {
+    let what = match op {
+        pb::ErrorOp::Skip => Some(Operator { what: What::Skip, sqls: Vec::new() }),
+        pb::ErrorOp::Replace => Some(Operator { what: What::Replace, sqls: parse_statements(sqls)? }),
+        pb::ErrorOp::Inject => Some(Operator { what: What::Inject, sqls: parse_statements(sqls)? }),
+        pb::ErrorOp::Revert => None,
+        other => {
+            return Err(code::SYNCER_EVENT_NOT_EXIST
+                .error(format!("invalid operation {} on an event", other.as_str_name())));
+        }
+    };
+    let all = Operators::change(config, |all| {
+        if let Some(checkpoint) = checkpoint {
+            all.forget_before(checkpoint);
+        }
+        for place in places {
+            match &what {
+                Some(operator) => all.set(place.clone(), operator.clone()),
+                None if all.revert(place) => {}
+                None => {
+                    return Err(code::SYNCER_OPERATOR_NOT_EXIST
+                        .error(format!("error operator not exist, position: {}:{}", place.file, place.pos)));
+                }
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    let shown: Vec<String> = places.iter().map(ToString::to_string).collect();
+    info!(
+        "task-name" = %config.task, source = %config.source_id, op = op.as_str_name(), at = %shown.join(", "),
+        sqls = %sqls.join("; "), "an operator handles a statement"
+    );
+    Ok(all)
 }

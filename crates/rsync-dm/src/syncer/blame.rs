@@ -68,6 +68,11 @@ fn workaround(change: &Change, op: Op, error: &mysql::Error, entry: Option<&str>
     let (source, target) = (&plan.source, &plan.target);
     let row = format!("the row of {source} whose event ends at {}", change.rows.end);
     Some(match error.class() {
+        // Field 'f' doesn't have a default value
+        _ if error.code() == Some(1364) => format!(
+            "{target} has a column without a default that {source} does not have: give it a default in the target, or drop it there, then \
+             use `resume-task` (with `rsync-dm run`: start it again); nothing was left out."
+        ),
         ErrorClass::Duplicate => {
             let what = if matches!(op, Op::Update | Op::SafeUpdate) { "changed" } else { "inserted" };
             let key = entry.map(|entry| format!(" ({entry})")).unwrap_or_default();

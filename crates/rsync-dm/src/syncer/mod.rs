@@ -46,7 +46,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, error, info, info_span};
 
-pub use self::session::target_endpoint;
+pub use self::{binlog_command::handle_before_start, session::target_endpoint};
 use self::{shared::Shared, unit::Unit};
 use crate::{config::SubtaskConfig, proto::pb, shard::ShardCoordinator};
 

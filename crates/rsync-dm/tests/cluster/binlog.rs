@@ -91,6 +91,12 @@ fn statements_that_are_not_understood_read_and_are_skipped_as_in_the_real_tool()
     let none = dm.ctl(&["binlog", "skip", "task-test"]).failure();
     none.says("source 'mysql-01' has no error").says("--binlog-pos");
     dm.ctl(&["binlog", "skip", "nosuch"]).failure().says("task nosuch has no source or not exist");
+    // A change in statement format, of which the operator knows that the target has it.
+    servers.sources[0].sql("SET SESSION binlog_format='STATEMENT'; UPDATE my_db1.table1 SET pid=pid");
+    dm.wait_error("task-test", 0, 36014);
+    dm.ctl(&["binlog", "skip", "task-test", "-s", "mysql-01"]).success();
+    insert(&servers, 20, 30);
+    servers.wait_equal("sid, id, pid, comment");
     servers.sources[0].sql("ALTER TABLE my_db1.table1 ADD FULLTEXT INDEX ft (comment)");
     wait_golden(&dm, &["query-status", "task-test"], "query-status-ddl-wait2");
     dm.end(&after_errors());
@@ -134,6 +140,36 @@ fn a_shard_ddl_that_the_target_refuses_is_skipped() {
     dm.wait_no_lock();
     servers.sources[1].sql("INSERT INTO my_db1.table2 (sid, pid) VALUES (7, 7)");
     servers.wait_equal("sid, id, pid, comment");
+    dm.end(&after_errors());
+}
+
+/// The same with `shard-ddl-lock unlock`: the chosen owner is refused too, and by force everybody passes over the statement.
+#[test]
+fn a_shard_ddl_that_the_target_refuses_is_unlocked_by_force() {
+    let Some(servers) = Servers::start() else { return };
+    let dm = Dm::start(2);
+    dm.run_task(&servers, &servers.task_yaml("t"));
+    insert(&servers, 1, 20);
+    servers.wait_equal("sid, id, pid, comment");
+    alter(&servers, 0, "ADD UNIQUE KEY once (pid)");
+    let lock = dm.wait_lock();
+    let id = lock["locks"][0]["ID"].as_str().unwrap();
+    let unlock = |more: &[&str]| dm.ctl(&[&["shard-ddl-lock", "unlock", id], more].concat());
+    unlock(&["-o", "mysql-02"]).failure().says("[code=38022").says("mysql-02");
+    unlock(&["-o", "mysql-01"]).failure().says("[code=38024").says("-f");
+    dm.wait_error("t", 0, 10006);
+    unlock(&[]).failure().says("[code=38020");
+    unlock(&["-f"]).success();
+    dm.wait_no_lock();
+    alter(&servers, 1, "ADD UNIQUE KEY once (pid)");
+    insert(&servers, 20, 40);
+    dm.ctl(&["resume-task", "t"]).success();
+    servers.wait_equal("sid, id, pid, comment");
+    dm.wait_running("t");
+    dm.wait_no_lock();
+    let key =
+        "SELECT COUNT(*) FROM information_schema.STATISTICS WHERE TABLE_NAME='table5' AND INDEX_NAME='once'";
+    assert_eq!(servers.target.value(key), "0");
     dm.end(&after_errors());
 }
 
@@ -218,6 +254,47 @@ fn statements_to_come_are_replaced_added_to_and_taken_back() {
     assert_eq!(keys, "by_extra,k");
     assert_eq!(servers.target.value("SELECT GROUP_CONCAT(DISTINCT a) FROM my_db.table5"), "9");
     wait_until(SOON, "nothing is pending", || pending(&dm) == [0, 0]);
+    dm.end(&after_errors());
+}
+
+/// Statements that change what rows hold are passed over: rows that the target cannot take say what it lacks, and arrive then.
+#[test]
+fn after_a_skip_rows_say_what_the_target_lacks() {
+    let Some(servers) = Servers::start() else { return };
+    let dm = Dm::start(2);
+    dm.run_task(&servers, &servers.task_yaml("t"));
+    insert(&servers, 1, 20);
+    servers.wait_equal("sid, id, pid, comment");
+    dm.ctl(&["pause-task", "t"]).success();
+    for i in 0..2 {
+        alter(&servers, i, "ADD COLUMN extra INT NOT NULL DEFAULT 7, DROP COLUMN pid");
+        for (j, table) in TABLES.iter().enumerate() {
+            let source = format!("mysql-0{}", i + 1);
+            let at = begin_of(&servers.sources[i], &format!("ALTER TABLE my_db1.{table}"));
+            dm.ctl(&["binlog", "skip", "t", "-s", &source, "-b", &at]).success();
+            servers.sources[i].sql(format!(
+                "INSERT INTO my_db1.{table} (sid, extra) VALUES ({0}, {0}); UPDATE my_db1.{table} SET comment='new' WHERE id%3=0",
+                (i * 2 + j) * 1_000_000 + 500
+            ));
+        }
+    }
+    dm.ctl(&["resume-task", "t"]);
+    for i in 0..2 {
+        let error = dm.wait_error("t", i, 10006);
+        let text = error.to_string();
+        assert!(text.contains("Unknown column 'extra'") && text.contains("add it in the target"), "{text}");
+    }
+    servers.target.sql("ALTER TABLE my_db.table5 ADD COLUMN extra INT NOT NULL DEFAULT 7");
+    dm.ctl(&["resume-task", "t"]);
+    let refused = |dm: &Dm| {
+        let text = dm.status("t").to_string();
+        text.contains("'pid' doesn't have a default value")
+            && text.contains("give it a default in the target")
+    };
+    wait_until(SOON, "the error of pid", || refused(&dm));
+    servers.target.sql("ALTER TABLE my_db.table5 ALTER COLUMN pid SET DEFAULT 0");
+    dm.ctl(&["resume-task", "t"]);
+    servers.wait_equal("sid, id, comment, extra");
     dm.end(&after_errors());
 }
 

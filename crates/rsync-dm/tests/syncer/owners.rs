@@ -102,3 +102,36 @@ fn a_panic_in_a_lane_is_the_subtask_s_error() {
     says(&log, &["code=36001", "which applies rows, panicked", "resume-task"]);
     goes_on(&rig);
 }
+
+/// `rsync-dm run` ends on a DDL that the target refuses, and is started again with what is wanted of it.
+#[test]
+fn a_refused_ddl_is_skipped_and_replaced_by_flags() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.note_positions();
+    rig.target.sql("INSERT INTO d.t VALUES (70,'a')");
+    rig.sources[0].sql(
+        "INSERT INTO d.t VALUES (1,'a'); ALTER TABLE d.t ADD UNIQUE KEY u (v); INSERT INTO d.t VALUES (2,'b'); \
+         ALTER TABLE d.t ADD COLUMN w int NOT NULL DEFAULT 4, ADD UNIQUE KEY x (v, w); INSERT INTO d.t VALUES (3,'c',5)",
+    );
+    let events =
+        rig.sources[0].rows(format!("SHOW BINLOG EVENTS IN '{}'", super::rig::end_of(&rig.sources[0]).0));
+    let begin = |text: &str| {
+        let row = events.iter().find(|row| row.text("Info").unwrap().contains(text)).unwrap();
+        format!("{}:{}", row.text("Log_name").unwrap(), row.text("Pos").unwrap())
+    };
+    let (skip, replace) = (begin("ADD UNIQUE KEY u"), begin("ADD COLUMN w"));
+    let mut tool = rig.start();
+    says(&wait_ended(&mut tool), &["code=10006", "Duplicate entry 'a'", &skip.replace(':', ", ")]);
+    let bad = |flag: &str, text: &str| rig.tool().args([flag, text]).run().failure().stderr;
+    says(&bad("--skip-ddl", &format!("nobody={skip}")), &["--skip-ddl", "no such source"]);
+    says(&bad("--replace-ddl", &format!("s0={replace}")), &["there is no statement"]);
+    says(&bad("--replace-ddl", &format!("s0={replace}=ALTER TABLE t ADD w int")), &["without its schema"]);
+    let with = format!("s0={replace}=ALTER TABLE d.t ADD COLUMN w bigint NOT NULL DEFAULT 4");
+    let mut tool = rig.start_args(&["--skip-ddl", &format!("s0={skip}"), "--replace-ddl", &with]);
+    rig.wait_synced(&mut tool);
+    stop(tool);
+    rig.target.sql("DELETE FROM d.t WHERE id=70");
+    let shape = "SELECT GROUP_CONCAT(DATA_TYPE ORDER BY ORDINAL_POSITION) FROM information_schema.COLUMNS WHERE TABLE_NAME='t' AND TABLE_SCHEMA='d'";
+    assert_eq!(rig.target.value(shape), "int,varchar,bigint");
+    goes_on(&rig);
+}
