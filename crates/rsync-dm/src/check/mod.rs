@@ -117,11 +117,17 @@ pub async fn before_run(task: &TaskConfig, subtasks: &[SubtaskConfig]) -> Result
     if !task.ignores_check("target_privilege")
         && let Ok(mut conn) = connect(task.target(), "target").await
     {
-        let schemas = schemas.iter().map(String::as_str).collect();
-        checks.extend(target::privileges(task, schemas, &mut conn).await);
+        let schemas = schemas.iter().map(String::as_str).chain([task.meta_schema()]).collect();
+        checks.extend(target::privileges(schemas, &mut conn).await);
         conn.close().await;
     }
     report::conclude_for_log(&checks)
+}
+
+/// The statements that give the target's account what it lacks in these databases, as far as that can be asked.
+pub(crate) async fn grants_for_target(conn: &mut Conn, schemas: BTreeSet<&str>) -> Option<String> {
+    let check = target::privileges(schemas, conn).await.ok()?;
+    Some(check.instruction().to_owned()).filter(|text| !text.is_empty())
 }
 
 async fn connect(database: &Database, what: &str) -> Result<Conn, DmError> {

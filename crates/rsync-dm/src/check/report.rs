@@ -75,6 +75,10 @@ impl Check {
         }
     }
 
+    pub(super) fn instruction(&self) -> &str {
+        &self.instruction
+    }
+
     fn state(&self) -> Option<Severity> {
         if self.findings.iter().any(|f| f.severity == Severity::Fail) {
             Some(Severity::Fail)

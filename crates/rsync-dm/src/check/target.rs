@@ -72,8 +72,8 @@ pub(super) async fn checks(
 ) -> Result<Vec<Check>, DmError> {
     let mut out = Vec::new();
     if !task.ignores_check("target_privilege") {
-        let schemas = tables.iter().map(|t| t.target.schema.as_str()).collect();
-        out.push(privileges(task, schemas, target).await?);
+        let schemas = tables.iter().map(|t| t.target.schema.as_str()).chain([task.meta_schema()]);
+        out.push(privileges(schemas.collect(), target).await?);
     }
     if !task.ignores_check("conn_number") {
         out.push(connections(subtasks, target).await?);
@@ -81,15 +81,10 @@ pub(super) async fn checks(
     Ok(out)
 }
 
-/// What the account needs in these databases and the meta schema.
-pub(super) async fn privileges(
-    task: &TaskConfig,
-    mut schemas: BTreeSet<&str>,
-    target: &mut Conn,
-) -> Result<Check, DmError> {
+/// What the account needs in these databases.
+pub(super) async fn privileges(schemas: BTreeSet<&str>, target: &mut Conn) -> Result<Check, DmError> {
     let mut check = Check::new("target db privilege checker", "check privileges of target DB", "");
     let grants = privileges::grants(target).await.map_err(|e| failed(&e))?;
-    schemas.insert(task.meta_schema());
     let rights = [
         Privilege::Create,
         Privilege::Select,

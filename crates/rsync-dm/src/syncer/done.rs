@@ -60,6 +60,45 @@ pub(super) async fn check(
     Ok(())
 }
 
+/// After a CREATE TABLE that has found its table there: what the target lacks is told. It stops nothing, because a target may have been made by hand, as
+/// that of merged shards (`expected`) always is; rows show what does not fit.
+pub(super) async fn look_at_created(
+    conn: &mut Conn,
+    ddl: &Ddl,
+    objects: &[TableName],
+    expected: bool,
+) -> Result<(), DmError> {
+    let Statement::CreateTable(create) = &ddl.statement else { return Ok(()) };
+    let name = full(&create.table, objects);
+    let Some(there) = structure(conn, ddl, &name).await? else { return Ok(()) };
+    let environment = environment(conn.server());
+    // LIKE and AS SELECT say nothing here.
+    let Ok(wanted) = Table::from_create_in(ddl.text(), ddl.mode(), &environment) else { return Ok(()) };
+    let mut lacks: Vec<String> = Vec::new();
+    for column in &wanted.columns {
+        match there.column(&column.name) {
+            None => lacks.push(format!("no column {}", quote(&column.name))),
+            Some((_, is)) if narrower(column, is).is_some() && !is_wider(column, is) => {
+                lacks.push(format!("{} `{}`", quote(&column.name), show_column(is)));
+            }
+            Some(_) => {}
+        }
+    }
+    let lost = wanted.indexes.iter().filter(|index| index.unique && !has_like(&there, index));
+    lacks.extend(lost.map(|index| format!("no `{}`", show_index(index))));
+    let lacks = lacks.join(", ");
+    match (lacks.is_empty(), expected) {
+        (true, _) => info!(table = %name, "the table that a statement creates is there already"),
+        (_, true) => {
+            info!(table = %name, lacks, "the table that a statement creates is there already, and differs")
+        }
+        (_, false) => {
+            warn!(table = %name, lacks, "the table that a statement creates is there already, and differs")
+        }
+    }
+    Ok(())
+}
+
 async fn judge(
     conn: &mut Conn,
     ddl: &Ddl,

@@ -7,12 +7,12 @@ use common::{
     failpoint,
     ident::{TableName, quote, quote_string},
 };
-use mysql::Conn;
-use sql::ddl::Ddl;
+use mysql::{Conn, ErrorClass};
+use sql::ddl::{Ddl, Statement};
 use tracing::{info, warn};
 
 use super::{done, error, place::Place, session, unit::Unit};
-use crate::checkpoint::DdlJournal;
+use crate::{check, checkpoint::DdlJournal};
 
 /// Errors of a server that mean that the statement's work is done already (DM's list).
 const DONE: [u16; 12] = [1007, 1008, 1050, 1051, 1054, 1060, 1061, 1091, 1068, 1176, 1507, 1517];
@@ -179,7 +179,20 @@ impl Unit {
             failpoint::hit("syncer-before-ddl");
             set_session(&mut self.ddl, &prepared.settings, self.source_zone.as_deref()).await?;
             self.check_owner().await?;
-            let Err(e) = self.ddl.exec(text).await else { return Ok(None) };
+            let e = match self.ddl.exec(text).await {
+                Ok(outcome) => {
+                    let objects = &prepared.objects;
+                    if outcome.warnings > 0
+                        && matches!(prepared.renamed.statement, Statement::CreateTable(_))
+                        && fingerprint(&mut self.ddl, objects).await? == before
+                    {
+                        let expected = self.is_sharded();
+                        done::look_at_created(&mut self.ddl, &prepared.renamed, objects, expected).await?;
+                    }
+                    return Ok(None);
+                }
+                Err(e) => e,
+            };
             if e.is_connection_gone() && tries < MOST_TRIES {
                 warn!(sql = %shown, error = %e, "the connection was lost during a DDL");
                 let id = self.ddl.id();
@@ -196,7 +209,14 @@ impl Unit {
             if !e.is_connection_gone() {
                 self.note_refusal().await;
             }
-            return Err(refused(&shown, &e));
+            let refused = refused(&shown, &e);
+            if e.class() == ErrorClass::AccessDenied {
+                let schemas = prepared.objects.iter().map(|object| object.schema.as_str()).collect();
+                if let Some(grants) = check::grants_for_target(&mut self.ddl, schemas).await {
+                    return Err(refused.with_workaround(format!("{grants} Then use `resume-task`.")));
+                }
+            }
+            return Err(refused);
         }
         Ok(None)
     }

@@ -109,7 +109,8 @@ impl Unit {
             Ok(synced) => synced,
             Err(e) => return Err(self.group_error(*e, text)),
         };
-        info!(table = %subject, target = %target, sql = %ddl.canonical.join("; "), synced, "shard DDL reached");
+        let sql = ddl.prepared.iter().map(Prepared::shown).collect::<Vec<_>>().join("; ");
+        info!(table = %subject, target = %target, sql = %sql, synced, "shard DDL reached");
         self.held.insert(subject.clone(), held);
         self.dirty.insert(subject.clone(), text.end.clone());
         self.proposed_parts.insert(target.clone(), ddl);

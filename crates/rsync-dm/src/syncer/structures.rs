@@ -8,7 +8,7 @@ use common::{
     ident::TableName,
     route::Routed,
 };
-use mysql::{Conn, Flavor, ServerInfo};
+use mysql::{Conn, ErrorClass, Flavor, ServerInfo};
 use sql::{
     SqlMode,
     ddl::TypeKind,
@@ -45,12 +45,15 @@ pub(super) async fn show_create(
         Err(e) if matches!(e.code(), Some(1146 | 1049)) => return Ok(None),
         Err(e) => {
             let text = format!("cannot read the structure of {table}");
-            return Err(error::database(
-                &code::SCHEMA_TRACKER_CANNOT_FETCH_DOWNSTREAM_TABLE,
-                scope,
-                text,
-                &e,
-            ));
+            let what = &code::SCHEMA_TRACKER_CANNOT_FETCH_DOWNSTREAM_TABLE;
+            let refused = error::database(what, scope, text, &e);
+            let side = if scope == Scope::Upstream { "source" } else { "target" };
+            return Err(match e.class() {
+                ErrorClass::AccessDenied => {
+                    refused.with_workaround(format!("GRANT SELECT ON {table} TO the {side}'s account."))
+                }
+                _ => refused,
+            });
         }
     };
     let text = row.as_ref().and_then(|row| row.at(1)).unwrap_or_default();

@@ -319,7 +319,7 @@ fn run_warns_of_a_binlog_that_is_kept_for_too_short_a_time() {
         .lines()
         .find(|line| line.contains("[WARN]") && line.contains("the binlog is kept for 600 s only"));
     let line = warned.unwrap_or_else(|| panic!("no warning: {log}"));
-    assert!(line.contains("source=a") && line.contains("binlog_expire_logs_seconds"), "{line}");
+    assert!(line.contains("source a: ") && line.contains("binlog_expire_logs_seconds"), "{line}");
 }
 
 #[test]

@@ -7,9 +7,9 @@ use super::{
     rig::{Rig, dump, stop},
 };
 
-fn arrives(kind: Kind) {
+fn arrives(kind: Kind, target: Kind) {
     let Some(source) = Server::start_or_skip(kind, Options::default()) else { return };
-    let Some(target) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
+    let Some(target) = Server::start_or_skip(target, Options::default()) else { return };
     let mut rig = Rig {
         sources: vec![source],
         target,
@@ -53,17 +53,23 @@ fn arrives(kind: Kind) {
 
 #[test]
 fn of_mysql_80() {
-    arrives(Kind::MySql8033);
+    arrives(Kind::MySql8033, Kind::MySql8033);
 }
 
 #[test]
 fn of_mysql_56() {
-    arrives(Kind::MySql56);
+    arrives(Kind::MySql56, Kind::MySql8033);
 }
 
 #[test]
 fn of_mariadb() {
-    arrives(Kind::MariaDb1011);
+    arrives(Kind::MariaDb1011, Kind::MySql8033);
+}
+
+#[test]
+fn in_other_targets() {
+    arrives(Kind::MySql57, Kind::MySql57);
+    arrives(Kind::MySql8033, Kind::MariaDb1011);
 }
 
 /// Only that value gets through: what the target would cut is an error, in such a row and in rows after it.

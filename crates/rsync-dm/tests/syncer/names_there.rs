@@ -140,6 +140,28 @@ fn a_table_that_has_both_names() {
     }
 }
 
+/// A table that is there already is told with what it lacks; it stops nothing.
+#[test]
+fn a_table_that_is_another() {
+    let Some(rig) = rig() else { return };
+    rig.target.sql("CREATE TABLE d.a (id bigint, v varchar(3)); CREATE TABLE d.b (x int, id bigint PRIMARY KEY, v varchar(9))");
+    rig.sources[0].sql(
+        "CREATE TABLE d.a (id int PRIMARY KEY, v varchar(9), w int, UNIQUE KEY (w)); CREATE TABLE d.b (id int PRIMARY KEY, v varchar(9)); \
+         CREATE TABLE d.c (id int PRIMARY KEY, v text(70000), w bool, x real, y int(4), z char byte, s serial) CHARACTER SET utf8",
+    );
+    let mut tool = rig.start();
+    rig.wait_synced(&mut tool);
+    let log = stop(tool);
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("[WARN]")).collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    says(
+        told[0],
+        &["`d`.`a`", "`v` `varchar(3)`", "no column `w`", "no `PRIMARY KEY (id)`", "no `UNIQUE KEY (w)`"],
+    );
+    let same = |line: &&str| line.contains("is there already") && line.contains("`d`.`b`");
+    assert_eq!(log.lines().filter(same).count(), 1, "{log}");
+}
+
 /// What the target has already, in the same form or a harmless other one, is passed over; only the latter is warned of.
 #[test]
 fn what_is_the_same() {

@@ -50,6 +50,22 @@ fn a_right_that_is_left_out_of_the_checks() {
     rig.target.sql("REVOKE DROP ON *.* FROM target");
     rig.sources[0].sql("INSERT INTO d.t VALUES (1,'a')");
     goes_on(&rig);
+    // Where it is needed it is named then.
+    rig.target.sql("REVOKE ALTER ON *.* FROM target");
+    rig.sources[0].sql("ALTER TABLE d.t ADD COLUMN n int");
+    let text = fails(&rig);
+    says(&text, &["code=10006", "Error 1142", "GRANT ALTER, DROP ON `d`.* TO 'target'@"]);
+    rig.target.sql("GRANT ALTER ON *.* TO target");
+    goes_on(&rig);
+    // Tables of the source that the account does not see.
+    rig.sources[0].sql("REVOKE SELECT ON *.* FROM replicate");
+    rig.target.sql("DROP DATABASE dm_meta");
+    rig.note_positions();
+    rig.sources[0].sql("INSERT INTO d.t (id) VALUES (3)");
+    says(
+        &fails(&rig),
+        &["cannot read the structure of `d`.`t`", "GRANT SELECT ON `d`.`t` TO the source's account"],
+    );
 }
 
 #[test]
