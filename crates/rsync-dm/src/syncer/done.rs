@@ -52,8 +52,8 @@ pub(super) async fn check(
             )
             .with_workaround(
                 "Make the target so that it has what the statement makes (ALTER TABLE there, by hand), then use `resume-task` (with `rsync-dm run`: \
-                 start it again). If the target is to be otherwise, skip the statement with `binlog skip`, or leave statements of its kind out with \
-                 a rule of `filters`.",
+                 start it again). If the target is to be otherwise, skip the statement with `binlog skip` (`rsync-dm run`: \
+                 `--skip-ddl`).",
             ));
         }
     }

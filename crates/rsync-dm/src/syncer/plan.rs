@@ -30,6 +30,51 @@ pub struct PlanColumn {
     pub json: bool,
     /// An ENUM on both sides.
     pub is_enum: bool,
+    /// The members of an ENUM or SET that go by name, because the target's column has others under their numbers, or is text.
+    pub names: Option<Names>,
+}
+
+/// Members that go by name.
+#[derive(Debug, Clone)]
+pub struct Names {
+    members: Vec<String>,
+    is_set: bool,
+    /// The target's column is text.
+    to_text: bool,
+}
+
+impl Names {
+    fn new(from: &Column, to: &Column) -> Option<Self> {
+        let is_set = matches!(from.kind, TypeKind::Set);
+        let same_kind = from.kind == to.kind;
+        if !(is_set || matches!(from.kind, TypeKind::Enum))
+            || !(same_kind || is_text(&to.kind))
+            || same_kind && to.members.starts_with(&from.members)
+        {
+            return None;
+        }
+        let text = |member: &Vec<u8>| String::from_utf8(member.clone()).ok();
+        let members = from.members.iter().map(text).collect::<Option<_>>()?;
+        Some(Self { members, is_set, to_text: !same_kind })
+    }
+
+    /// The literal for that of a number; `None`: the number itself.
+    pub fn literal(&self, number: &[u8]) -> Option<String> {
+        let number = std::str::from_utf8(number).ok()?;
+        let text = if self.is_set {
+            // With 64 members it is written as a signed one.
+            let bits = number.parse::<i64>().ok()?.cast_unsigned();
+            let is_in = |n: usize| u32::try_from(n).is_ok_and(|n| bits.checked_shr(n).unwrap_or(0) & 1 == 1);
+            let members = self.members.iter().enumerate().filter(|(n, _)| is_in(*n));
+            members.map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(",")
+        } else {
+            match number.parse::<usize>().ok()? {
+                0 if self.to_text => String::new(),
+                number => self.members.get(number.checked_sub(1)?)?.clone(),
+            }
+        };
+        Some(common::ident::quote_string(&text))
+    }
 }
 
 /// See the module.
@@ -137,6 +182,7 @@ fn plan_column(at: usize, column: &Column, to: &Table, flavor: Flavor) -> PlanCo
         // MariaDB's JSON is text.
         json: matches!(kind, TypeKind::Json) && flavor != Flavor::MariaDb,
         is_enum: matches!((&column.kind, kind), (TypeKind::Enum, TypeKind::Enum)),
+        names: target.and_then(|target| Names::new(column, target)),
     }
 }
 

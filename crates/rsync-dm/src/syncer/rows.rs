@@ -8,7 +8,7 @@ use super::{
     coverage::{EventKey, holds},
     keys::{RowKeys, add_key},
     place::{Place, Spot},
-    plan::TablePlan,
+    plan::{PlanColumn, TablePlan},
 };
 
 /// Literals of the rows of an event. Shared by its changes.
@@ -75,14 +75,13 @@ pub fn decode(
         let mut keys = RowKeys::default();
         if let Some(before) = &change.before {
             for at in &plan.where_columns {
-                let source = plan.columns[*at].source;
-                rows.cell(before, source)?;
+                rows.cell(before, &plan.columns[*at])?;
             }
             row_keys(&plan, before, &mut keys, &mut scratch)?;
         }
         if let Some(after) = &change.after {
             for column in &plan.columns {
-                rows.cell(after, column.source)?;
+                rows.cell(after, column)?;
             }
             row_keys(&plan, after, &mut keys, &mut scratch)?;
         }
@@ -138,8 +137,13 @@ impl EventRows {
         }
     }
 
-    fn cell(&mut self, row: &Row<'_>, column: usize) -> Result<(), DecodeError> {
-        row.write_literal(column, &mut self.text)?;
+    fn cell(&mut self, row: &Row<'_>, column: &PlanColumn) -> Result<(), DecodeError> {
+        let from = self.text.len();
+        row.write_literal(column.source, &mut self.text)?;
+        if let Some(literal) = column.names.as_ref().and_then(|names| names.literal(&self.text[from..])) {
+            self.text.truncate(from);
+            self.text.extend_from_slice(literal.as_bytes());
+        }
         // An event is at most 1 GiB and its literals at most some times that.
         self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
         Ok(())

@@ -10,7 +10,7 @@ use common::{
     error::{DmError, Scope, dm_codes as code},
     ident::{TableName, quote},
 };
-use mysql::{Conn, Flavor, GtidSet, Location, session as server};
+use mysql::{Conn, ErrorClass, Flavor, GtidSet, Location, session as server};
 use sql::{schema::Tracker, table_info};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
@@ -357,10 +357,14 @@ pub(super) async fn free_server_id(conn: &mut Conn, wanted: u32) -> u32 {
     let taken = match server::replica_server_ids(conn).await {
         Ok(taken) => taken,
         Err(_) if wanted != 0 => Vec::new(),
-        Err(error) => {
+        Err(error) if error.class() == ErrorClass::AccessDenied => {
             // MariaDB from 10.5.2 on asks for REPLICATION MASTER ADMIN, which lets an account change far too much. A clash is met when it
             // comes, and another id taken.
             info!(error = %error, "the account may not list the source's replicas, the server id is one of many by chance");
+            Vec::new()
+        }
+        Err(error) => {
+            warn!(error = %error, "cannot list the source's replicas, a server id is chosen blindly");
             Vec::new()
         }
     };

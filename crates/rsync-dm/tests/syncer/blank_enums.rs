@@ -113,3 +113,67 @@ fn the_target_is_as_strict_as_before() {
         rig.target.sql("ALTER TABLE d.t MODIFY v varchar(4)");
     }
 }
+
+/// Where the target has other members under the numbers, or text, members go by name.
+#[test]
+fn members_go_by_name() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    for (server, types) in [
+        (
+            &rig.sources[0],
+            [
+                "enum('a','b','c''d\\\\e')",
+                "set('x','y','z')",
+                "enum('p','q')",
+                "enum('u','v')",
+                "set('x','y')",
+            ],
+        ),
+        (
+            &rig.target,
+            [
+                "enum('c''d\\\\e','b','new','a')",
+                "set('z','y','x')",
+                "enum('p','q','r')",
+                "varchar(9)",
+                "text",
+            ],
+        ),
+    ] {
+        let [a, b, c, d, e] = types;
+        let columns = format!("a {a}, b {b}, c {c}, d {d}, e {e}");
+        server.sql(format!(
+            "DROP TABLE d.t; CREATE TABLE d.t (id int PRIMARY KEY, {columns}) DEFAULT CHARSET=utf8mb4; CREATE TABLE d.n ({columns}) DEFAULT CHARSET=utf8mb4"
+        ));
+    }
+    rig.note_positions();
+    rig.sources[0].sql(
+        "SET sql_mode=''; INSERT INTO d.t VALUES (1,'a','x,z','p','u','x,y'),(2,'b','','q','v',''),(3,'c''d\\\\e',NULL,NULL,NULL,NULL),(4,'-','y','-','-','y'); \
+         UPDATE d.t SET a='b', b='x' WHERE id=1; UPDATE d.t SET a='a', d='u' WHERE id=2; \
+         INSERT INTO d.n SELECT a,b,c,d,e FROM d.t; INSERT INTO d.n SELECT * FROM d.n; UPDATE d.n SET e='x' WHERE a='b' LIMIT 1; \
+         DELETE FROM d.n WHERE a='c''d\\\\e' LIMIT 1; DELETE FROM d.n WHERE a=0 LIMIT 1",
+    );
+    let mut tool = rig.start();
+    rig.wait_synced(&mut tool);
+    let log = stop(tool);
+    assert!(!log.contains("[WARN]"), "{log}");
+    // SETs have their members in the order of the type.
+    let cells = "CONCAT_WS('|',a,REPLACE(REPLACE(b,'x,z','xz'),'z,x','xz'),c,d,e) t";
+    for (table, rows) in [("d.t", 4), ("d.n", 6)] {
+        let sql =
+            format!("SELECT t FROM (SELECT {cells} FROM {table}) all_rows ORDER BY t COLLATE utf8mb4_bin");
+        let of = |server: &Server| -> Vec<String> {
+            server.rows(&sql).iter().map(|row| row.text(0).unwrap()).collect()
+        };
+        assert_eq!(of(&rig.sources[0]).len(), rows);
+        assert_eq!(of(&rig.target), of(&rig.sources[0]), "{table}");
+    }
+    // A member that the target does not have is an error.
+    rig.sources[0].sql("DELETE FROM d.t WHERE id<>2");
+    let mut tool = rig.start();
+    rig.wait_synced(&mut tool);
+    stop(tool);
+    rig.target.sql("ALTER TABLE d.t MODIFY c enum('q')");
+    rig.sources[0].sql("INSERT INTO d.t (id,c) VALUES (9,'p')");
+    says(&fails(&rig), &["Error 1265", "'c'"]);
+}
