@@ -34,6 +34,9 @@ _rsync__dm() {
             rsync__dm,worker)
                 cmd="rsync__dm__subcmd__worker"
                 ;;
+            rsync__dm__subcmd__ctl,binlog)
+                cmd="rsync__dm__subcmd__ctl__subcmd__binlog"
+                ;;
             rsync__dm__subcmd__ctl,check-task)
                 cmd="rsync__dm__subcmd__ctl__subcmd__check__subcmd__task"
                 ;;
@@ -48,6 +51,9 @@ _rsync__dm() {
                 ;;
             rsync__dm__subcmd__ctl,get-config)
                 cmd="rsync__dm__subcmd__ctl__subcmd__get__subcmd__config"
+                ;;
+            rsync__dm__subcmd__ctl,handle-error)
+                cmd="rsync__dm__subcmd__ctl__subcmd__handle__subcmd__error"
                 ;;
             rsync__dm__subcmd__ctl,help)
                 cmd="rsync__dm__subcmd__ctl__subcmd__help"
@@ -91,6 +97,45 @@ _rsync__dm() {
             rsync__dm__subcmd__ctl,unlock-ddl-lock)
                 cmd="rsync__dm__subcmd__ctl__subcmd__unlock__subcmd__ddl__subcmd__lock"
                 ;;
+            rsync__dm__subcmd__ctl__subcmd__binlog,help)
+                cmd="rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__help"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__binlog,inject)
+                cmd="rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__inject"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__binlog,list)
+                cmd="rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__list"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__binlog,replace)
+                cmd="rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__replace"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__binlog,revert)
+                cmd="rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__revert"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__binlog,skip)
+                cmd="rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__skip"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__help,help)
+                cmd="rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__help__subcmd__help"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__help,inject)
+                cmd="rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__help__subcmd__inject"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__help,list)
+                cmd="rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__help__subcmd__list"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__help,replace)
+                cmd="rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__help__subcmd__replace"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__help,revert)
+                cmd="rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__help__subcmd__revert"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__help,skip)
+                cmd="rsync__dm__subcmd__ctl__subcmd__binlog__subcmd__help__subcmd__skip"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__help,binlog)
+                cmd="rsync__dm__subcmd__ctl__subcmd__help__subcmd__binlog"
+                ;;
             rsync__dm__subcmd__ctl__subcmd__help,check-task)
                 cmd="rsync__dm__subcmd__ctl__subcmd__help__subcmd__check__subcmd__task"
                 ;;
@@ -105,6 +150,9 @@ _rsync__dm() {
                 ;;
             rsync__dm__subcmd__ctl__subcmd__help,get-config)
                 cmd="rsync__dm__subcmd__ctl__subcmd__help__subcmd__get__subcmd__config"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__help,handle-error)
+                cmd="rsync__dm__subcmd__ctl__subcmd__help__subcmd__handle__subcmd__error"
                 ;;
             rsync__dm__subcmd__ctl__subcmd__help,help)
                 cmd="rsync__dm__subcmd__ctl__subcmd__help__subcmd__help"
@@ -148,6 +196,21 @@ _rsync__dm() {
             rsync__dm__subcmd__ctl__subcmd__help,unlock-ddl-lock)
                 cmd="rsync__dm__subcmd__ctl__subcmd__help__subcmd__unlock__subcmd__ddl__subcmd__lock"
                 ;;
+            rsync__dm__subcmd__ctl__subcmd__help__subcmd__binlog,inject)
+                cmd="rsync__dm__subcmd__ctl__subcmd__help__subcmd__binlog__subcmd__inject"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__help__subcmd__binlog,list)
+                cmd="rsync__dm__subcmd__ctl__subcmd__help__subcmd__binlog__subcmd__list"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__help__subcmd__binlog,replace)
+                cmd="rsync__dm__subcmd__ctl__subcmd__help__subcmd__binlog__subcmd__replace"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__help__subcmd__binlog,revert)
+                cmd="rsync__dm__subcmd__ctl__subcmd__help__subcmd__binlog__subcmd__revert"
+                ;;
+            rsync__dm__subcmd__ctl__subcmd__help__subcmd__binlog,skip)
+                cmd="rsync__dm__subcmd__ctl__subcmd__help__subcmd__binlog__subcmd__skip"
+                ;;
             rsync__dm__subcmd__ctl__subcmd__help__subcmd__shard__subcmd__ddl__subcmd__lock,unlock)
                 cmd="rsync__dm__subcmd__ctl__subcmd__help__subcmd__shard__subcmd__ddl__subcmd__lock__subcmd__unlock"
                 ;;
@@ -181,6 +244,9 @@ _rsync__dm() {
             rsync__dm__subcmd__help,worker)
                 cmd="rsync__dm__subcmd__help__subcmd__worker"
                 ;;
+            rsync__dm__subcmd__help__subcmd__ctl,binlog)
+                cmd="rsync__dm__subcmd__help__subcmd__ctl__subcmd__binlog"
+                ;;
             rsync__dm__subcmd__help__subcmd__ctl,check-task)
                 cmd="rsync__dm__subcmd__help__subcmd__ctl__subcmd__check__subcmd__task"
                 ;;
@@ -195,6 +261,9 @@ _rsync__dm() {
                 ;;
             rsync__dm__subcmd__help__subcmd__ctl,get-config)
                 cmd="rsync__dm__subcmd__help__subcmd__ctl__subcmd__get__subcmd__config"
+                ;;
+            rsync__dm__subcmd__help__subcmd__ctl,handle-error)
+                cmd="rsync__dm__subcmd__help__subcmd__ctl__subcmd__handle__subcmd__error"
                 ;;
             rsync__dm__subcmd__help__subcmd__ctl,list-member)
                 cmd="rsync__dm__subcmd__help__subcmd__ctl__subcmd__list__subcmd__member"
@@ -235,6 +304,21 @@ _rsync__dm() {
             rsync__dm__subcmd__help__subcmd__ctl,unlock-ddl-lock)
                 cmd="rsync__dm__subcmd__help__subcmd__ctl__subcmd__unlock__subcmd__ddl__subcmd__lock"
                 ;;
+            rsync__dm__subcmd__help__subcmd__ctl__subcmd__binlog,inject)
+                cmd="rsync__dm__subcmd__help__subcmd__ctl__subcmd__binlog__subcmd__inject"
+                ;;
+            rsync__dm__subcmd__help__subcmd__ctl__subcmd__binlog,list)
+                cmd="rsync__dm__subcmd__help__subcmd__ctl__subcmd__binlog__subcmd__list"
+                ;;
+            rsync__dm__subcmd__help__subcmd__ctl__subcmd__binlog,replace)
+                cmd="rsync__dm__subcmd__help__subcmd__ctl__subcmd__binlog__subcmd__replace"
+                ;;
+            rsync__dm__subcmd__help__subcmd__ctl__subcmd__binlog,revert)
+                cmd="rsync__dm__subcmd__help__subcmd__ctl__subcmd__binlog__subcmd__revert"
+                ;;
+            rsync__dm__subcmd__help__subcmd__ctl__subcmd__binlog,skip)
+                cmd="rsync__dm__subcmd__help__subcmd__ctl__subcmd__binlog__subcmd__skip"
+                ;;
             rsync__dm__subcmd__help__subcmd__ctl__subcmd__shard__subcmd__ddl__subcmd__lock,unlock)
                 cmd="rsync__dm__subcmd__help__subcmd__ctl__subcmd__shard__subcmd__ddl__subcmd__lock__subcmd__unlock"
                 ;;
@@ -259,7 +343,7 @@ _rsync__dm() {
             return 0
             ;;
         rsync__subcmd__dm__subcmd__ctl)
-            opts="-s -V -h --master-addr --config --rpc-timeout --source --secret-key-path --ssl-ca --ssl-cert --ssl-key --version --help operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help"
+            opts="-s -V -h --master-addr --config --rpc-timeout --source --secret-key-path --ssl-ca --ssl-cert --ssl-key --version --help operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock binlog handle-error list-member offline-member transfer-source config get-config encrypt decrypt meta-from help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -298,6 +382,380 @@ _rsync__dm() {
                     return 0
                     ;;
                 --ssl-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__binlog)
+            opts="-b -s -V -h --binlog-pos --master-addr --config --rpc-timeout --source --secret-key-path --version --help skip replace revert inject list help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --binlog-pos)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -b)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --master-addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rpc-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-key-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__binlog__subcmd__help)
+            opts="skip replace revert inject list help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__binlog__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__binlog__subcmd__help__subcmd__inject)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__binlog__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__binlog__subcmd__help__subcmd__replace)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__binlog__subcmd__help__subcmd__revert)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__binlog__subcmd__help__subcmd__skip)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__binlog__subcmd__inject)
+            opts="-b -s -V -h --binlog-pos --master-addr --config --rpc-timeout --source --secret-key-path --version --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --binlog-pos)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -b)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --master-addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rpc-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-key-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__binlog__subcmd__list)
+            opts="-b -s -V -h --binlog-pos --master-addr --config --rpc-timeout --source --secret-key-path --version --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --binlog-pos)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -b)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --master-addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rpc-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-key-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__binlog__subcmd__replace)
+            opts="-b -s -V -h --binlog-pos --master-addr --config --rpc-timeout --source --secret-key-path --version --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --binlog-pos)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -b)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --master-addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rpc-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-key-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__binlog__subcmd__revert)
+            opts="-b -s -V -h --binlog-pos --master-addr --config --rpc-timeout --source --secret-key-path --version --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --binlog-pos)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -b)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --master-addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rpc-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-key-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__binlog__subcmd__skip)
+            opts="-b -s -V -h --binlog-pos --master-addr --config --rpc-timeout --source --secret-key-path --version --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --binlog-pos)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -b)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --master-addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rpc-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-key-path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -534,9 +992,139 @@ _rsync__dm() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        rsync__subcmd__dm__subcmd__ctl__subcmd__help)
-            opts="operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from help"
+        rsync__subcmd__dm__subcmd__ctl__subcmd__handle__subcmd__error)
+            opts="-b -s -V -h --binlog-pos --master-addr --config --rpc-timeout --source --secret-key-path --version --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --binlog-pos)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -b)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --master-addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rpc-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-key-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__help)
+            opts="operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock binlog handle-error list-member offline-member transfer-source config get-config encrypt decrypt meta-from help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__help__subcmd__binlog)
+            opts="skip replace revert inject list"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__help__subcmd__binlog__subcmd__inject)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__help__subcmd__binlog__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__help__subcmd__binlog__subcmd__replace)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__help__subcmd__binlog__subcmd__revert)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__help__subcmd__binlog__subcmd__skip)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -605,6 +1193,20 @@ _rsync__dm() {
             return 0
             ;;
         rsync__subcmd__dm__subcmd__ctl__subcmd__help__subcmd__get__subcmd__config)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__ctl__subcmd__help__subcmd__handle__subcmd__error)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1525,8 +2127,92 @@ _rsync__dm() {
             return 0
             ;;
         rsync__subcmd__dm__subcmd__help__subcmd__ctl)
-            opts="operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock list-member offline-member transfer-source config get-config encrypt decrypt meta-from"
+            opts="operate-source check-task start-task query-status pause-task resume-task stop-task shard-ddl-lock show-ddl-locks unlock-ddl-lock binlog handle-error list-member offline-member transfer-source config get-config encrypt decrypt meta-from"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__help__subcmd__ctl__subcmd__binlog)
+            opts="skip replace revert inject list"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__help__subcmd__ctl__subcmd__binlog__subcmd__inject)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__help__subcmd__ctl__subcmd__binlog__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__help__subcmd__ctl__subcmd__binlog__subcmd__replace)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__help__subcmd__ctl__subcmd__binlog__subcmd__revert)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__help__subcmd__ctl__subcmd__binlog__subcmd__skip)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1595,6 +2281,20 @@ _rsync__dm() {
             return 0
             ;;
         rsync__subcmd__dm__subcmd__help__subcmd__ctl__subcmd__get__subcmd__config)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rsync__subcmd__dm__subcmd__help__subcmd__ctl__subcmd__handle__subcmd__error)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1945,7 +2645,7 @@ _rsync__dm() {
             return 0
             ;;
         rsync__subcmd__dm__subcmd__run)
-            opts="-L -V -h --source --task --remove-meta --secret-key-path --log-level --log-file --log-format --version --help"
+            opts="-L -V -h --source --task --remove-meta --skip-ddl --replace-ddl --inject-ddl --secret-key-path --log-level --log-file --log-format --version --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1956,6 +2656,18 @@ _rsync__dm() {
                     return 0
                     ;;
                 --task)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --skip-ddl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --replace-ddl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inject-ddl)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -173,6 +173,16 @@ impl FileNamer {
         self.sql(format_args!("{}-schema-create", escape(schema)))
     }
 
+    /// `{db}.{table}-schema-trigger.sql`, which imports leave alone.
+    pub fn trigger_schema(&self, table: &TableName) -> String {
+        self.sql(format_args!("{}-schema-trigger", object(table)))
+    }
+
+    /// `{db}-schema-post.sql`, routines and events, which imports leave alone.
+    pub fn schema_post(&self, schema: &str) -> String {
+        self.sql(format_args!("{}-schema-post", escape(schema)))
+    }
+
     /// `{db}.{table}-schema.sql`, also the stand-in table of a view.
     pub fn table_schema(&self, table: &TableName) -> String {
         self.sql(format_args!("{}-schema", object(table)))

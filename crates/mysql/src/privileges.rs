@@ -62,6 +62,8 @@ pub enum Privilege {
     BackupAdmin,
     /// Set the session's restricted variables, such as `sql_log_bin`.
     SessionVariables,
+    /// See the text of all routines.
+    ShowRoutine,
     /// Everything that older servers ask for.
     Super,
 }
@@ -105,6 +107,9 @@ impl Privilege {
             Privilege::ReplicationSlave => &["REPLICATION SLAVE", "REPLICATION REPLICA"],
             Privilege::ReplicaList if server.is_mariadb(10, 5, 2) => &["REPLICATION MASTER ADMIN"],
             Privilege::ReplicaList => &["REPLICATION SLAVE"],
+            Privilege::ShowRoutine if server.is_mysql(8, 0, 20) => &["SHOW_ROUTINE", "SELECT"],
+            Privilege::ShowRoutine if server.is_mariadb(11, 3, 1) => &["SHOW CREATE ROUTINE", "SELECT"],
+            Privilege::ShowRoutine => &["SELECT"],
             Privilege::BackupAdmin if mysql8 => &["BACKUP_ADMIN"],
             Privilege::BackupAdmin => &["RELOAD"],
             Privilege::SessionVariables if mysql8 => {
@@ -123,7 +128,7 @@ impl Privilege {
     fn is_global(self) -> bool {
         use Privilege::{
             BackupAdmin, BinlogStatus, Process, Reload, ReplicaList, ReplicaStatus, ReplicationSlave,
-            SessionVariables, Super,
+            SessionVariables, ShowRoutine, Super,
         };
         matches!(
             self,
@@ -135,6 +140,7 @@ impl Privilege {
                 | ReplicaStatus
                 | ReplicationSlave
                 | SessionVariables
+                | ShowRoutine
                 | Super
         )
     }

@@ -82,6 +82,8 @@ pub struct Output {
     pub templates: Option<Templates>,
     /// FLOAT with the six digits that Dumpling writes.
     pub dumpling_bytes: bool,
+    /// Files that any client loads exactly, and programs (triggers, routines, events), too.
+    pub portable: bool,
     /// Columns that are generated and stored are written, too.
     pub stored_generated: bool,
     /// Column list in every INSERT.
@@ -583,6 +585,7 @@ fn output_form(flags: &Flags<'_>, has_sql: bool, warnings: &mut Vec<String>) -> 
         compress_level: compress_level(flags, compression)?,
         templates: templates.transpose()?,
         dumpling_bytes: flags.bool("dumpling-bytes"),
+        portable: portable(flags, format)?,
         stored_generated,
         complete_insert: flags.bool("complete-insert"),
         escape_backslash: flags.bool("escape-backslash"),
@@ -598,6 +601,34 @@ fn output_form(flags: &Flags<'_>, has_sql: bool, warnings: &mut Vec<String>) -> 
             dialect,
         },
     })
+}
+
+fn portable(flags: &Flags<'_>, format: Format) -> Result<bool, ConfigError> {
+    if !flags.bool("portable") {
+        return Ok(false);
+    }
+    if format != Format::Sql {
+        return Err(value_error("--portable is for SQL files, not for --filetype csv or --sql"));
+    }
+    if flags.bool("dumpling-bytes") {
+        return Err(value_error(
+            "--portable writes exact values and --dumpling-bytes does not: leave one out",
+        ));
+    }
+    if !flags.bool("escape-backslash") {
+        // Nothing but a backslash hides a NUL and a CR from the clients.
+        return Err(value_error(
+            "--portable sets the sql_mode in its files, so that backslashes escape on every target: leave \
+             --escape-backslash=false out",
+        ));
+    }
+    let zone = flags.0.all("params").iter().any(|pair| {
+        pair.split_once('=').is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case("time_zone"))
+    });
+    if zone {
+        return Err(value_error("--portable writes times in UTC: leave --params time_zone=... out"));
+    }
+    Ok(true)
 }
 
 fn consistency(flags: &Flags<'_>) -> Result<Consistency, ConfigError> {
@@ -622,4 +653,4 @@ fn log_level(flags: &Flags<'_>) -> Result<String, ConfigError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -33,6 +33,19 @@ pub enum DumpError {
         #[source]
         source: mysql::Error,
     },
+    /// The server leaves out what the account may not see, without a word.
+    #[error(
+        "--portable: the account does not see all {what}: it lacks the privilege {privilege}; an administrator can give it: \
+         {grant}"
+    )]
+    Invisible {
+        /// Triggers, routines or events.
+        what: &'static str,
+        /// Name of the privilege.
+        privilege: &'static str,
+        /// The statement that helps.
+        grant: String,
+    },
     /// The storage.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -34,6 +34,7 @@ pub mod password;
 pub mod planner;
 pub mod position;
 pub mod preflight;
+pub mod programs;
 pub mod queue;
 pub mod render;
 pub mod resume;

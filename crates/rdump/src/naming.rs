@@ -78,6 +78,22 @@ impl Naming {
         self.give("sequence", || object(name), "sql", || self.default.sequence_schema(name))
     }
 
+    /// CREATE TRIGGER; a template does not change it, no import looks at it.
+    ///
+    /// # Errors
+    /// As [`Naming::database`].
+    pub fn triggers(&self, name: &TableName) -> Result<String> {
+        self.keep(self.default.trigger_schema(name))
+    }
+
+    /// Routines and events of a database; a template does not change it.
+    ///
+    /// # Errors
+    /// As [`Naming::database`].
+    pub fn programs(&self, database: &str) -> Result<String> {
+        self.keep(self.default.schema_post(database))
+    }
+
     /// Rows. `name` has no table for `--sql`.
     ///
     /// # Errors
@@ -121,7 +137,14 @@ impl Naming {
         let stem =
             templates.name(template, &fields()).map_err(|error| DumpError::Template(error.to_string()))?;
         let suffix = if extension == "parquet" { "" } else { self.default.compression.suffix() };
-        let name = format!("{stem}.{extension}{suffix}");
+        self.keep(format!("{stem}.{extension}{suffix}"))
+    }
+
+    /// Sees to it that no name is given twice.
+    fn keep(&self, name: String) -> Result<String> {
+        if self.templates.is_none() {
+            return Ok(name);
+        }
         let is_ours = matches!(name.as_str(), MANIFEST | METADATA);
         if is_ours || !self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
             return Err(DumpError::Template(format!(

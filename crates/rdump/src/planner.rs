@@ -19,6 +19,7 @@ use crate::error::{DumpError, Result};
 use crate::file::write_small;
 use crate::folder::QUERY_RESULT;
 use crate::listing::{Listing, Object, ObjectKind};
+use crate::programs;
 use crate::queue::Queue;
 use crate::render::{Form, csv_header};
 use crate::schema;
@@ -60,6 +61,9 @@ impl Planner {
             for object in &listing.objects {
                 self.plan_object(object).await?;
             }
+            if self.config.output.portable && !self.config.no_schemas {
+                self.plan_programs(&listing).await?;
+            }
         }
         while let Some(written) = self.writes.join_next().await {
             written.map_err(|error| DumpError::Internal(error.to_string()))??;
@@ -67,6 +71,20 @@ impl Planner {
         self.shared.metrics.all_planned();
         self.queue.planned_all();
         self.meta.close().await;
+        Ok(())
+    }
+
+    async fn plan_programs(&mut self, listing: &Listing) -> Result<()> {
+        for object in listing.objects.iter().filter(|object| object.kind == ObjectKind::Table) {
+            if let Some(text) = programs::triggers(&mut self.meta, &object.name).await? {
+                self.write_schema(None, self.shared.naming.triggers(&object.name)?, &text).await?;
+            }
+        }
+        for database in &listing.databases {
+            if let Some(text) = programs::of_database(&mut self.meta, database).await? {
+                self.write_schema(None, self.shared.naming.programs(database)?, &text).await?;
+            }
+        }
         Ok(())
     }
 
@@ -92,7 +110,8 @@ impl Planner {
                 }
             }
             ObjectKind::View if !self.config.no_schemas => {
-                let (stand_in, view) = schema::view(&mut self.meta, &self.source, name).await?;
+                let (stand_in, view) =
+                    schema::view(&mut self.meta, &self.source, &self.config.output, name).await?;
                 self.write_schema(None, self.shared.naming.table(name)?, &stand_in).await?;
                 self.write_schema(None, self.shared.naming.view(name)?, &view).await?;
             }
@@ -162,7 +181,7 @@ impl Planner {
         if let Some(job) = job {
             job.chunks_left.fetch_add(1, Ordering::SeqCst);
         }
-        let bytes = schema::file(self.source.server.flavor, statement);
+        let bytes = schema::file(self.source.server.flavor, &self.config.output, statement);
         let (storage, compression, level) =
             (Arc::clone(&self.shared.storage), self.shared.compression, self.shared.compress_level);
         let (job, reports) = (job.cloned(), self.reports.clone());
@@ -192,7 +211,7 @@ fn form(config: &Config, flavor: Flavor, table: &Table) -> Form {
             Form::Csv { header, writer }
         }
         _ => Form::Sql {
-            header: schema::header(flavor).to_vec(),
+            header: schema::header(flavor, output),
             prefix: table.insert_prefix(),
             backslash: output.escape_backslash,
             statement_size: output.statement_size,

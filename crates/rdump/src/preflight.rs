@@ -8,6 +8,7 @@ use crate::config::{Config, Consistency};
 use crate::error::{Doing, Result};
 use crate::listing::{self, Listing, ObjectKind};
 use crate::position;
+use crate::programs;
 use crate::source::{Source, ask, needs_privilege};
 
 /// Lists what will be dumped and looks for privileges that are missing.
@@ -53,6 +54,9 @@ pub async fn check(
             };
             return Err(needs_privilege(error, doing, word, &name.quoted(), &source.account));
         }
+    }
+    if config.output.portable && !config.no_schemas {
+        programs::check_privileges(&grants, &listing)?;
     }
     Ok(listing)
 }

@@ -4,22 +4,33 @@ use common::ident::{TableName, quote};
 use mysql::wire::WireConn;
 use mysql::{ErrorClass, Flavor};
 
+use crate::config::Output;
 use crate::error::{Doing, DumpError, Result};
 use crate::source::{Answer, Source, ask, needs_privilege};
 
 /// The lines at the start of every SQL file.
-pub fn header(flavor: Flavor) -> &'static [u8] {
-    match flavor {
+///
+/// Those of `--portable` let a plain client do what Lightning does by itself: take the text for utf8mb4 and TIMESTAMPs for
+/// UTC, keep a 0 in an AUTO_INCREMENT column, and take every value that the source holds (dates with zeros, February 31,
+/// the empty value of an ENUM).
+pub fn header(flavor: Flavor, output: &Output) -> Vec<u8> {
+    let names = if output.portable { "utf8mb4" } else { "binary" };
+    let mut out = match flavor {
         Flavor::MySql | Flavor::TiDb => {
-            b"/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES binary*/;\n"
+            format!("/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES {names}*/;\n")
         }
-        Flavor::MariaDb => b"/*!40101 SET NAMES binary*/;\nSET FOREIGN_KEY_CHECKS=0;\n",
+        Flavor::MariaDb => format!("/*!40101 SET NAMES {names}*/;\nSET FOREIGN_KEY_CHECKS=0;\n"),
+    };
+    if output.portable {
+        out.push_str("/*!40103 SET TIME_ZONE='+00:00'*/;\n");
+        out.push_str("/*!40101 SET SQL_MODE='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'*/;\n");
     }
+    out.into_bytes()
 }
 
 /// Header and statement, which ends with `;` and a line end.
-pub fn file(flavor: Flavor, statement: &[u8]) -> Vec<u8> {
-    let mut out = header(flavor).to_vec();
+pub fn file(flavor: Flavor, output: &Output, statement: &[u8]) -> Vec<u8> {
+    let mut out = header(flavor, output);
     out.extend_from_slice(statement);
     if !statement.ends_with(b";\n") {
         out.extend_from_slice(if statement.ends_with(b";") { b"\n" } else { b";\n" });
@@ -42,7 +53,12 @@ pub async fn database(conn: &mut WireConn, database: &str) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// The server's; a missing SHOW VIEW privilege by name.
-pub async fn view(conn: &mut WireConn, source: &Source, view: &TableName) -> Result<(Vec<u8>, Vec<u8>)> {
+pub async fn view(
+    conn: &mut WireConn,
+    source: &Source,
+    output: &Output,
+    view: &TableName,
+) -> Result<(Vec<u8>, Vec<u8>)> {
     let doing = || format!("read the definition of view {view}");
     let refused = |error| needs_privilege(error, doing(), "SHOW VIEW", &view.quoted(), &source.account);
     let columns = ask(conn, &format!("SHOW COLUMNS FROM {view}")).await.map_err(refused)?;
@@ -55,6 +71,7 @@ pub async fn view(conn: &mut WireConn, source: &Source, view: &TableName) -> Res
     let answer = ask(conn, &format!("SHOW CREATE VIEW {view}")).await.map_err(refused)?;
     let create = text(&answer, 1, doing)?;
     let (charset, collation) = (answer.at(0, 2).unwrap_or_default(), answer.at(0, 3).unwrap_or_default());
+    let charset = if output.portable { client_charset(&create, charset) } else { charset };
     let mut out = format!(
         "DROP TABLE IF EXISTS {name};\nDROP VIEW IF EXISTS {name};\n\
          SET @PREV_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT;\n\
@@ -71,6 +88,12 @@ pub async fn view(conn: &mut WireConn, source: &Source, view: &TableName) -> Res
           SET collation_connection = @PREV_COLLATION_CONNECTION;\n",
     );
     Ok((stand_in.into_bytes(), out))
+}
+
+/// The character set to send a definition under. It is written as utf8mb4, and the one that it was made under, which the
+/// server keeps with it, is right only where both are the same bytes.
+pub fn client_charset(create: &[u8], original: String) -> String {
+    if create.is_ascii() { original } else { "utf8mb4".into() }
 }
 
 /// A sequence with its next value.
@@ -129,7 +152,8 @@ pub async fn placement_policies(conn: &mut WireConn, source: &Source) -> Result<
     Ok(out)
 }
 
-fn text(answer: &Answer, column: usize, doing: impl FnOnce() -> String) -> Result<Vec<u8>> {
+/// One text of an answer, which is never empty.
+pub fn text(answer: &Answer, column: usize, doing: impl FnOnce() -> String) -> Result<Vec<u8>> {
     match answer.bytes(0, column) {
         Some(bytes) if !bytes.is_empty() => Ok(bytes.to_vec()),
         _ => Err(DumpError::Answer { doing: doing(), what: "no CREATE statement".into() }),
@@ -139,13 +163,19 @@ fn text(answer: &Answer, column: usize, doing: impl FnOnce() -> String) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::tests::resolve;
 
     #[test]
     fn statements_end_once() {
+        let output = resolve(&[]).unwrap().output;
         for statement in ["CREATE X", "CREATE X;", "CREATE X;\n"] {
-            let text = file(Flavor::MySql, statement.as_bytes());
+            let text = file(Flavor::MySql, &output, statement.as_bytes());
             assert!(text.ends_with(b"\nCREATE X;\n"), "{statement:?}");
         }
-        assert!(file(Flavor::MariaDb, b"x").starts_with(b"/*!40101 SET NAMES binary*/;\nSET FOREIGN_KEY"));
+        let head = header(Flavor::MariaDb, &output);
+        assert_eq!(head, b"/*!40101 SET NAMES binary*/;\nSET FOREIGN_KEY_CHECKS=0;\n");
+        let head = header(Flavor::MySql, &resolve(&["--portable"]).unwrap().output);
+        let words = ["SET NAMES utf8mb4", "TIME_ZONE='+00:00'", "NO_AUTO_VALUE_ON_ZERO"];
+        assert!(words.iter().all(|word| String::from_utf8_lossy(&head).contains(word)));
     }
 }

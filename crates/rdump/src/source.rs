@@ -119,7 +119,10 @@ impl Source {
         info!(r#type = %server.flavor, version = %server.text, "detect server version");
         let mut source = Source {
             endpoint,
-            setup: vec!["SET NAMES utf8mb4".into()],
+            setup: match config.output.portable {
+                true => vec!["SET NAMES utf8mb4".into(), "SET SESSION time_zone = '+00:00'".into()],
+                false => vec!["SET NAMES utf8mb4".into()],
+            },
             soft_setup: soft_setup(server.flavor),
             server,
             identity: ServerIdentity::default(),

@@ -247,6 +247,14 @@ pub const FLAGS: &[Flag] = &[
     ),
     flag(
         FORMAT,
+        "portable",
+        None,
+        Bool,
+        "false",
+        "Files that any MySQL or MariaDB client loads exactly (utf8mb4, UTC), with triggers, routines and events",
+    ),
+    flag(
+        FORMAT,
         "include-generated-columns",
         None,
         Text,

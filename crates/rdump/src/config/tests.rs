@@ -3,7 +3,7 @@
 use super::*;
 use crate::cli::pflag;
 
-fn resolve(args: &[&str]) -> Result<Config, String> {
+pub(crate) fn resolve(args: &[&str]) -> Result<Config, String> {
     let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
     let parsed = pflag::parse(FLAGS, &args).map_err(|e| e.to_string())?;
     let environment = |name: &str| (name == PASSWORD_VARIABLE).then(|| "from-env".to_owned());
@@ -114,4 +114,19 @@ fn wrong_values_have_dumplings_words() {
         assert_eq!(resolve(args).unwrap_err(), text);
     }
     assert_eq!(resolve(&["-F", "64"]).unwrap().warnings.len(), 1);
+}
+
+#[test]
+fn portable_excludes_what_it_would_break() {
+    for (args, word) in [
+        (&["--portable", "--filetype", "csv"][..], "SQL files"),
+        (&["--portable", "--sql", "SELECT 1"], "SQL files"),
+        (&["--portable", "--dumpling-bytes"], "--dumpling-bytes"),
+        (&["--portable", "--escape-backslash=false"], "sql_mode"),
+        (&["--portable", "--params", "Time_Zone=+08:00"], "UTC"),
+    ] {
+        let error = resolve(args).unwrap_err();
+        assert!(error.contains(word), "{args:?}: {error}");
+    }
+    assert!(resolve(&["--portable", "--params", "sql_mode="]).unwrap().output.portable);
 }

@@ -1,0 +1,150 @@
+//! Triggers, routines and events for `--portable`, in files that Lightning leaves alone (facts/lightning.md 2.2):
+//! `db.table-schema-trigger.sql` and `db-schema-post.sql`. Load them after the rows: a trigger must not fire for them.
+
+use common::ident::{TableName, quote, quote_string};
+use mysql::privileges::{Grants, Need, Privilege, missing};
+use mysql::wire::WireConn;
+
+use crate::error::{Doing, DumpError, Result};
+use crate::listing::{Listing, ObjectKind};
+use crate::schema::{client_charset, text};
+use crate::source::{Answer, ask};
+
+/// The server leaves out what an account may not see and says nothing, so the privileges are looked at first.
+///
+/// # Errors
+/// A missing privilege with its GRANT.
+pub fn check_privileges(grants: &Grants, listing: &Listing) -> Result<()> {
+    let tables = listing.objects.iter().filter(|object| object.kind == ObjectKind::Table);
+    let triggers = tables
+        .map(|object| Need::table(Privilege::Trigger, object.name.schema.clone(), object.name.table.clone()));
+    let events = listing.databases.iter().map(|database| Need::schema(Privilege::Event, database.clone()));
+    // Before SHOW_ROUTINE the table of all routines said who sees them.
+    let routines = Need::global(Privilege::ShowRoutine);
+    let sees_routines = grants.allows(&Need::table(Privilege::Select, "mysql", "proc"));
+    let routines = (!listing.databases.is_empty() && !sees_routines).then_some(routines);
+    let needs: [(&'static str, Vec<Need>); 3] = [
+        ("triggers", triggers.collect()),
+        ("routines", routines.into_iter().collect()),
+        ("events", events.collect()),
+    ];
+    for (what, needs) in needs {
+        if let Some(missing) = missing(grants, &needs).into_iter().next() {
+            let (privilege, grant) = (missing.privilege, missing.grant_statement);
+            return Err(DumpError::Invisible { what, privilege, grant });
+        }
+    }
+    Ok(())
+}
+
+/// The triggers of a table, in the order in which they fire; `None` if there are none.
+///
+/// # Errors
+/// The server's.
+pub async fn triggers(conn: &mut WireConn, table: &TableName) -> Result<Option<Vec<u8>>> {
+    let doing = || format!("read the triggers of table {table}");
+    let sql = format!(
+        "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA={} AND EVENT_OBJECT_TABLE={} \
+         ORDER BY ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER, CREATED",
+        quote_string(&table.schema),
+        quote_string(&table.table)
+    );
+    let mut file = ProgramFile::default();
+    for name in names(&ask(conn, &sql).await.doing(doing)?) {
+        let name = TableName::new(&table.schema, name);
+        let answer = ask(conn, &format!("SHOW CREATE TRIGGER {name}")).await.doing(doing)?;
+        file.add(&answer, "SQL Original Statement", || format!("read trigger {name}"))?;
+    }
+    Ok(file.end())
+}
+
+/// The routines and events of a database; `None` if there are none.
+///
+/// # Errors
+/// The server's, and text that the account may not see.
+pub async fn of_database(conn: &mut WireConn, database: &str) -> Result<Option<Vec<u8>>> {
+    let doing = || format!("read the routines and events of database {}", quote(database));
+    let mut file = ProgramFile::default();
+    // Functions first: a procedure is not checked when it is made, a function may be used by an event at once.
+    for kind in ["FUNCTION", "PROCEDURE"] {
+        let sql = format!(
+            "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA={} AND ROUTINE_TYPE='{kind}' \
+             ORDER BY ROUTINE_NAME",
+            quote_string(database)
+        );
+        for name in names(&ask(conn, &sql).await.doing(doing)?) {
+            let name = TableName::new(database, name);
+            let answer = ask(conn, &format!("SHOW CREATE {kind} {name}")).await.doing(doing)?;
+            let column = if kind == "FUNCTION" { "Create Function" } else { "Create Procedure" };
+            file.add(&answer, column, || format!("read {} {name}", kind.to_lowercase()))?;
+        }
+    }
+    let sql = format!(
+        "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA={} ORDER BY EVENT_NAME",
+        quote_string(database)
+    );
+    for name in names(&ask(conn, &sql).await.doing(doing)?) {
+        let name = TableName::new(database, name);
+        let answer = ask(conn, &format!("SHOW CREATE EVENT {name}")).await.doing(doing)?;
+        file.add(&answer, "Create Event", || format!("read event {name}"))?;
+    }
+    Ok(file.end())
+}
+
+fn names(answer: &Answer) -> Vec<String> {
+    (0..answer.len()).filter_map(|row| answer.at(row, 0)).collect()
+}
+
+/// Statements on their way into a file, each with the session settings that it must be run with.
+#[derive(Debug, Default)]
+struct ProgramFile {
+    programs: Vec<([(&'static str, String); 4], Vec<u8>)>,
+}
+
+impl ProgramFile {
+    /// Adds what a SHOW CREATE says in `column`.
+    fn add(&mut self, answer: &Answer, column: &str, doing: impl Fn() -> String) -> Result<()> {
+        let create = text(answer, answer.column(&[column]).unwrap_or(usize::MAX), doing)?;
+        let field = |name: &str| answer.get(0, &[name]).unwrap_or_default();
+        let settings = [
+            ("sql_mode", known_everywhere(&field("sql_mode"))),
+            ("character_set_client", client_charset(&create, field("character_set_client"))),
+            ("collation_connection", field("collation_connection")),
+            // Of an event: its times are in this zone.
+            ("time_zone", field("time_zone")),
+        ];
+        self.programs.push((settings, create));
+        Ok(())
+    }
+
+    /// The text for the clients of MySQL and MariaDB, which are told where a statement ends.
+    fn end(self) -> Option<Vec<u8>> {
+        if self.programs.is_empty() {
+            return None;
+        }
+        let mut delimiter = ";;".to_owned();
+        while self.programs.iter().any(|(_, text)| memchr::memmem::find(text, delimiter.as_bytes()).is_some())
+        {
+            delimiter.push(';');
+        }
+        let mut out = format!("DELIMITER {delimiter}\n").into_bytes();
+        for (settings, create) in &self.programs {
+            for (name, value) in settings {
+                if *name == "sql_mode" || !value.is_empty() {
+                    let value = quote_string(value);
+                    out.extend_from_slice(format!("SET SESSION {name} = {value} {delimiter}\n").as_bytes());
+                }
+            }
+            out.extend_from_slice(create);
+            out.extend_from_slice(format!("\n{delimiter}\n").as_bytes());
+        }
+        out.extend_from_slice(b"DELIMITER ;\n");
+        Some(out)
+    }
+}
+
+/// 8.0 refuses the word, which says nothing of programs.
+fn known_everywhere(sql_mode: &str) -> String {
+    let words = sql_mode.split(',').filter(|word| *word != "NO_AUTO_CREATE_USER");
+    words.collect::<Vec<_>>().join(",")
+}
