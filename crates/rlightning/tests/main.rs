@@ -16,3 +16,4 @@ mod orphans;
 mod status;
 mod support;
 mod tls;
+mod verdicts;

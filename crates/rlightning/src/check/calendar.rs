@@ -22,6 +22,15 @@ impl Default for Dates {
 pub fn takes(kind: &TypeKind, text: &[u8], dates: &Dates) -> bool {
     let Ok(text) = std::str::from_utf8(text) else { return false };
     let text = text.trim();
+    if *kind == TypeKind::Time && text.is_empty() {
+        return true;
+    }
+    let is_moment = matches!(kind, TypeKind::Date | TypeKind::DateTime | TypeKind::Timestamp);
+    // `T` stands between date and time; no server reads another letter.
+    let has_letter = text.bytes().any(|byte| byte.is_ascii_alphabetic() && !byte.eq_ignore_ascii_case(&b'T'));
+    if is_moment && (has_letter || !text.bytes().any(|byte| byte.is_ascii_digit())) {
+        return false;
+    }
     if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.')) {
         return false;
     }
@@ -35,6 +44,29 @@ pub fn takes(kind: &TypeKind, text: &[u8], dates: &Dates) -> bool {
         }
         _ => true,
     }
+}
+
+/// Whether a column of this type may take the number.
+pub fn takes_number(kind: &TypeKind, number: i64, dates: &Dates) -> bool {
+    if *kind == TypeKind::Time {
+        let (minute, second) = (number.unsigned_abs() / 100 % 100, number.unsigned_abs() % 100);
+        // Larger ones may be a date with its time.
+        return number.unsigned_abs() > 8_385_959 || (minute < 60 && second < 60);
+    }
+    if number == 0 {
+        return dates.zeros;
+    }
+    // 240131, 20240131 and the same with a time; the years 70 to 99 are of the last century.
+    let date = match number {
+        101..=691_231 => number + 20_000_000,
+        700_101..=991_231 => number + 19_000_000,
+        10_000_101..=99_991_231 => number,
+        991_232..=10_000_100 | 101_000_000.. => return true,
+        _ => return false,
+    };
+    let part = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
+    let text = format!("{:04}-{:02}-{:02}", part(date / 10_000), part(date / 100 % 100), part(date % 100));
+    moment(*kind == TypeKind::Timestamp, &text, dates)
 }
 
 /// Numbers between separators; `None` for another form.
@@ -99,13 +131,10 @@ fn clock(text: &str) -> bool {
 
 fn duration(text: &str) -> bool {
     let text = text.strip_prefix('-').unwrap_or(text);
-    let (text, fraction) = text.split_once('.').unwrap_or((text, ""));
+    // MySQL refuses 838:59:59.9, MariaDB takes it.
+    let (text, _) = text.split_once('.').unwrap_or((text, ""));
     match numbers::<3>(text, ':') {
-        Some([hour, minute, second]) => {
-            let above =
-                (hour, minute, second) == (838, 59, 59) && fraction.bytes().any(|digit| digit != b'0');
-            hour <= 838 && minute < 60 && second < 60 && !above
-        }
+        Some([hour, minute, second]) => hour <= 838 && minute < 60 && second < 60,
         None => true,
     }
 }

@@ -167,7 +167,7 @@ fn rules(config: &Config, server: &ServerInfo) -> Rules {
         Flavor::MariaDb => false,
         _ => server.is_mysql(8, 0, 0),
     };
-    Rules { dates, null_is_now: !explicit }
+    Rules { dates, only_text_is_json: server.flavor == Flavor::MySql, null_is_now: !explicit }
 }
 
 impl OneTable<'_> {

@@ -55,6 +55,8 @@ impl Refusal {
 pub struct Rules {
     /// How dates are judged.
     pub dates: Dates,
+    /// A number is no JSON without a CAST, as in MySQL.
+    pub only_text_is_json: bool,
     /// NULL for a TIMESTAMP that is NOT NULL means now, as before `explicit_defaults_for_timestamp`.
     pub null_is_now: bool,
 }
@@ -68,8 +70,8 @@ enum Kind {
     Bytes(usize),
     Bits(u32),
     Integer(i128, i128),
-    /// Digits before the point, and whether there is no sign.
-    Decimal(u32, bool),
+    /// Digits before the point and behind it, and whether there is no sign.
+    Decimal(u32, u32, bool),
     /// Largest absolute value, and whether there is no sign.
     Float(f64, bool),
     Enum(Members),
@@ -135,6 +137,12 @@ impl Judge {
         {
             return Some(Refusal::Characters);
         }
+        if let (Some(repertoire @ (Repertoire::All | Repertoire::Plane0)), Value::Binary(bytes)) =
+            (self.repertoire, &value)
+            && !repertoire.has(bytes)
+        {
+            return Some(Refusal::Characters);
+        }
         self.kind.refusal(&value, cell, &self.rules)
     }
 
@@ -183,10 +191,10 @@ fn kind_of(column: &Column) -> Kind {
         BigInt => integer(64),
         Decimal => {
             let (digits, decimals) = (column.length.unwrap_or(10), column.decimals.unwrap_or(0));
-            Kind::Decimal(digits.saturating_sub(decimals), column.unsigned)
+            Kind::Decimal(digits.saturating_sub(decimals), decimals, column.unsigned)
         }
-        Float => Kind::Float(f64::from(f32::MAX), column.unsigned),
-        Double => Kind::Float(f64::MAX, column.unsigned),
+        Float => Kind::Float(most_of(column).unwrap_or(f64::from(f32::MAX)), column.unsigned),
+        Double => Kind::Float(most_of(column).unwrap_or(f64::MAX), column.unsigned),
         Bit => Kind::Bits(column.length.unwrap_or(1)),
         Enum => Kind::Enum(members()),
         Set => Kind::Set(members()),
@@ -194,6 +202,12 @@ fn kind_of(column: &Column) -> Kind {
         Json => Kind::Json,
         _ => Kind::Anything,
     }
+}
+
+/// What FLOAT(M,D) and DOUBLE(M,D) take at most: what is rounded down to nines.
+fn most_of(column: &Column) -> Option<f64> {
+    let (digits, decimals) = (i32::try_from(column.length?).ok()?, i32::try_from(column.decimals?).ok()?);
+    Some(10f64.powi(digits - decimals) - 0.49 * 10f64.powi(-decimals))
 }
 
 impl Kind {
@@ -213,15 +227,29 @@ impl Kind {
             (Kind::Bytes(most), Value::Text(text)) => too_long(text.len() > *most),
             (Kind::Characters(most), Value::Binary(bytes)) => too_long(characters(trimmed(bytes)) > *most),
             (Kind::Bytes(most), Value::Binary(bytes)) => too_long(bytes.len() > *most),
-            (
-                Kind::Characters(most) | Kind::Text(most, _) | Kind::Bytes(most),
-                Value::Int(_) | Value::UInt(_),
-            ) => too_long(cell.text.len() > *most && cell.kind == CellKind::Number),
+            (Kind::Characters(most) | Kind::Text(most, _) | Kind::Bytes(most), Value::Int(value)) => {
+                too_long(value.to_string().len() > *most)
+            }
+            (Kind::Characters(most) | Kind::Text(most, _) | Kind::Bytes(most), Value::UInt(value)) => {
+                too_long(value.to_string().len() > *most)
+            }
+            (Kind::Characters(most) | Kind::Text(most, _) | Kind::Bytes(most), Value::Number(text)) => {
+                too_long(decimal_length(text).is_some_and(|length| length > *most))
+            }
             (Kind::Bits(bits), Value::Binary(bytes)) => too_long(bit_length(bytes) > *bits as usize),
             (Kind::Bits(bits), Value::Text(bytes)) => too_long(bit_length(bytes) > *bits as usize),
             // A negative number is its 64 bits.
             (Kind::Bits(bits), Value::Int(value)) => too_long(64 - value.leading_zeros() > *bits),
             (Kind::Bits(bits), Value::UInt(_)) => too_long(*bits < 64),
+            (Kind::Bits(bits @ 0..=63), Value::Number(text)) => Number::of(text).and_then(|number| {
+                too_long(
+                    number.float < 0.0
+                        || number.float.round() >= 2f64.powi(i32::try_from(*bits).unwrap_or(64)),
+                )
+            }),
+            (Kind::Temporal(kind), Value::Int(number)) if *kind != TypeKind::Year => {
+                (!calendar::takes_number(kind, *number, &rules.dates)).then_some(Refusal::BadDate)
+            }
             (Kind::Enum(members), value) => members.refusal_one(value),
             (Kind::Set(members), value) => members.refusal_many(value),
             (Kind::Temporal(kind), Value::Text(text)) => {
@@ -229,6 +257,9 @@ impl Kind {
             }
             (Kind::Temporal(TypeKind::Year), Value::Int(year)) => {
                 (!matches!(year, 0..=99 | 1901..=2155)).then_some(Refusal::OutOfRange)
+            }
+            (Kind::Json, Value::Int(_) | Value::UInt(_) | Value::Number(_) | Value::Binary(_)) => {
+                rules.only_text_is_json.then_some(Refusal::NoJson)
             }
             (Kind::Json, Value::Text(text)) => {
                 serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err().then_some(Refusal::NoJson)
@@ -242,6 +273,11 @@ impl Kind {
         if let (Kind::Integer(low, high), Value::Int(value)) = (self, value) {
             return (!(low..=high).contains(&&i128::from(*value))).then_some(Refusal::OutOfRange);
         }
+        if let (Kind::Integer(low, high), Value::Binary(bytes)) = (self, value) {
+            // A hexadecimal literal is an unsigned number here.
+            let value = bytes.iter().fold(0i128, |value, byte| value << 8 | i128::from(*byte));
+            return (bytes.len() <= 8 && !(low..=high).contains(&&value)).then_some(Refusal::OutOfRange);
+        }
         let number = match value {
             Value::Int(value) => Number::of(value.to_string().as_bytes()),
             Value::UInt(value) => Number::of(value.to_string().as_bytes()),
@@ -253,13 +289,27 @@ impl Kind {
             _ => None,
         }?;
         let fits = match self {
-            Kind::Integer(low, high) => number.rounded().is_none_or(|value| (*low..=*high).contains(&value)),
-            Kind::Decimal(digits, unsigned) => number.fits(*digits, *unsigned),
+            Kind::Integer(low, high) => match number.rounded() {
+                Some(value) => (*low..=*high).contains(&value),
+                None => number.float <= *high as f64 + 1.0 && number.float >= *low as f64 - 1.0,
+            },
+            Kind::Decimal(digits, decimals, unsigned) => number.fits(*digits, *decimals, *unsigned),
             Kind::Float(most, unsigned) => number.float.abs() <= *most && !(*unsigned && number.float < 0.0),
             _ => true,
         };
         (!fits).then_some(Refusal::OutOfRange)
     }
+}
+
+/// How long the text of a decimal number is; `None` for one with an exponent, which servers write in their own way.
+fn decimal_length(text: &[u8]) -> Option<usize> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if !digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') {
+        return None;
+    }
+    // No more than is certain: zeros in front, and those that stand alone, may go.
+    let significant = digits.iter().position(|byte| *byte != b'0').unwrap_or(digits.len());
+    Some(digits.len() - significant + (text.len() - digits.len()))
 }
 
 fn trimmed(text: &[u8]) -> &[u8] {
@@ -281,6 +331,8 @@ struct Number {
     float: f64,
     /// Its integer digits and the first one behind the point; `None` with an exponent or more digits than any type has.
     digits: Option<(bool, i128, usize, bool)>,
+    /// What stands behind the point.
+    fraction: Vec<u8>,
 }
 
 impl Number {
@@ -305,7 +357,16 @@ impl Number {
                 up,
             )
         });
-        Some(Number { float, digits })
+        Some(Number { float, digits, fraction: fraction.as_bytes().to_vec() })
+    }
+
+    /// Whether nothing but nines stands in the column, and the first digit that has no place there makes one more of it.
+    fn rounds_over(&self, whole: i128, digits: u32, decimals: usize) -> bool {
+        let nines = |text: &[u8]| text.iter().all(|digit| *digit == b'9');
+        let (Some(kept), Some(next)) = (self.fraction.get(..decimals), self.fraction.get(decimals)) else {
+            return false;
+        };
+        10i128.checked_pow(digits).is_some_and(|above| whole == above - 1) && nines(kept) && *next >= b'5'
     }
 
     /// As an integer column rounds it. `None`: not known here.
@@ -321,10 +382,12 @@ impl Number {
         }
     }
 
-    fn fits(&self, digits: u32, unsigned: bool) -> bool {
+    fn fits(&self, digits: u32, decimals: u32, unsigned: bool) -> bool {
         match self.digits {
             Some((negative, whole, length, _)) => {
-                length <= digits as usize && !(unsigned && negative && whole > 0)
+                length <= digits as usize
+                    && !(unsigned && negative && whole > 0)
+                    && !self.rounds_over(whole, digits, decimals as usize)
             }
             None => self.float.abs() < 10f64.powi(i32::try_from(digits).unwrap_or(i32::MAX)),
         }
@@ -351,14 +414,16 @@ impl Members {
 
     /// The number of a member, or a set of them as bits, written as a text.
     fn index(text: &[u8]) -> Option<u64> {
-        std::str::from_utf8(text).ok()?.parse().ok()
+        let text = std::str::from_utf8(text).ok()?.trim();
+        if text == "-0" { Some(0) } else { text.parse().ok() }
     }
 
     fn refusal_one(&self, value: &Value<'_>) -> Option<Refusal> {
         let count = self.folded.len() as u64;
         let listed = match value {
             Value::Text(text) => {
-                self.has(text) || Self::index(text).is_some_and(|index| (1..=count).contains(&index))
+                // As a text 0 stands for the empty value; as a number it is refused.
+                self.has(text) || Self::index(text).is_some_and(|index| (0..=count).contains(&index))
             }
             Value::Int(index) => u64::try_from(*index).is_ok_and(|index| (1..=count).contains(&index)),
             Value::UInt(_) => false,
@@ -461,11 +526,20 @@ mod tests {
             ("bigint", "'12'", "'12a'", NoNumber),
             ("int", "0", "''", NoNumber),
             ("decimal(5,2)", "'999.994'", "1000", OutOfRange),
+            ("decimal(5,2)", "999.989", "'-999.995'", OutOfRange),
+            ("float(5,2)", "999.994", "1000", OutOfRange),
+            ("tinyint", "0x7F", "0x01FF", OutOfRange),
+            ("tinyint", "1e2", "1e3", OutOfRange),
+            ("varchar(3)", "00000000001", "9.99", TooLong),
             ("decimal(5,2) unsigned", "-0.0", "-1.5", OutOfRange),
             ("float", "3e38", "4e38", OutOfRange),
             ("double unsigned", "1e300", "-1", OutOfRange),
             ("enum('a','B c')", "'b C '", "'d'", NotListed),
             ("enum('a','b')", "2", "0", NotListed),
+            ("enum('a','b')", "'0'", "'3'", NotListed),
+            ("date", "20240131", "20241301", BadDate),
+            ("datetime", "'2024-01-31T10:00:00'", "'2024-01-31 10:00:00x'", BadDate),
+            ("varchar(9)", "x'C3A4'", "x'FF'", Characters),
             ("enum('a','b')", "NULL", "''", NotListed),
             ("enum('a','b') collate utf8mb4_bin", "'a'", "'A'", NotListed),
             ("set('a','b')", "'b,A'", "'a,c'", NotListed),
