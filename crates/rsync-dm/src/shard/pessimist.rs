@@ -353,7 +353,7 @@ impl Pessimist {
         self.locks.contains_key(id)
     }
 
-    /// Ends a lock at once, whatever its owner does: everyone else passes over the statements.
+    /// Ends a lock at once, whatever its owner does: everyone passes over the statements, the owner too if it has not run them.
     pub fn force_release(&mut self, id: &str) -> Vec<Effect> {
         let Some(mut lock) = self.locks.remove(id) else { return Vec::new() };
         lock.permit_the_unready(id);
@@ -361,9 +361,8 @@ impl Pessimist {
         for (source, _) in lock.members.iter().filter(|(_, m)| m.ready && !m.done) {
             let permit = lock.operation(id, source, false);
             self.permits.push(permit.clone());
-            if *source != lock.owner {
-                effects.push(Effect::Operate(permit));
-            }
+            // The owner too, which else would still take what it was told before.
+            effects.push(Effect::Operate(permit));
         }
         effects.push(Effect::Resolved { id: id.into() });
         effects.extend(self.next_round(lock));

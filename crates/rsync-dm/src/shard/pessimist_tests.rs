@@ -127,12 +127,12 @@ fn unlock_and_its_errors() {
 }
 
 #[test]
-fn force_release_lets_all_others_pass() {
+fn force_release_lets_everybody_pass() {
     let mut p = with_sources(&["a", "b", "c"]);
     p.propose(&info("a", "x"));
     p.propose(&info("b", "x"));
     p.unlock(ID, None).unwrap();
-    assert_eq!(p.force_release(ID), [operate("b", "x", false), resolved()]);
+    assert_eq!(p.force_release(ID), [operate("a", "x", false), operate("b", "x", false), resolved()]);
     assert!(p.force_release(ID).is_empty());
     assert_eq!(p.propose(&info("b", "x")), [operate("b", "x", false)], "repeated");
     assert!(p.done(&operation("b", "x", false)).is_empty());

@@ -196,7 +196,10 @@ impl Runner {
                     self.enter(pb::Stage::Stopped, Some(canceled()));
                     return;
                 }
-                Wanted::Paused => self.enter(pb::Stage::Paused, Some(canceled())),
+                Wanted::Paused => {
+                    again = None;
+                    self.enter(pb::Stage::Paused, Some(canceled()));
+                }
                 Wanted::Running { asked, .. } => {
                     // A run that ended to begin anew was the owner.
                     let unasked = !asked || again == Some(wanted);
@@ -208,6 +211,7 @@ impl Runner {
                         // Something else is wanted now, or the same anew.
                         Ok(()) => continue,
                         Err(error) => {
+                            again = None;
                             error!(error = %error, "the subtask is paused");
                             let errors = vec![error::process_error(&error)];
                             self.enter(

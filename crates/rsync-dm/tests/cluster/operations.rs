@@ -252,6 +252,8 @@ fn a_task_that_also_runs_without_the_master() {
     run.signal(15);
     run.finish(SOON).success();
     insert(&servers, 40, 60);
+    // Asked for, whatever was asked before.
+    dm.ctl(&["pause-task", "t", "-s", "mysql-02"]).success();
     dm.ctl(&["resume-task", "t"]).success();
     servers.wait_equal("sid, id, pid, comment");
     dm.end(&after_errors());
