@@ -47,11 +47,11 @@ pub struct RunArgs {
     pub inject_ddl: Vec<String>,
 }
 
-/// What the flags want of single statements: source, operation, place, statements.
-fn wishes<'a>(
-    args: &'a RunArgs,
-    subtasks: &'a [SubtaskConfig],
-) -> Result<Vec<(&'a SubtaskConfig, pb::ErrorOp, &'a str, Vec<String>)>, DmError> {
+/// What the flags want of a statement: source, operation, place, statements.
+type Wish<'a> = (&'a SubtaskConfig, pb::ErrorOp, &'a str, Vec<String>);
+
+/// What the flags want of single statements.
+fn wishes<'a>(args: &'a RunArgs, subtasks: &'a [SubtaskConfig]) -> Result<Vec<Wish<'a>>, DmError> {
     let flags = [
         ("--skip-ddl", pb::ErrorOp::Skip, &args.skip_ddl),
         ("--replace-ddl", pb::ErrorOp::Replace, &args.replace_ddl),

@@ -261,7 +261,7 @@ proptest! {
 /// As a source does that an operator lets pass over what it has proposed.
 #[test]
 fn a_source_takes_back_what_it_has_proposed() {
-    let back = || vec![one_table(), vec![TargetTables { count: 0, ..one_table().remove(0) }]].concat();
+    let back = || [one_table(), vec![TargetTables { count: 0, ..one_table().remove(0) }]].concat();
     let mut p = with_sources(&["a", "b"]);
     p.propose(&info("a", "x"));
     assert_eq!(p.propose(&info("b", "x")), [operate("a", "x", true)]);

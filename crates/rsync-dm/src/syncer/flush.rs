@@ -49,7 +49,12 @@ impl Unit {
             // The column has no room for it; the ledger keeps what is applied until the next file begins.
             return Ok(());
         }
-        let tables = self.table_rows(&low);
+        let mut tables = self.table_rows(&low);
+        let (buried, gone): (Vec<_>, Vec<_>) = self.gone.iter().partition(|(_, (at, _))| global < *at);
+        tables.extend(
+            buried.iter().map(|(table, (at, info))| ((*table).clone(), at.min(&low).clone(), info.clone())),
+        );
+        let gone: Vec<TableName> = gone.into_iter().map(|(table, _)| table.clone()).collect();
         let covers_earlier = self.applied_end.as_ref().is_none_or(|end| global.place >= *end);
         self.state.safe_until = self.safe.pending();
         self.state.members = self.members();
@@ -57,7 +62,7 @@ impl Unit {
             exit: (clean && self.state.safe_until.is_none() && global == low).then(|| global.clone()),
             global,
             tables,
-            gone: self.gone.iter().cloned().collect(),
+            gone,
             sharding,
             state: self.state.clone(),
             mark,
@@ -69,7 +74,7 @@ impl Unit {
             self.applied.clear();
             self.applied_end = None;
         }
-        self.gone.clear();
+        self.gone.retain(|table, _| !flush.gone.contains(table));
         self.dirty.retain(|_, last| *last > low.place);
         self.rows_since_flush = !self.dirty.is_empty();
         self.flushed = low;
@@ -102,7 +107,7 @@ impl Unit {
     fn table_rows(&self, low: &Spot) -> Vec<(TableName, Spot, Option<String>)> {
         self.dirty
             .keys()
-            .filter(|table| !self.gone.contains(*table))
+            .filter(|table| !self.gone.contains_key(*table))
             .filter_map(|table| {
                 let own = self.points.of(table).filter(|point| *point > low).unwrap_or(low);
                 // What a waiting table has before its statement may not be applied yet.

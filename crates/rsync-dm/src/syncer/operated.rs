@@ -12,6 +12,7 @@ use tracing::info;
 
 use super::{
     operators::{Operator, What},
+    place::Place,
     statements::{Outcome, Text},
     unit::{Known, Unit},
 };
@@ -25,9 +26,9 @@ pub(super) struct Held {
     /// The default schema of names.
     pub schema: String,
     /// Where its event begins.
-    pub start: super::place::Place,
+    pub start: Place,
     /// Where its event ends.
-    pub end: super::place::Place,
+    pub end: Place,
     /// The original.
     pub sql: String,
 }
@@ -193,7 +194,6 @@ impl Unit {
             return Ok(());
         };
         for piece in original {
-            self.track(piece, &text.schema);
             let mut kept = Vec::new();
             for table in piece.tables() {
                 let schema = table.schema.as_deref().unwrap_or(&text.schema);
@@ -202,14 +202,22 @@ impl Unit {
                     kept.push((table, routed.name()));
                 }
             }
+            // The last structures of tables that go are still needed.
             match &piece.statement {
-                Statement::DropTable { .. } => self.leave(&kept),
+                Statement::DropTable { .. } => {
+                    self.leave(&kept, text.end);
+                    continue;
+                }
                 Statement::DropDatabase { name, .. } => {
                     let members = self.members_in(name);
-                    self.leave(&members);
+                    self.leave(&members, text.end);
                 }
+                _ => {}
+            }
+            self.track(piece, &text.schema);
+            match &piece.statement {
                 Statement::RenameTable { .. } => {
-                    self.leave(&kept[..kept.len().min(1)]);
+                    self.leave(&kept[..kept.len().min(1)], text.end);
                     self.join(&kept[kept.len().min(1)..]);
                 }
                 Statement::CreateTable(_) => self.join(&kept[..kept.len().min(1)]),
@@ -223,12 +231,12 @@ impl Unit {
     }
 
     /// Tables that are gone at the source: no group waits for them any more.
-    fn leave(&mut self, tables: &[(TableName, TableName)]) {
+    fn leave(&mut self, tables: &[(TableName, TableName)], end: &Place) {
         for (table, target) in tables {
             if self.groups.leave(target, table) {
                 self.synced = Some(target.clone());
             }
-            self.forget(table);
+            self.forget(table, end);
         }
     }
 

@@ -46,14 +46,14 @@ impl Unit {
             (Statement::DropTable { .. }, Some(target)) => {
                 self.groups.remove(&target, subject).map_err(|e| self.group_error(*e, text))?;
                 info!(table = %subject, target = %target, "a shard was dropped, the target stays");
-                self.forget(subject);
+                self.forget(subject, text.end);
                 self.announce_tables().await?;
                 Ok(false)
             }
             (Statement::DropDatabase { name, .. }, _) => {
                 for (table, target) in self.members_in(name) {
                     self.groups.remove(&target, &table).map_err(|e| self.group_error(*e, text))?;
-                    self.forget(&table);
+                    self.forget(&table, text.end);
                 }
                 self.announce_tables().await?;
                 Ok(false)

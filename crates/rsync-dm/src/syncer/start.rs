@@ -170,7 +170,7 @@ impl Unit {
             tracker: source.tracker,
             targets: HashMap::new(),
             dirty: HashMap::new(),
-            gone: HashSet::new(),
+            gone: HashMap::new(),
             unproven: HashSet::new(),
             held: HashMap::new(),
             safe,

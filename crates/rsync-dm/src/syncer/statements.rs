@@ -12,7 +12,7 @@ use sql::{
     Kind, SqlMode,
     classify::Classified,
     ddl::{self, Ddl, Statement},
-    rename,
+    rename, table_info,
 };
 use tracing::info;
 
@@ -347,10 +347,13 @@ impl Unit {
         Spot { place: end.clone(), gtid: executed }
     }
 
-    pub(super) fn forget(&mut self, table: &TableName) {
+    /// A table is gone with the event that ends at `end`.
+    pub(super) fn forget(&mut self, table: &TableName, end: &Place) {
+        let structure = self.tracker.table(&table.schema, &table.table);
+        let info = structure.map(|structure| table_info::to_json(&structure));
+        self.gone.insert(table.clone(), (self.after(end), info));
         self.tracker.forget_table(&table.schema, &table.table);
         self.dirty.remove(table);
-        self.gone.insert(table.clone());
         if let Some(Known::Kept { plan, .. }) =
             self.known.get_mut(&table.schema).and_then(|tables| tables.get_mut(&table.table))
         {

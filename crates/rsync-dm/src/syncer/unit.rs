@@ -157,7 +157,9 @@ pub struct Unit {
     pub(super) targets: HashMap<TableName, Arc<Table>>,
     /// Tables with events since their row was written, with the end of the last one.
     pub(super) dirty: HashMap<TableName, Place>,
-    pub(super) gone: HashSet<TableName>,
+    /// Dropped tables whose row in the checkpoint is still to go: where that was, and the last structure. The row stays until nothing
+    /// before that place can be read again.
+    pub(super) gone: HashMap<TableName, (Spot, Option<String>)>,
     /// Tables whose tracked structure is a guess.
     pub(super) unproven: HashSet<TableName>,
     /// Statements that members of open groups have met: applied to the tracker when the group goes on.

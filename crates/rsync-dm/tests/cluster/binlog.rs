@@ -298,6 +298,48 @@ fn after_a_skip_rows_say_what_the_target_lacks() {
     dm.end(&after_errors());
 }
 
+/// A shard is dropped while its group waits for it (36006): the error says the command that lets it leave, and the others go on.
+#[test]
+fn a_shard_that_is_dropped_in_the_middle_leaves_its_group() {
+    let Some(servers) = Servers::start() else { return };
+    let mut dm = Dm::start(3);
+    dm.run_task(&servers, &servers.task_yaml("t"));
+    insert(&servers, 1, 20);
+    servers.wait_equal("sid, id, pid, comment");
+    let source = &servers.sources[0];
+    source.sql("ALTER TABLE my_db1.table1 ADD COLUMN extra INT NOT NULL DEFAULT 7; INSERT INTO my_db1.table1 (sid, pid, extra) VALUES (500, 1, 8)");
+    source.sql("UPDATE my_db1.table2 SET comment='last'; DROP TABLE my_db1.table2");
+    let error = dm.wait_error("t", 0, 36006);
+    let at = begin_of(source, "DROP TABLE");
+    let command = format!("binlog skip t -s mysql-01 -b {at}");
+    assert!(error["Workaround"].as_str().unwrap().contains(&command), "{error}");
+    dm.ctl(&command.split(' ').collect::<Vec<_>>()).success();
+    dm.wait_lock();
+    // It stays so in another worker, which reads everything of the group again.
+    let holder = dm.worker_of("mysql-01");
+    dm.kill_worker(&holder);
+    wait_until(SOON, "the source has moved", || {
+        let now = dm.worker_of("mysql-01");
+        now != holder && !now.is_empty()
+    });
+    alter(&servers, 1, "ADD COLUMN extra INT NOT NULL DEFAULT 7");
+    dm.wait_no_lock();
+    source.sql("INSERT INTO my_db1.table1 (sid, pid, extra) VALUES (501, 1, 9)");
+    let rows = |server: &Server, table: &str, only: &str| -> Vec<String> {
+        let sql =
+            format!("SELECT CONCAT_WS('|', sid, id, pid, extra) FROM {table} WHERE {only} ORDER BY sid");
+        server.rows(sql).iter().map(|row| row.text(0).unwrap()).collect()
+    };
+    wait_until(SOON, "the rows of the table that stays", || {
+        rows(source, "my_db1.table1", "1") == rows(&servers.target, "my_db.table5", "sid < 1000000")
+    });
+    // Those of the other one are as they were when it went.
+    let last = "SELECT COUNT(*) FROM my_db.table5 WHERE sid BETWEEN 1000000 AND 1999999 AND comment='last' AND extra=7";
+    assert_eq!(servers.target.value(last), "19");
+    dm.wait_running("t");
+    dm.end(&after_errors());
+}
+
 /// Rows with other values than the defaults.
 fn insert_extra(servers: &Servers, i: usize, from: usize) {
     for (j, table) in TABLES.iter().enumerate() {
