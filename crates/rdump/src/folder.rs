@@ -292,6 +292,18 @@ fn part_files(root: &Path, planned: &Planned) -> Vec<PathBuf> {
         .collect()
 }
 
+/// The schema file that a file of programs stands beside; Lightning's rules pass over programs, so they do not tell whose they are.
+fn of_schema_file(name: &str) -> String {
+    for (ending, other) in
+        [("-schema-trigger.sql", "-schema.sql"), ("-schema-post.sql", "-schema-create.sql")]
+    {
+        if let Some((object, suffix)) = name.rsplit_once(ending) {
+            return format!("{object}{other}{suffix}");
+        }
+    }
+    name.to_owned()
+}
+
 /// What a dump said it would write.
 struct Planned {
     tables: BTreeSet<(String, String)>,
@@ -310,7 +322,7 @@ impl Planned {
         if name.contains('/') {
             return false;
         }
-        match dumpfile::parse(name) {
+        match dumpfile::parse(&of_schema_file(name)) {
             Ok(Some(file)) if matches!(file.kind, FileKind::SchemaCreate) => {
                 self.schemas.contains(&file.table.schema)
             }
@@ -395,6 +407,8 @@ mod tests {
             "d.t-schema.sql",
             "d.t.0000000010002.sql",
             "d.s-schema-sequence.sql",
+            "d.t-schema-trigger.sql.gz",
+            "d-schema-post.sql",
             "d.t.000000003.sql.part",
             "metadata.part",
         ];
@@ -422,6 +436,11 @@ mod tests {
             open(dir.path()).unwrap_err().to_string().contains("d.other.000000000.sql, which is not part")
         );
         fs::remove_file(dir.path().join("d.other.000000000.sql")).unwrap();
+        fs::write(dir.path().join("other-schema-post.sql"), "x").unwrap();
+        assert!(
+            open(dir.path()).unwrap_err().to_string().contains("other-schema-post.sql, which is not part")
+        );
+        fs::remove_file(dir.path().join("other-schema-post.sql")).unwrap();
         fs::write(dir.path().join(MANIFEST), br#"{"type":"dump","format":99}"#).unwrap();
         assert!(open(dir.path()).unwrap_err().to_string().contains("format version 99"));
     }

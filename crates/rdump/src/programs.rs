@@ -2,6 +2,7 @@
 //! `db.table-schema-trigger.sql` and `db-schema-post.sql`. Load them after the rows: a trigger must not fire for them.
 
 use common::ident::{TableName, quote, quote_string};
+use mysql::Flavor;
 use mysql::privileges::{Grants, Need, Privilege, missing};
 use mysql::wire::WireConn;
 
@@ -15,13 +16,18 @@ use crate::source::{Answer, ask};
 /// # Errors
 /// A missing privilege with its GRANT.
 pub fn check_privileges(grants: &Grants, listing: &Listing) -> Result<()> {
+    let server = grants.server();
+    if server.flavor == Flavor::TiDb {
+        return Ok(());
+    }
     let tables = listing.objects.iter().filter(|object| object.kind == ObjectKind::Table);
     let triggers = tables
         .map(|object| Need::table(Privilege::Trigger, object.name.schema.clone(), object.name.table.clone()));
     let events = listing.databases.iter().map(|database| Need::schema(Privilege::Event, database.clone()));
-    // Before SHOW_ROUTINE the table of all routines said who sees them.
     let routines = Need::global(Privilege::ShowRoutine);
-    let sees_routines = grants.allows(&Need::table(Privilege::Select, "mysql", "proc"));
+    // Where they lie in a table, who may read that sees them all.
+    let sees_routines =
+        !server.is_mysql(8, 0, 0) && grants.allows(&Need::table(Privilege::Select, "mysql", "proc"));
     let routines = (!listing.databases.is_empty() && !sees_routines).then_some(routines);
     let needs: [(&'static str, Vec<Need>); 3] = [
         ("triggers", triggers.collect()),
@@ -44,10 +50,10 @@ pub fn check_privileges(grants: &Grants, listing: &Listing) -> Result<()> {
 pub async fn triggers(conn: &mut WireConn, table: &TableName) -> Result<Option<Vec<u8>>> {
     let doing = || format!("read the triggers of table {table}");
     let sql = format!(
-        "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA={} AND EVENT_OBJECT_TABLE={} \
+        "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE {} AND {} \
          ORDER BY ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER, CREATED",
-        quote_string(&table.schema),
-        quote_string(&table.table)
+        is("EVENT_OBJECT_SCHEMA", &table.schema),
+        is("EVENT_OBJECT_TABLE", &table.table)
     );
     let mut file = ProgramFile::default();
     for name in names(&ask(conn, &sql).await.doing(doing)?) {
@@ -58,6 +64,15 @@ pub async fn triggers(conn: &mut WireConn, table: &TableName) -> Result<Option<V
     Ok(file.end())
 }
 
+/// Kinds of routines, and the column of SHOW CREATE with the text. Functions come before procedures: a procedure is not checked when it
+/// is made, a function may be used by an event at once. Packages are MariaDB's.
+const ROUTINES: [(&str, &str); 4] = [
+    ("PACKAGE", "Create Package"),
+    ("PACKAGE BODY", "Create Package Body"),
+    ("FUNCTION", "Create Function"),
+    ("PROCEDURE", "Create Procedure"),
+];
+
 /// The routines and events of a database; `None` if there are none.
 ///
 /// # Errors
@@ -65,23 +80,20 @@ pub async fn triggers(conn: &mut WireConn, table: &TableName) -> Result<Option<V
 pub async fn of_database(conn: &mut WireConn, database: &str) -> Result<Option<Vec<u8>>> {
     let doing = || format!("read the routines and events of database {}", quote(database));
     let mut file = ProgramFile::default();
-    // Functions first: a procedure is not checked when it is made, a function may be used by an event at once.
-    for kind in ["FUNCTION", "PROCEDURE"] {
+    for (kind, column) in ROUTINES {
         let sql = format!(
-            "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA={} AND ROUTINE_TYPE='{kind}' \
-             ORDER BY ROUTINE_NAME",
-            quote_string(database)
+            "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE {} AND ROUTINE_TYPE='{kind}' ORDER BY ROUTINE_NAME",
+            is("ROUTINE_SCHEMA", database)
         );
         for name in names(&ask(conn, &sql).await.doing(doing)?) {
             let name = TableName::new(database, name);
             let answer = ask(conn, &format!("SHOW CREATE {kind} {name}")).await.doing(doing)?;
-            let column = if kind == "FUNCTION" { "Create Function" } else { "Create Procedure" };
             file.add(&answer, column, || format!("read {} {name}", kind.to_lowercase()))?;
         }
     }
     let sql = format!(
-        "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA={} ORDER BY EVENT_NAME",
-        quote_string(database)
+        "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE {} ORDER BY EVENT_NAME",
+        is("EVENT_SCHEMA", database)
     );
     for name in names(&ask(conn, &sql).await.doing(doing)?) {
         let name = TableName::new(database, name);
@@ -89,6 +101,14 @@ pub async fn of_database(conn: &mut WireConn, database: &str) -> Result<Option<V
         file.add(&answer, "Create Event", || format!("read event {name}"))?;
     }
     Ok(file.end())
+}
+
+/// A condition on a name in information_schema, which compares without regard to case also on servers that tell `t` from `T`.
+fn is(column: &str, name: &str) -> String {
+    let name = quote_string(name);
+    format!(
+        "{column}={name} AND (@@lower_case_table_names>0 OR CAST({column} AS BINARY)=CAST({name} AS BINARY))"
+    )
 }
 
 fn names(answer: &Answer) -> Vec<String> {

@@ -59,6 +59,10 @@ impl Kept {
         if let Some(option) = differs(&new.options, &self.head.options) {
             return Err(refused(format!("it was made without {option}")));
         }
+        let (was, now) = (&self.head.consistency, &new.consistency);
+        if was != now && [was, now].contains(&&"none".to_owned()) {
+            return Err(refused(format!("it was made with --consistency {was}, now it is {now}")));
+        }
         if self.head.start.is_some() != new.start.is_some() {
             return Err(refused("the binlog was switched on or off meanwhile".into()));
         }

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use testkit::{Account, Kind, Options, Server, catalog};
+use testkit::{Account, Kind, Options, Server, Tool, catalog};
 
-use crate::support::{dump, files, rdump, work_dir};
+use crate::support::{dump, files, program, rdump, work_dir};
 
 /// What plain clients spoil in Dumpling's files, and what Dumpling leaves out.
 fn fill(server: &Server, kind: Kind) {
@@ -27,7 +27,22 @@ fn fill(server: &Server, kind: Kind) {
            (3, 'x', 'y', 'z', b'0', 'null', -3.5e-10, '2024-03-31 02:30:00', '1000-01-01', '1970-01-01 08:00:01', 'b', NULL);
          INSERT INTO pt.log (what) VALUES ('before');",
     ));
-    // In a session whose character set the server keeps with the programs; the text is that of the connection.
+    if kind.is_mariadb() {
+        server.sql(
+            "SET SESSION sql_mode = 'ORACLE'; USE pt;
+             CREATE PACKAGE tools AS FUNCTION five RETURN INT; END;
+             CREATE PACKAGE BODY tools AS FUNCTION five RETURN INT AS BEGIN RETURN 5; END; END;",
+        );
+        server.sql(
+            "CREATE SEQUENCE pt.s; CREATE TABLE pt.counted (n INT DEFAULT NEXTVAL(pt.s), v INT); INSERT INTO pt.counted (v) VALUES (7)",
+        );
+    }
+    // What the server keeps with a program is that of the session that made it.
+    server.sql(
+        "SET NAMES latin1; SET SESSION sql_mode = 'ANSI_QUOTES'; USE pt;
+         CREATE PROCEDURE old() SELECT 'plain', \"id\" FROM \"zero\";
+         CREATE PROCEDURE \"odd ` 'name\"() SELECT 'Ã¤';",
+    );
     server.sql(
         "SET SESSION sql_mode = 'STRICT_ALL_TABLES,PIPES_AS_CONCAT', time_zone = '+02:00';
          USE pt;
@@ -35,6 +50,7 @@ fn fill(server: &Server, kind: Kind) {
          CREATE TRIGGER tell BEFORE UPDATE ON zero FOR EACH ROW BEGIN SET NEW.v = 'ü;;'; SET NEW.v = NEW.v || '!'; END;
          CREATE FUNCTION twice(a INT) RETURNS INT DETERMINISTIC RETURN a * 2;
          CREATE PROCEDURE note(IN t VARCHAR(20)) BEGIN INSERT INTO log (what) VALUES ('ä' || t); END;
+         CREATE PROCEDURE remarks() BEGIN -- it's a remark\r\n /* and; another */ SELECT 'two\r\nlines'; # the end\n END;
          CREATE EVENT soon ON SCHEDULE EVERY 1 DAY STARTS '2038-01-01 12:00:00' DISABLE DO INSERT INTO pt.log (what) VALUES ('e');
          CREATE VIEW seen AS SELECT id, twice(id) AS d, 'größe' AS w FROM zero;",
     );
@@ -48,11 +64,12 @@ fn load_with_a_plain_client(target: &Server, dir: &Path) {
     };
     let order = |name: &str| match name {
         name if name.ends_with("-schema-create.sql") => 0,
-        name if name.ends_with("-schema.sql") => 1,
-        name if name.ends_with("-schema-view.sql") => 4,
-        name if name.ends_with("-schema-trigger.sql") => 3,
-        name if name.ends_with("-schema-post.sql") => 3,
-        _ => 2,
+        name if name.ends_with("-schema-sequence.sql") => 1,
+        name if name.ends_with("-schema.sql") => 2,
+        name if name.ends_with("-schema-trigger.sql") => 4,
+        name if name.ends_with("-schema-post.sql") => 4,
+        name if name.ends_with("-schema-view.sql") => 5,
+        _ => 3,
     };
     let mut names: Vec<String> = files(dir).into_keys().filter(|name| name.ends_with(".sql")).collect();
     names.sort_by_key(|name| order(name));
@@ -62,7 +79,10 @@ fn load_with_a_plain_client(target: &Server, dir: &Path) {
         command.args(["-h", target.host(), "-P", &target.port().to_string(), "-u", login.user]);
         command.arg(format!("-p{}", login.password)).arg("--default-character-set=latin1");
         if order(&name) > 0 {
-            command.arg("pt");
+            command.args(name.split(['.', '-']).next());
+        }
+        if order(&name) == 4 {
+            command.args(["--comments", "--binary-mode"]);
         }
         let input = std::fs::File::open(dir.join(&name)).unwrap();
         let done = command.stdin(Stdio::from(input)).output().unwrap();
@@ -99,6 +119,15 @@ fn told(server: &Server) -> Vec<String> {
     ask("SHOW CREATE TRIGGER pt.tell", &["Created", "character_set_client"]);
     ask("SHOW CREATE FUNCTION pt.twice", &[]);
     ask("SHOW CREATE PROCEDURE pt.note", &["character_set_client"]);
+    ask("SHOW CREATE PROCEDURE pt.remarks", &[]);
+    ask("SHOW CREATE PROCEDURE pt.old", &[]);
+    ask("SHOW CREATE PROCEDURE pt.`odd `` 'name`", &["character_set_client"]);
+    if server.kind().is_mariadb() {
+        ask("SHOW CREATE TABLE pt.counted", &[]);
+        ask("SELECT * FROM pt.counted", &[]);
+        ask("SHOW CREATE PACKAGE pt.tools", &[]);
+        ask("SHOW CREATE PACKAGE BODY pt.tools", &[]);
+    }
     ask("SHOW CREATE EVENT pt.soon", &[]);
     out
 }
@@ -115,7 +144,17 @@ fn a_plain_client_makes_the_same_database_on_every_server() {
         let out = dir.join("out");
         dump(
             &source,
-            &["-B", "pt", "--portable", "--no-views=false", "-r", "2", "-c", "no-compression"],
+            &[
+                "-B",
+                "pt",
+                "--portable",
+                "--no-views=false",
+                "--no-sequences=false",
+                "-r",
+                "2",
+                "-c",
+                "no-compression",
+            ],
             &out,
         );
         let target = Server::start(kind, Options::default().time_zone("-05:00")).unwrap();
@@ -141,4 +180,90 @@ fn missing_privileges_for_programs_are_named_before_anything_is_written() {
         done.says(missing);
         assert!(!out.exists());
     }
+}
+
+/// Where tables are told apart by case, so are their triggers, although information_schema does not.
+#[test]
+fn names_that_differ_in_case_only() {
+    for kind in [Kind::MySql57, Kind::MySql8033, Kind::MariaDb1011] {
+        let Some(source) = Server::start_or_skip(kind, Options::default()) else { continue };
+        source.sql(
+            "CREATE DATABASE nm; CREATE DATABASE NM; CREATE TABLE nm.t (a INT); CREATE TABLE nm.T (a INT); CREATE TABLE NM.t (a INT);
+             CREATE TRIGGER nm.small BEFORE INSERT ON nm.t FOR EACH ROW SET NEW.a = 1;
+             CREATE TRIGGER nm.large BEFORE INSERT ON nm.T FOR EACH ROW SET NEW.a = 2;
+             CREATE TRIGGER NM.small BEFORE INSERT ON NM.t FOR EACH ROW SET NEW.a = 3;
+             CREATE FUNCTION nm.one() RETURNS INT DETERMINISTIC RETURN 1; CREATE PROCEDURE NM.two() SELECT 2;
+             CREATE EVENT NM.three ON SCHEDULE EVERY 1 DAY DISABLE DO SELECT 3;
+             GRANT TRIGGER, EVENT ON *.* TO 'dump'@'%'",
+        );
+        let dir = work_dir();
+        let out = dir.join("out");
+        dump(&source, &["-B", "nm", "-B", "NM", "--portable"], &out);
+        let target = Server::start(kind, Options::default()).unwrap();
+        load_with_a_plain_client(&target, &out);
+        for sql in [
+            "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, TRIGGER_NAME, ACTION_STATEMENT FROM information_schema.TRIGGERS \
+             WHERE TRIGGER_SCHEMA IN ('nm', 'NM') ORDER BY ACTION_STATEMENT",
+            "SELECT ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA IN ('nm', 'NM') ORDER BY 2",
+            "SELECT EVENT_SCHEMA, EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA IN ('nm', 'NM')",
+        ] {
+            // Some servers keep the `;` of a statement that was sent with others.
+            let all = |server: &Server| {
+                let rows = server.rows(sql);
+                rows.iter()
+                    .map(|row| {
+                        (0..row.columns().len())
+                            .map(|i| row.text(i).unwrap().trim_end_matches(';').to_owned())
+                            .collect()
+                    })
+                    .collect::<Vec<Vec<String>>>()
+            };
+            assert!(!all(&source).is_empty());
+            assert_eq!(all(&target), all(&source), "{kind}: {sql}");
+        }
+    }
+}
+
+/// Files of programs are told apart from those of others.
+#[test]
+fn an_unfinished_dump_is_replaced_and_resumed() {
+    let Some(source) = Server::start_or_skip(Kind::MySql57, Options::default()) else { return };
+    fill(&source, Kind::MySql57);
+    source.sql("GRANT TRIGGER, EVENT, EXECUTE ON *.* TO 'dump'@'%'");
+    let dir = work_dir();
+    for again in ["--resume=false", "--resume"] {
+        let out = dir.join(again);
+        let run = || rdump(&source, Account::Dump, &out).args(["-B", "pt", "--portable"]);
+        let killed = run().env("FAILPOINTS", "rdump-before-metadata=return").run();
+        assert_eq!(killed.status.code(), None, "{}", killed.shown());
+        let before = files(&out);
+        assert!(
+            before.contains_key("pt-schema-post.sql") && before.contains_key("pt.zero-schema-trigger.sql")
+        );
+        run().arg(again).run().success();
+        Tool::at("rdump", &program()).arg("verify").arg("-o").arg(&out).run().success();
+        let after = files(&out);
+        for (name, bytes) in before.iter().filter(|(name, _)| name.ends_with(".sql")) {
+            assert_eq!(Some(bytes), after.get(name), "{again}: {name}");
+        }
+    }
+}
+
+/// 8.0 has no table of routines: a right on all that is in `mysql` shows none.
+#[test]
+fn a_right_on_the_system_tables_does_not_show_routines_of_others() {
+    let Some(source) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
+    fill(&source, Kind::MySql8033);
+    source
+        .sql("GRANT SELECT ON mysql.* TO 'nobody'@'%'; GRANT SELECT, TRIGGER, EVENT ON pt.* TO 'nobody'@'%'");
+    let dir = work_dir();
+    let out = dir.join("out");
+    let run =
+        || rdump(&source, Account::Nobody, &out).args(["-B", "pt", "--portable", "--consistency", "none"]);
+    run().run().failure().says("GRANT SHOW_ROUTINE ON *.*");
+    assert!(!out.exists());
+    source.sql("GRANT SHOW_ROUTINE ON *.* TO 'nobody'@'%'");
+    run().run().success();
+    let text = String::from_utf8(files(&out)["pt-schema-post.sql"].clone()).unwrap();
+    assert!(text.contains("FUNCTION `twice`"), "{text}");
 }
