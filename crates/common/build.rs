@@ -9,8 +9,13 @@ fn main() {
     set("RMT_BUILD_TIME", output("date", &["-u", "+%Y-%m-%d %H:%M:%S"]));
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
     set("RMT_RUSTC_VERSION", output(&rustc, &["--version"]));
-    // Only this file: a commit must not rebuild the whole workspace. `cargo xtask package` builds from clean.
     println!("cargo::rerun-if-changed=build.rs");
+    // A release names the commit that it is of. For tests a commit must not rebuild the whole workspace.
+    if std::env::var("PROFILE").is_ok_and(|profile| profile == "release")
+        && let Some(log) = git(&["rev-parse", "--path-format=absolute", "--git-path", "logs/HEAD"])
+    {
+        println!("cargo::rerun-if-changed={log}");
+    }
 }
 
 fn output(program: &str, args: &[&str]) -> Option<String> {

@@ -106,21 +106,25 @@ impl<'a> Job<'a> {
 
     /// Step 1: on each server once for each schema, one after the other.
     pub async fn dump(&self) -> Result<(Moved, ())> {
-        for (index, server) in self.world.sources.iter().enumerate() {
+        for index in 0..self.world.sources.len() {
             for schema in SCHEMAS {
-                let filter: &[&str] = if schema == "my_db1" { &["-f", "my_db1.table[12]"] } else { &[] };
-                let dump = self
-                    .tool("rdump")
-                    .login(server, Account::Dump)
-                    .args(["-t", "16", "-r", "200000", "-F", "256MB", "-B", schema])
-                    .args(filter)
-                    .arg("-o")
-                    .arg(self.world.dump_dir(index, schema));
+                let dump = self.dump_tool(index, schema);
                 self.finish(dump).await.with_context(|| format!("dump {schema} of source {}", index + 1))?;
             }
         }
         let bytes = folder_size(&self.world.dump_parent())?;
         Ok((Moved { rows: Some(self.options.rows * 12), bytes: Some(bytes) }, ()))
+    }
+
+    /// The dump of one schema of one source.
+    pub fn dump_tool(&self, index: usize, schema: &str) -> Tool {
+        let filter: &[&str] = if schema == "my_db1" { &["-f", "my_db1.table[12]"] } else { &[] };
+        self.tool("rdump")
+            .login(&self.world.sources[index], Account::Dump)
+            .args(["-t", "16", "-r", "200000", "-F", "256MB", "-B", schema])
+            .args(filter)
+            .arg("-o")
+            .arg(self.world.dump_dir(index, schema))
     }
 
     /// Step 2: the check, then exactly the DDL that it printed.

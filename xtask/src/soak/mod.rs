@@ -7,6 +7,7 @@ mod dump;
 mod fuzz;
 mod import;
 mod replicate;
+mod resume;
 mod rows;
 
 use std::fmt::Write;
@@ -40,8 +41,10 @@ pub struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Step {
-    /// rdump
+    /// rdump, replaced
     Dump,
+    /// rdump under writers, resumed; then imported and replicated to the end
+    Resume,
     /// rlightning, into tables with and without a key
     Import,
     /// rsync-dm worker, with and without an open shard DDL lock
@@ -88,7 +91,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     shell::build(&[])?;
     let seed = args.seed.unwrap_or_else(fresh_seed);
     println!("seed {seed}");
-    let all = [Step::Dump, Step::Import, Step::Worker, Step::Master];
+    let all = [Step::Dump, Step::Resume, Step::Import, Step::Worker, Step::Master];
     let wanted = |step: &&Step| args.steps.is_empty() || args.steps.contains(step);
     let mut outcomes = Vec::new();
     for step in all.iter().filter(wanted) {
@@ -119,6 +122,7 @@ pub fn short() -> Vec<(&'static str, Result<()>)> {
     };
     vec![
         ("soak::dump_short", run(Step::Dump)),
+        ("soak::resume_short", run(Step::Resume)),
         ("soak::import_short", run(Step::Import)),
         ("soak::worker_short", run(Step::Worker)),
         ("soak::master_short", run(Step::Master)),
@@ -131,6 +135,7 @@ fn one(step: Step, plan: Plan) -> Result<Outcome> {
     runtime.block_on(async {
         match step {
             Step::Dump => dump::run(plan).await,
+            Step::Resume => resume::run(plan).await,
             Step::Import => import::run(plan).await,
             Step::Worker => replicate::run(plan, replicate::Victim::Worker).await,
             Step::Master => replicate::run(plan, replicate::Victim::Master).await,
