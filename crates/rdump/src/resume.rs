@@ -131,6 +131,10 @@ mod tests {
             let error = kept.fits(&new).unwrap_err().to_string();
             assert!(error.contains(text), "{error}");
         }
+        // What was read without a snapshot must not pass for a moment of its own later.
+        let without = DumpHead { consistency: "none".into(), ..kept.head.clone() };
+        let error = kept.fits(&without).unwrap_err().to_string();
+        assert!(error.contains("now it is none"), "{error}");
     }
 
     #[test]
