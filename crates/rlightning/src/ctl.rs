@@ -25,7 +25,7 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
         return match command {
             CtlCommand::List { json: false } => Ok(()),
             CtlCommand::List { json: true } => {
-                common::out::println("{\"tasks\":[],\"finished\":[]}");
+                common::out::println("{\"tasks\":[],\"finished\":[],\"put_off\":[]}");
                 Ok(())
             }
             CtlCommand::Dump(_) => Err(fail(
@@ -41,100 +41,112 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
             }
         };
     }
-    let doing = || "change the ledger".to_owned();
     match command {
-        CtlCommand::ErrorDestroy(table) => destroy::run(config, &mut conn, table).await?,
-        CtlCommand::Dump(dir) => dump::run(&mut conn, schema, dir).await?,
-        CtlCommand::List { json: true } => {
-            let tasks = ledger::list(&mut conn, schema).await?;
-            let finished = ledger::marks(&mut conn, schema, None).await?;
-            let put_off: Vec<_> = ledger::deferred(&mut conn, schema, None)
-                .await?
-                .into_iter()
-                .map(|one| serde_json::json!({ "table": one.table.quoted(), "index": one.definition }))
-                .collect();
-            let all = serde_json::json!({ "tasks": tasks, "finished": finished, "put_off": put_off });
-            common::out::println(&all.to_string());
+        CtlCommand::ErrorDestroy(table) => destroy::run(config, &mut conn, table).await,
+        CtlCommand::Dump(dir) => dump::run(&mut conn, schema, dir).await,
+        CtlCommand::List { json: true } => list_as_json(&mut conn, schema).await,
+        CtlCommand::List { json: false } => list(&mut conn, schema).await,
+        CtlCommand::Remove(table) if table == "all" => remove_all(config, &mut conn).await,
+        CtlCommand::Remove(table) => remove(&mut conn, schema, table).await,
+        CtlCommand::ErrorIgnore(table) => accept(&mut conn, schema, table).await,
+    }
+}
+
+fn changing() -> String {
+    "change the ledger".to_owned()
+}
+
+async fn list_as_json(conn: &mut mysql::Conn, schema: &str) -> Result<()> {
+    let tasks = ledger::list(conn, schema).await?;
+    let finished = ledger::marks(conn, schema, None).await?;
+    let put_off: Vec<_> = ledger::deferred(conn, schema, None)
+        .await?
+        .into_iter()
+        .map(|one| serde_json::json!({ "table": one.table.quoted(), "index": one.definition }))
+        .collect();
+    let all = serde_json::json!({ "tasks": tasks, "finished": finished, "put_off": put_off });
+    common::out::println(&all.to_string());
+    Ok(())
+}
+
+async fn list(conn: &mut mysql::Conn, schema: &str) -> Result<()> {
+    for task in ledger::list(conn, schema).await? {
+        common::out::println(&format!(
+            "task {} of {} from {}{}: {} files, {} batches, {} rows",
+            task.task,
+            task.created,
+            task.source,
+            if task.current { "" } else { " (set aside)" },
+            task.files,
+            task.batches,
+            task.rows
+        ));
+    }
+    say_put_off(conn, schema, None).await?;
+    for mark in ledger::marks(conn, schema, None).await? {
+        common::out::println(&format!(
+            "finished {} from {}: {} rows at {}",
+            mark.table, mark.source, mark.rows, mark.finished
+        ));
+    }
+    Ok(())
+}
+
+async fn remove_all(config: &Config, conn: &mut mysql::Conn) -> Result<()> {
+    let schema = &config.ledger_schema;
+    let own = |task: &ledger::TaskSummary| config.source.dir.is_empty() || is_of(config, task);
+    for task in ledger::list(conn, schema).await?.into_iter().filter(own) {
+        ledger::remove(conn, schema, task.task).await.context(codes::CLEAN_CHECKPOINT, changing)?;
+        common::out::println(&format!("removed task {}", task.task));
+    }
+    let source = if config.source.dir.is_empty() { None } else { Some(source_of(config)?) };
+    let marks = ledger::forget_marks(conn, schema, None, source.as_deref())
+        .await
+        .context(codes::CLEAN_CHECKPOINT, changing)?;
+    if marks > 0 {
+        common::out::println(&format!("removed the marks of {marks} finished tables"));
+    }
+    say_put_off(conn, schema, None).await
+}
+
+async fn remove(conn: &mut mysql::Conn, schema: &str, table: &str) -> Result<()> {
+    let name = parse_table(table)?;
+    let files =
+        ledger::remove_table(conn, schema, &name).await.context(codes::CLEAN_CHECKPOINT, changing)?;
+    let marks = ledger::forget_marks(conn, schema, Some(&name), None)
+        .await
+        .context(codes::CLEAN_CHECKPOINT, changing)?;
+    if files == 0 && marks == 0 {
+        return Err(unknown(table, schema));
+    }
+    if files > 0 {
+        common::out::println(&format!("removed the record of {files} files that go to {name}"));
+    }
+    if marks > 0 {
+        common::out::println(&format!("removed the mark that {name} is finished"));
+    }
+    say_put_off(conn, schema, Some(&name)).await
+}
+
+async fn accept(conn: &mut mysql::Conn, schema: &str, table: &str) -> Result<()> {
+    let names = if table == "all" {
+        ledger::known_tables(conn, schema).await?
+    } else {
+        vec![parse_table(table)?]
+    };
+    for name in names {
+        let found = tables::load(conn, &[&name].into()).await?;
+        let Some(info) = found.get(&name) else {
+            return Err(fail(codes::CHECKPOINT_NOT_FOUND, format!("table {name} is not in the target")));
+        };
+        let identity = tables::identity(conn, info).await?;
+        let changed = ledger::accept_table(conn, schema, &name, &identity)
+            .await
+            .context(codes::UPDATE_CHECKPOINT, changing)?;
+        if !changed {
+            return Err(unknown(table, schema));
         }
-        CtlCommand::List { json: false } => {
-            for task in ledger::list(&mut conn, schema).await? {
-                common::out::println(&format!(
-                    "task {} of {} from {}{}: {} files, {} batches, {} rows",
-                    task.task,
-                    task.created,
-                    task.source,
-                    if task.current { "" } else { " (set aside)" },
-                    task.files,
-                    task.batches,
-                    task.rows
-                ));
-            }
-            say_put_off(&mut conn, schema, None).await?;
-            for mark in ledger::marks(&mut conn, schema, None).await? {
-                common::out::println(&format!(
-                    "finished {} from {}: {} rows at {}",
-                    mark.table, mark.source, mark.rows, mark.finished
-                ));
-            }
-        }
-        CtlCommand::Remove(table) if table == "all" => {
-            let own = |task: &ledger::TaskSummary| config.source.dir.is_empty() || is_of(config, task);
-            for task in ledger::list(&mut conn, schema).await?.into_iter().filter(own) {
-                ledger::remove(&mut conn, schema, task.task).await.context(codes::CLEAN_CHECKPOINT, doing)?;
-                common::out::println(&format!("removed task {}", task.task));
-            }
-            let source = if config.source.dir.is_empty() { None } else { Some(source_of(config)?) };
-            let marks = ledger::forget_marks(&mut conn, schema, None, source.as_deref())
-                .await
-                .context(codes::CLEAN_CHECKPOINT, doing)?;
-            if marks > 0 {
-                common::out::println(&format!("removed the marks of {marks} finished tables"));
-            }
-        }
-        CtlCommand::Remove(table) => {
-            let name = parse_table(table)?;
-            let files = ledger::remove_table(&mut conn, schema, &name)
-                .await
-                .context(codes::CLEAN_CHECKPOINT, doing)?;
-            let marks = ledger::forget_marks(&mut conn, schema, Some(&name), None)
-                .await
-                .context(codes::CLEAN_CHECKPOINT, doing)?;
-            if files == 0 && marks == 0 {
-                return Err(unknown(table, schema));
-            }
-            if files > 0 {
-                common::out::println(&format!("removed the record of {files} files that go to {name}"));
-            }
-            if marks > 0 {
-                common::out::println(&format!("removed the mark that {name} is finished"));
-            }
-            say_put_off(&mut conn, schema, Some(&name)).await?;
-        }
-        CtlCommand::ErrorIgnore(table) => {
-            let names = if table == "all" {
-                ledger::known_tables(&mut conn, schema).await?
-            } else {
-                vec![parse_table(table)?]
-            };
-            for name in names {
-                let wanted = [&name].into();
-                let found = tables::load(&mut conn, &wanted).await?;
-                let Some(info) = found.get(&name) else {
-                    return Err(fail(
-                        codes::CHECKPOINT_NOT_FOUND,
-                        format!("table {name} is not in the target"),
-                    ));
-                };
-                let identity = tables::identity(&mut conn, info).await?;
-                let changed = ledger::accept_table(&mut conn, schema, &name, &identity)
-                    .await
-                    .context(codes::UPDATE_CHECKPOINT, doing)?;
-                if !changed {
-                    return Err(unknown(table, schema));
-                }
-                common::out::println(&format!("{name} is taken as it is now"));
-            }
-        }
+        common::out::println(&format!("{name} is taken as it is now"));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use mysql::{Conn, Row};
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::downstream::Target;
+use crate::downstream::{Target, tables};
 use crate::error::{Context, Result};
 use crate::source::Dump;
 
@@ -37,21 +37,28 @@ pub async fn look(config: &Config, target: &Target, dump: &Dump) {
 
 async fn try_look(config: &Config, target: &Target, dump: &Dump) -> Result<()> {
     let doing = || "connect to the target".to_owned();
-    let loaded: BTreeSet<&TableName> =
+    let names: BTreeSet<&TableName> =
         dump.tables.iter().filter(|(_, table)| !table.files.is_empty()).map(|(name, _)| name).collect();
-    let schemas: BTreeSet<&str> = loaded.iter().map(|name| name.schema.as_str()).collect();
+    let schemas: BTreeSet<&str> = names.iter().map(|name| name.schema.as_str()).collect();
     let mut conn = target.another().await.context(codes::DB_CONNECT, doing)?;
+    // As the server spells them.
+    let loaded: BTreeSet<TableName> =
+        tables::load(&mut conn, &names).await?.into_values().map(|info| info.name).collect();
     for schema in schemas {
         for key in foreign_keys(&mut conn, schema).await? {
             if !loaded.contains(&key.child) {
                 continue;
             }
-            let text = key.query();
-            let row = conn.query_one(text).await.context(codes::DB_CONNECT, || {
-                format!("look at foreign key {} of {}", quote(&key.name), key.child)
-            })?;
-            if let Some(row) = row {
-                say(config, &key, &row);
+            match conn.query_one(key.query()).await {
+                Ok(Some(row)) => say(config, &key, &row),
+                Ok(None) => {}
+                Err(error) if error.is_connection_gone() => {
+                    return Err(error).context(codes::DB_CONNECT, || format!("look at {}", key.child));
+                }
+                Err(error) => {
+                    warn!(table = %key.child, key = key.name, %error, "the foreign key could not be looked at: rows that refer to nothing are \
+                         not known");
+                }
             }
         }
     }

@@ -173,7 +173,7 @@ async fn procedure(
         }
         info!("everything imported, stopping periodic actions");
         if !config.source.no_schema && !prepared.dump.views.is_empty() {
-            creator(config, prepared, conn).await?.views(conn).await?;
+            creator(config, prepared, target, conn).await?.views(conn).await?;
         }
     }
     end(config, target, conn, &ready).await?;
@@ -230,7 +230,7 @@ async fn try_ready(
     let Prepared { dump, .. } = prepared;
     let wanted: BTreeSet<&TableName> = dump.tables.keys().collect();
     let targets = tables::load(conn, &wanted).await?;
-    create_missing(config, prepared, conn, &targets).await?;
+    create_missing(config, prepared, target, conn, &targets).await?;
     // What was created just now has to pass too.
     let targets = tables::load(conn, &wanted).await?;
     let complaints = final_complaints(config, prepared, target, conn, &targets).await?;
@@ -289,7 +289,6 @@ async fn try_end(config: &Config, conn: &mut Conn, ready: &Ready) -> Result<()> 
     ready.ledger.end(conn, config.keep_after_success).await.context(codes::CLEAN_CHECKPOINT, doing)
 }
 
-/// The name of the task: the folder as the system knows it, and the routes.
 /// The dump's place as a part of the task's name: one folder, however it was written.
 pub fn source_name(storage: &dyn Storage) -> String {
     let path = storage.local_path(".").or_else(|| Some(storage.uri().into()));
@@ -297,6 +296,7 @@ pub fn source_name(storage: &dyn Storage) -> String {
         .map_or_else(|| storage.uri().to_owned(), |path| path.display().to_string())
 }
 
+/// The name of the task: the folder as the system knows it, and the routes.
 fn task_name(config: &Config, storage: &dyn Storage) -> Result<TaskName> {
     let source = source_name(storage);
     let routes = serde_json::to_string(&config.source.routes)
@@ -387,8 +387,14 @@ async fn check(
     precheck::conclude(&checks, config.check_requirements)
 }
 
-async fn creator<'a>(config: &'a Config, prepared: &'a Prepared, conn: &mut Conn) -> Result<Creator<'a>> {
+async fn creator<'a>(
+    config: &'a Config,
+    prepared: &'a Prepared,
+    target: &'a Target,
+    conn: &mut Conn,
+) -> Result<Creator<'a>> {
     Ok(Creator {
+        target,
         storage: &*prepared.storage,
         dump: &prepared.dump,
         source: &config.source,
@@ -399,6 +405,7 @@ async fn creator<'a>(config: &'a Config, prepared: &'a Prepared, conn: &mut Conn
 async fn create_missing(
     config: &Config,
     prepared: &Prepared,
+    target: &Target,
     conn: &mut Conn,
     targets: &BTreeMap<TableName, TargetInfo>,
 ) -> Result<()> {
@@ -409,7 +416,8 @@ async fn create_missing(
     let begun = Instant::now();
     let missing: Vec<&TableName> =
         prepared.dump.tables.keys().filter(|name| !targets.contains_key(*name)).collect();
-    creator(config, prepared, conn).await?.run(conn, &missing).await?;
+    indexes::forget_gone(config, conn, &missing).await?;
+    creator(config, prepared, target, conn).await?.run(conn, &missing).await?;
     info!(takeTime = %GoDuration::from(begun.elapsed()), "restore all schema completed");
     Ok(())
 }

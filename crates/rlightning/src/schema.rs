@@ -9,16 +9,18 @@ use common::error::lightning_codes as codes;
 use common::ident::{TableName, quote, quote_string};
 use common::storage::Storage;
 use mysql::{Conn, ErrorClass};
+use sql::ddl::{DefaultValue, TypeKind};
 use sql::schema::Table;
 use sql::{Kind, SqlMode, classify};
 use tracing::{info, warn};
 
 use crate::config::Source;
-use crate::downstream::collation;
+use crate::downstream::{Target, collation};
 use crate::error::{Context, Result, fail};
 use crate::import::file::open;
 use crate::source::form::FileForm;
 use crate::source::input::Input;
+use crate::source::prologue::Prologue;
 use crate::source::{Dump, SchemaFile, TargetTable, folder_of};
 
 /// Longest schema file; a table has at most 4096 columns.
@@ -72,6 +74,15 @@ fn create_table(text: &[u8]) -> Option<&[u8]> {
     statements.iter().map(|span| span.of(text)).find(|text| classify(text, mode).kind == Kind::CreateTable)
 }
 
+/// Whether the table may have a TIMESTAMP for a default, which is read in the session's zone, like those of rows.
+fn has_times(create: &[u8]) -> bool {
+    let Ok(table) = Table::from_create(create, SqlMode::default()) else { return true };
+    table.columns.iter().any(|column| {
+        column.kind == TypeKind::Timestamp
+            && matches!(&column.default, Some(DefaultValue::String(text)) if !text.starts_with(b"0000"))
+    })
+}
+
 /// Reads the structure of every source table that has a schema file. Blocks.
 ///
 /// # Errors
@@ -100,6 +111,8 @@ pub fn source_tables(storage: &dyn Storage, dump: &Dump, character_set: &str) ->
 
 /// Creates what is missing.
 pub struct Creator<'a> {
+    /// Whose sessions they are created in.
+    pub target: &'a Target,
     /// The dump's files.
     pub storage: &'a dyn Storage,
     /// What takes part.
@@ -213,7 +226,21 @@ impl Creator<'_> {
             }
         };
         let statement = self.renamed(create, file, &route)?;
-        self.execute(conn, &statement, &table.quoted()).await
+        if !has_times(create) {
+            return self.execute(conn, &statement, &table.quoted()).await;
+        }
+        let manifest = self.dump.manifests.get(folder_of(&file.path));
+        let recorded = manifest.and_then(|manifest| manifest.dump.session.time_zone_to_set());
+        self.set_zone(conn, &Prologue::of_schema(&text), recorded).await?;
+        let result = self.execute(conn, &statement, &table.quoted()).await;
+        let back = self.set_zone(conn, &Prologue::default(), None).await;
+        result.and(back)
+    }
+
+    async fn set_zone(&self, conn: &mut Conn, prologue: &Prologue, recorded: Option<&str>) -> Result<()> {
+        let statement = self.target.zone_statement(prologue, recorded);
+        conn.exec(&statement).await.context(codes::CREATE_SCHEMA, || statement)?;
+        Ok(())
     }
 
     /// Creates views, after all tables are there. Their text names tables that a rename by span does not reach, so routes do not go

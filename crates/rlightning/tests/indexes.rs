@@ -35,6 +35,35 @@ fn keys(server: &Server, table: &str) -> String {
     ))
 }
 
+/// A transaction that has read `d.t`: no ALTER gets to its end as long as it is there.
+struct Reader {
+    runtime: tokio::runtime::Runtime,
+    conn: mysql::Conn,
+}
+
+impl Reader {
+    fn of(server: &Server) -> Reader {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let mut conn = runtime.block_on(server.conn(Account::Admin));
+        runtime.block_on(async {
+            conn.exec("START TRANSACTION").await.unwrap();
+            conn.query("SELECT COUNT(*) FROM d.t").await.unwrap();
+        });
+        Reader { runtime, conn }
+    }
+
+    fn leave(self) {
+        self.runtime.block_on(self.conn.close());
+    }
+}
+
+/// Sessions that wait for it, or for who waits for it.
+fn waiting(server: &Server) -> String {
+    server.value(
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE state LIKE 'Waiting for table metadata%'",
+    )
+}
+
 fn assert_whole(server: &Server, kind: Kind) {
     assert_numbers(server, "d.t", ROWS);
     assert_eq!(create(server, "d.t"), create(server, "control.t"), "{kind:?}");
@@ -144,12 +173,7 @@ fn an_index_that_cannot_be_added_now() {
     task.set("tidb.session-vars", "lock_wait_timeout = 1");
     let done = task.tool().env("FAILPOINTS", "batch-before-commit=return").run();
     assert_eq!(done.status.code(), None, "{}", done.shown());
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut conn = runtime.block_on(server.conn(Account::Admin));
-    runtime.block_on(async {
-        conn.exec("START TRANSACTION").await.unwrap();
-        conn.query("SELECT COUNT(*) FROM d.t").await.unwrap();
-    });
+    let reader = Reader::of(&server);
     let done = task.tool().args(["-retry-for", "3s"]).run().failure().expect_code(1);
     for said in
         ["all rows are in `d`.`t`, but its secondary indexes are not", "ADD KEY `a`", "run again to add them"]
@@ -158,7 +182,7 @@ fn an_index_that_cannot_be_added_now() {
     }
     assert_numbers(&server, "d.t", ROWS);
     assert_eq!(keys(&server, "t"), "f,PRIMARY,u");
-    runtime.block_on(conn.close());
+    reader.leave();
     task.import_expecting(LogCheck::new());
     assert_whole(&server, Kind::MySql8033);
 }
@@ -192,25 +216,96 @@ fn an_alter_of_a_dead_run_that_is_still_at_work() {
     let task = task(&server);
     let done = task.tool().env("FAILPOINTS", "batch-before-commit=return").run();
     assert_eq!(done.status.code(), None, "{}", done.shown());
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut conn = runtime.block_on(server.conn(Account::Admin));
-    runtime.block_on(async {
-        conn.exec("START TRANSACTION").await.unwrap();
-        conn.query("SELECT COUNT(*) FROM d.t").await.unwrap();
-    });
-    let waiting = || {
-        server.value(
-            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE state LIKE 'Waiting for table metadata%'",
-        )
-    };
+    let reader = Reader::of(&server);
     let mut tool = task.tool().start();
-    tool.wait_until(Duration::from_secs(60), "its ALTER waits", |_| waiting() == "1");
+    tool.wait_until(Duration::from_secs(60), "its ALTER waits", |_| waiting(&server) == "1");
     tool.kill();
     drop(tool);
     let mut next = task.tool().start();
-    let both = next.wait_until(Duration::from_secs(60), "it waits for the ALTER", |_| waiting() == "2");
+    let both =
+        next.wait_until(Duration::from_secs(60), "it waits for the ALTER", |_| waiting(&server) == "2");
     assert!(both, "the next run ended without waiting");
-    runtime.block_on(conn.close());
+    reader.leave();
     next.finish(Duration::from_secs(60)).success();
     assert_whole(&server, Kind::MySql8033);
+}
+
+/// The DROP of a killed run waits in the target: the indexes are there, and yet they must stay noted.
+#[test]
+fn a_drop_of_a_dead_run_that_is_still_to_come() {
+    for with_option in [true, false] {
+        let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
+        server.sql(format!("CREATE DATABASE control; USE control; {TABLE}"));
+        let mut task = task(&server);
+        let done = task.tool().env("FAILPOINTS", "index-noted=return").run();
+        assert_eq!(done.status.code(), None, "{}", done.shown());
+        let reader = Reader::of(&server);
+        let mut tool = task.tool().start();
+        tool.wait_until(Duration::from_secs(60), "its ALTER waits", |_| waiting(&server) == "1");
+        tool.kill();
+        drop(tool);
+        assert_eq!(keys(&server, "t"), "a,b`),x,f,PRIMARY,u,z");
+        if !with_option {
+            task.unset("tikv-importer", "add-index-by-sql = true");
+        }
+        let mut next = task.tool().start();
+        next.wait_until(Duration::from_secs(60), "it waits for the ALTER", |_| waiting(&server) == "2");
+        reader.leave();
+        next.finish(Duration::from_secs(60)).success();
+        assert_whole(&server, Kind::MySql8033);
+    }
+}
+
+/// A run that ends between the note and the DROP of another one finds the indexes, and forgets them.
+#[test]
+fn another_run_that_ends_meanwhile() {
+    let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
+    server.sql(format!("CREATE DATABASE control; USE control; {TABLE} CREATE DATABASE d; USE d; {TABLE}"));
+    let slow = task(&server);
+    let quick = Task::new(server.port());
+    quick.write("d.t.0.sql", "INSERT INTO `t` (`n`,`c`) VALUES (-1,'x');\n");
+    let tool = slow.tool().env("FAILPOINTS", "index-noted=sleep(5000)").start();
+    wait_until_blocking(Duration::from_secs(30), "the indexes are noted", || {
+        let tables = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_NAME = 'rlightning_index'";
+        server.value(tables) == "1"
+            && server.value("SELECT COUNT(*) FROM lightning_task_info.rlightning_index") == "3"
+    });
+    quick.import();
+    tool.finish(Duration::from_secs(60)).success();
+    assert_eq!(create(&server, "d.t"), create(&server, "control.t"));
+    server.sql("DELETE FROM d.t WHERE n = -1");
+    assert_whole(&server, Kind::MySql8033);
+}
+
+/// What was put off for a table that is gone is not wanted of the next one of its name.
+#[test]
+fn a_table_that_is_created_with_other_indexes() {
+    let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
+    let task = task(&server);
+    let done = task.tool().env("FAILPOINTS", "index-dropped=return").run();
+    assert_eq!(done.status.code(), None, "{}", done.shown());
+    let other = TABLE.replace("KEY `a` (`c`(10)), ", "");
+    server.sql(format!("DROP DATABASE d; CREATE DATABASE control; USE control; {other}"));
+    task.write("d.t-schema.sql", other);
+    task.import();
+    assert_whole(&server, Kind::MySql8033);
+}
+
+/// The account does not see who refers to the table, and the target does not drop what that needs.
+#[test]
+fn indexes_that_are_not_dropped() {
+    let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
+    server.sql(
+        "CREATE DATABASE d; CREATE TABLE d.t (n bigint PRIMARY KEY, c varchar(100), KEY k (c)); \
+         CREATE DATABASE hidden; CREATE TABLE hidden.child (c varchar(100), CONSTRAINT f FOREIGN KEY (c) REFERENCES d.t (c)); \
+         REVOKE ALL ON *.* FROM target; GRANT ALL ON d.* TO target; GRANT ALL ON lightning_task_info.* TO target",
+    );
+    let mut task = Task::new(server.port()).small_batches();
+    task.set("tikv-importer", "add-index-by-sql = true");
+    task.set("tidb.session-vars", "foreign_key_checks = 1");
+    task.write("d.t.0.sql", dumpling("t", numbered(0, 500), 100));
+    task.import_expecting(LogCheck::new().require("the target does not drop its secondary indexes"));
+    assert_numbers(&server, "d.t", 500);
+    assert_eq!(keys(&server, "t"), "k,PRIMARY");
+    assert_eq!(server.value("SELECT COUNT(*) FROM lightning_task_info.rlightning_index"), "0");
 }

@@ -13,6 +13,7 @@ mod left_out;
 mod load;
 mod merge;
 mod orphans;
+mod portable;
 mod status;
 mod support;
 mod tls;

@@ -22,7 +22,7 @@ fn they_are_counted_for_each_foreign_key() {
         // Rows 2, 3 and 6 refer to nothing; a NULL in one column refers to nothing rightly.
         task.write(
             "d.child.0.sql",
-            "INSERT INTO `child` VALUES (1,1,'a',2),(2,1,'b',NULL),(3,9,'a',1),(4,NULL,'z',4),(5,9,NULL,NULL),(6,7,'secret',77);\n",
+            "INSERT INTO `child` VALUES (1,1,'a',2),(2,1,'b',NULL),(3,9,'a',1),(4,NULL,'z',4),(5,9,NULL,NULL),(6,7,'secret',1987654321);\n",
         );
         let warned = || {
             LogCheck::new()
@@ -32,7 +32,7 @@ fn they_are_counted_for_each_foreign_key() {
         let done = task.import_expecting(warned());
         for said in [
             "3 rows of `d`.`child` refer to no row of `e`.`par``ent` (foreign key `two`; least value of x,y: 1)",
-            "1 rows of `d`.`child` refer to no row of `d`.`child` (foreign key `own`; least value of boss: 77)",
+            "1 rows of `d`.`child` refer to no row of `d`.`child` (foreign key `own`; least value of boss: 1987654321)",
         ] {
             assert!(done.stdout.contains(said), "{kind:?}: {}", done.shown());
         }
@@ -44,7 +44,7 @@ fn they_are_counted_for_each_foreign_key() {
         task.set("security", "redact-info-log = true");
         let done = task.import_expecting(warned());
         assert!(done.stdout.contains("least value of boss: (hidden)"), "{}", done.shown());
-        assert!(!done.stdout.contains("77"), "{}", done.shown());
+        assert!(!done.stdout.contains("1987654321"), "{}", done.shown());
         server.sql("SET foreign_key_checks=0; TRUNCATE d.child; DELETE FROM d.other");
         let good = Task::new(server.port());
         good.write(
@@ -53,4 +53,24 @@ fn they_are_counted_for_each_foreign_key() {
         );
         assert!(!good.import().stdout.contains("refer to no row"));
     }
+}
+
+/// Names in another case than the target's, and a foreign key to a table that the account may not read.
+#[test]
+fn one_that_cannot_be_looked_at_hides_no_other() {
+    let options = Options::default().with("lower_case_table_names=1");
+    let Some(server) = Server::start_or_skip(Kind::MySql57, options) else { return };
+    server.sql(TABLES);
+    server.sql(
+        "REVOKE ALL ON *.* FROM target; GRANT ALL ON d.* TO target; GRANT ALL ON lightning_task_info.* TO target",
+    );
+    let task = Task::new(server.port());
+    task.write(
+        "d.Child.0.sql",
+        "INSERT INTO `Child` VALUES (1,1,'a',2),(2,1,'b',NULL),(3,9,'a',1),(6,7,'z',77);\n",
+    );
+    let done = task.import_expecting(
+        LogCheck::new().require("foreign key could not be looked at").require("refer to no row of"),
+    );
+    assert!(done.stdout.contains("1 rows of `d`.`child` refer to no row of `d`.`child`"), "{}", done.shown());
 }

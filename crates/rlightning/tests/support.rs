@@ -45,6 +45,11 @@ impl Task {
         self
     }
 
+    /// Takes lines out of a section again.
+    pub fn unset(&mut self, section: &'static str, lines: &str) {
+        self.sections.entry(section).or_default().retain(|own| own != lines);
+    }
+
     /// Replaces the target's port.
     pub fn set_port(&mut self, port: u16) {
         for line in self.sections.values_mut().flatten().filter(|line| line.starts_with("host = ")) {

@@ -2,6 +2,9 @@
 //!
 //! They belong to the table, not to a task: whichever run ends with all rows in adds them, also one that did not drop them.
 
+use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use common::error::lightning_codes as codes;
 use common::ident::{TableName, quote_string};
 use mysql::{Conn, ErrorClass};
@@ -18,8 +21,17 @@ pub struct Deferred {
     pub key: String,
     /// Its line of SHOW CREATE TABLE.
     pub definition: String,
-    /// The table's identity just before it was to get the index; empty until then.
+    /// The table's identity just before it was to get the index; until then `noted:` and when that was.
     pub identity: String,
+}
+
+const NOTED: &str = "noted:";
+
+impl Deferred {
+    /// The table's identity just before it was to get the index, if it came to that.
+    pub fn before(&self) -> Option<&str> {
+        (!self.identity.starts_with(NOTED)).then_some(&self.identity)
+    }
 }
 
 fn of(table: &TableName) -> String {
@@ -62,7 +74,8 @@ pub async fn deferred(conn: &mut Conn, schema: &str, table: Option<&TableName>) 
 }
 
 impl Ledger {
-    /// Writes indexes down, with their definitions, before they are dropped. Doing it again is fine.
+    /// Writes indexes down, with their definitions, before they are dropped, and once more afterwards: another run of the same table
+    /// that ended in between has found them there and forgotten them. Doing it again is fine.
     ///
     /// # Errors
     /// The server's.
@@ -72,12 +85,14 @@ impl Ledger {
         table: &TableName,
         keys: &[(String, String)],
     ) -> mysql::Result<()> {
+        let noted =
+            format!("{NOTED}{}", SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos());
         let rows: Vec<String> = keys
             .iter()
             .enumerate()
             .map(|(position, (key, definition))| {
                 format!(
-                    "({},{},{},{position},{},'')",
+                    "({},{},{},{position},{},'{noted}')",
                     quote_string(&table.schema),
                     quote_string(&table.table),
                     quote_string(key),
@@ -87,7 +102,7 @@ impl Ledger {
             .collect();
         conn.exec(format!(
             "INSERT INTO {} (target_schema, target_table, key_name, position, definition, identity) VALUES {} \
-             ON DUPLICATE KEY UPDATE definition = VALUES(definition), identity = ''",
+             ON DUPLICATE KEY UPDATE definition = VALUES(definition), identity = VALUES(identity)",
             self.table(sql::DEFERRED),
             rows.join(",")
         ))
@@ -116,7 +131,8 @@ pub async fn note_identity(
     Ok(())
 }
 
-/// Forgets the indexes of a table, which are there. Whoever knew it as what it was `before` they were added knows it as what it is `now`.
+/// Forgets these indexes of a table, which are there, unless they were noted anew since they were read. Whoever knew the table as what it was
+/// before they were added knows it as what it is `now`.
 ///
 /// # Errors
 /// The server's. Doing it again is fine.
@@ -124,9 +140,12 @@ pub async fn settle(
     conn: &mut Conn,
     schema: &str,
     table: &TableName,
-    (before, now): (&str, &str),
+    keys: &[Deferred],
+    now: &str,
 ) -> mysql::Result<()> {
-    if !before.is_empty() && before != now {
+    if let Some(before) = keys.iter().find_map(Deferred::before)
+        && before != now
+    {
         for name in ["rlightning_table", sql::MARKS] {
             conn.exec(format!(
                 "UPDATE {} SET identity = {} WHERE {} AND identity = {}",
@@ -139,6 +158,20 @@ pub async fn settle(
         }
     }
     // Last, because it is how the rest is found.
+    let seen: BTreeSet<String> = keys.iter().map(|one| quote_string(&one.identity)).collect();
+    if !seen.is_empty() {
+        let seen = seen.into_iter().collect::<Vec<_>>().join(",");
+        let table_rows = format!("{} WHERE {}", sql::table(schema, sql::DEFERRED), of(table));
+        conn.exec(format!("DELETE FROM {table_rows} AND identity IN ({seen})")).await?;
+    }
+    Ok(())
+}
+
+/// Forgets the indexes of a table that is not there any more.
+///
+/// # Errors
+/// The server's. Doing it again is fine.
+pub async fn forget_deferred(conn: &mut Conn, schema: &str, table: &TableName) -> mysql::Result<()> {
     conn.exec(format!("DELETE FROM {} WHERE {}", sql::table(schema, sql::DEFERRED), of(table))).await?;
     Ok(())
 }

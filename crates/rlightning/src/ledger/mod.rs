@@ -34,7 +34,7 @@ use mysql::{Conn, ErrorClass, Flavor, Row};
 
 use crate::error::{Context, Result, fail};
 
-pub use deferred::{Deferred, deferred, note_identity, settle};
+pub use deferred::{Deferred, deferred, forget_deferred, note_identity, settle};
 pub use marks::{Mark, content, digest, forget_marks, marks};
 pub use sql::{DEFERRED, MARKS, SCHEMA_TABLES};
 pub use task::{

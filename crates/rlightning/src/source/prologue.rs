@@ -74,6 +74,21 @@ impl Prologue {
         }
     }
 
+    /// What the head of a schema file says of time; its other settings do not matter to a CREATE.
+    pub fn of_schema(text: &[u8]) -> Self {
+        let mode = SqlMode::default();
+        let mut prologue = Self::default();
+        for span in sql::split::statements(text, mode).unwrap_or_default() {
+            let statement = span.of(text);
+            if classify(statement, mode).kind != Kind::Set {
+                break;
+            }
+            let zones = assignments(statement, mode).into_iter().filter(|one| one.name == "time_zone");
+            prologue.time_zone = zones.filter_map(|one| one.value).last().or(prologue.time_zone);
+        }
+        prologue
+    }
+
     /// The mode in which the file's text is split into tokens.
     pub fn sql_mode(&self) -> SqlMode {
         SqlMode { ansi_quotes: self.ansi_quotes, no_backslash_escapes: self.no_backslash_escapes }
