@@ -1,21 +1,23 @@
 //! The checked configuration: flags and environment in, one struct out. Nothing downstream sees raw flags.
 
+mod output;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::dumpfile::{Compression, Format};
 use common::duration::GoDuration;
 use common::filter::{ColumnFilter, DUMPLING_DEFAULT, TableFilter};
 use common::ident::TableName;
 use common::secret::Secret;
-use common::size::{ByteSize, parse_filesize_flag};
+use common::size::ByteSize;
 use common::storage::Options;
 
 use crate::cli::flags::{FLAGS, STORAGE};
 use crate::cli::pflag::Parsed;
-use crate::csv::{CsvOptions, Dialect};
 use crate::gentle::Limits;
-use crate::template::Templates;
+
+pub use output::Output;
+use output::output_form;
 
 /// Environment variable with the password, used when `-p` is not given.
 pub const PASSWORD_VARIABLE: &str = "MYSQL_PWD";
@@ -67,35 +69,6 @@ impl std::fmt::Display for ChunkSize {
             ChunkSize::Auto => f.write_str("auto"),
         }
     }
-}
-
-/// What is written to the data files.
-#[derive(Debug, Clone)]
-pub struct Output {
-    /// SQL or CSV.
-    pub format: Format,
-    /// Compression of all files but `metadata`.
-    pub compression: Compression,
-    /// Its level; `None` for the library's default.
-    pub compress_level: Option<i32>,
-    /// Names of files; `None` for Dumpling's.
-    pub templates: Option<Templates>,
-    /// FLOAT with the six digits that Dumpling writes.
-    pub dumpling_bytes: bool,
-    /// Files that any client loads exactly, and programs (triggers, routines, events), too.
-    pub portable: bool,
-    /// Columns that are generated and stored are written, too.
-    pub stored_generated: bool,
-    /// Column list in every INSERT.
-    pub complete_insert: bool,
-    /// Backslash escapes.
-    pub escape_backslash: bool,
-    /// Bytes of one INSERT, about; `u64::MAX` for no limit.
-    pub statement_size: u64,
-    /// Bytes of one file before compression, about; `None` for no limit.
-    pub file_size: Option<u64>,
-    /// CSV form.
-    pub csv: CsvOptions,
 }
 
 /// Everything a dump needs to know.
@@ -464,26 +437,6 @@ fn column_filters(
         .collect()
 }
 
-/// `--compress-level`, which fits the compression.
-fn compress_level(flags: &Flags<'_>, compression: Compression) -> Result<Option<i32>, ConfigError> {
-    let Some(text) = flags.optional("compress-level") else { return Ok(None) };
-    let (name, levels) = match compression {
-        Compression::Gzip => ("gzip", 0..=9),
-        Compression::Zstd => ("zstd", 1..=22),
-        Compression::Snappy | Compression::None => {
-            return Err(value_error("--compress-level needs --compress gzip or zstd"));
-        }
-    };
-    match text.parse() {
-        Ok(level) if levels.contains(&level) => Ok(Some(level)),
-        _ => Err(value_error(format!(
-            "--compress-level is set to {text}. For {name} it lies between {} and {}",
-            levels.start(),
-            levels.end()
-        ))),
-    }
-}
-
 fn table_choice(parsed: &Parsed, flags: &Flags<'_>) -> Result<(Vec<TableName>, TableFilter), ConfigError> {
     let list = parsed.all("tables-list");
     if !list.is_empty() && parsed.given("filter") {
@@ -507,128 +460,6 @@ fn table_choice(parsed: &Parsed, flags: &Flags<'_>) -> Result<(Vec<TableName>, T
         false => TableFilter::parse(&DUMPLING_DEFAULT, case_sensitive)?,
     };
     Ok((tables, filter))
-}
-
-fn output_form(flags: &Flags<'_>, has_sql: bool, warnings: &mut Vec<String>) -> Result<Output, ConfigError> {
-    let raw_type = flags.text("filetype");
-    let format = match raw_type.to_lowercase().as_str() {
-        "" if has_sql => Format::Csv,
-        "" => Format::Sql,
-        "sql" if has_sql => {
-            return Err(value_error(
-                "unsupported config.FileType 'sql' when we specify --sql, please unset --filetype or set it to 'csv'",
-            ));
-        }
-        "sql" => Format::Sql,
-        "csv" => Format::Csv,
-        "parquet" => return Err(ConfigError::NotYet("filetype parquet")),
-        other => return Err(value_error(format!("unknown config.FileType '{other}'"))),
-    };
-    let dialect = match flags.text("csv-output-dialect").as_str() {
-        "" | "default" => Dialect::Raw,
-        "snowflake" | "redshift" => Dialect::Hex,
-        "bigquery" => Dialect::Base64,
-        other => return Err(value_error(format!("unknown output dialect {other}"))),
-    };
-    if flags.0.given("csv-output-dialect") && raw_type != "csv" {
-        return Err(value_error(format!(
-            "csv-output-dialect is only supported when dumping whole table to csv, not compatible with {raw_type}"
-        )));
-    }
-    let separator = flags.text("csv-separator");
-    if separator.is_empty() {
-        return Err(value_error("--csv-separator is set to \"\". It must not be an empty string"));
-    }
-    let compress = flags.text("compress");
-    let compression = Compression::from_flag(&compress)
-        .ok_or_else(|| value_error(format!("unknown compress type {compress}")))?;
-    let stored_generated = match flags.text("include-generated-columns").as_str() {
-        "" | "none" => false,
-        "stored" if format == Format::Sql => {
-            return Err(value_error(
-                "--include-generated-columns=stored is for --filetype csv: no server takes values for generated columns \
-                 from an INSERT",
-            ));
-        }
-        "stored" => true,
-        other => {
-            return Err(value_error(format!(
-                "unknown --include-generated-columns '{other}': none or stored"
-            )));
-        }
-    };
-    let template = flags.optional("output-filename-template");
-    let templates = template.map(|text| {
-        Templates::parse(&text).map_err(|error| {
-            value_error(format!(
-                "failed to parse output filename template (--output-filename-template '{text}'): {error}"
-            ))
-        })
-    });
-    let file_size = match flags.optional("filesize") {
-        None => None,
-        Some(text) => {
-            let (size, no_unit) = parse_filesize_flag(&text)
-                .map_err(|_| value_error(format!("failed to parse filesize (-F '{text}')")))?;
-            if no_unit {
-                warnings.push(format!(
-                    "Warning: -F without unit is not recommended, try using `-F '{text}MiB'` in the future"
-                ));
-            }
-            Some(size.bytes()).filter(|&bytes| bytes > 0)
-        }
-    };
-    let statement_size: u64 = flags.number("statement-size");
-    Ok(Output {
-        format,
-        compression,
-        compress_level: compress_level(flags, compression)?,
-        templates: templates.transpose()?,
-        dumpling_bytes: flags.bool("dumpling-bytes"),
-        portable: portable(flags, format)?,
-        stored_generated,
-        complete_insert: flags.bool("complete-insert"),
-        escape_backslash: flags.bool("escape-backslash"),
-        statement_size: if statement_size == 0 { u64::MAX } else { statement_size },
-        file_size,
-        csv: CsvOptions {
-            separator: separator.into_bytes(),
-            delimiter: flags.text("csv-delimiter").into_bytes(),
-            null: flags.text("csv-null-value").into_bytes(),
-            terminator: flags.text("csv-line-terminator").into_bytes(),
-            header: !flags.bool("no-header"),
-            escape_backslash: flags.bool("escape-backslash"),
-            dialect,
-        },
-    })
-}
-
-fn portable(flags: &Flags<'_>, format: Format) -> Result<bool, ConfigError> {
-    if !flags.bool("portable") {
-        return Ok(false);
-    }
-    if format != Format::Sql {
-        return Err(value_error("--portable is for SQL files, not for --filetype csv or --sql"));
-    }
-    if flags.bool("dumpling-bytes") {
-        return Err(value_error(
-            "--portable writes exact values and --dumpling-bytes does not: leave one out",
-        ));
-    }
-    if !flags.bool("escape-backslash") {
-        // Nothing but a backslash hides a NUL and a CR from the clients.
-        return Err(value_error(
-            "--portable sets the sql_mode in its files, so that backslashes escape on every target: leave \
-             --escape-backslash=false out",
-        ));
-    }
-    let zone = flags.0.all("params").iter().any(|pair| {
-        pair.split_once('=').is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case("time_zone"))
-    });
-    if zone {
-        return Err(value_error("--portable writes times in UTC: leave --params time_zone=... out"));
-    }
-    Ok(true)
 }
 
 fn consistency(flags: &Flags<'_>) -> Result<Consistency, ConfigError> {

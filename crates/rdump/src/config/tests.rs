@@ -1,5 +1,7 @@
 //! Flags in, configuration or words out.
 
+use common::dumpfile::Format;
+
 use super::*;
 use crate::cli::pflag;
 

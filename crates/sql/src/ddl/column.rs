@@ -1,7 +1,8 @@
 //! Column definitions: types, attributes, defaults.
 
-use super::ast::{ColumnDef, DataType, DefaultValue, ForeignKey, Generated, Role, TypeKind};
+use super::ast::{ColumnDef, DefaultValue, ForeignKey, Generated, Role};
 use super::cursor::{Cursor, Result, bit_bytes, hex_bytes};
+use super::types::{DataType, TypeKind};
 use crate::classify::NamedTable;
 use crate::lexer::{Span, TokenKind};
 

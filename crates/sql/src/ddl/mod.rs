@@ -13,14 +13,17 @@ mod cursor;
 mod pieces;
 mod statement;
 mod table;
+mod types;
 
 use std::sync::Arc;
 
 pub use ast::{
-    AlterSpec, AlterTable, Change, CharsetChoice, ColumnAction, ColumnDef, CreateTable, DataType,
-    DefaultValue, Element, ForeignKey, Generated, IndexDef, IndexKind, IndexPart, Name, PartitionChange,
-    Position, Reference, Role, Statement, TableOption, TypeKind,
+    AlterSpec, AlterTable, Change, CharsetChoice, ColumnAction, ColumnDef, CreateTable, DefaultValue,
+    Element, ForeignKey, Generated, IndexDef, IndexKind, IndexPart, Name, PartitionChange, Position,
+    Reference, Role, Statement, TableOption,
 };
+
+pub use types::{DataType, TypeKind};
 
 pub(crate) use alter::added;
 pub(crate) use pieces::splice;
