@@ -181,7 +181,7 @@ fn run_task(command: &RunCommand) -> ExitCode {
 }
 
 fn run_master(flags: &MasterFlags) -> ExitCode {
-    if flags.print_sample_config {
+    if flags.process.print_sample_config {
         out::print(include_str!("../../../config-examples/dm-master.toml"));
         return ExitCode::SUCCESS;
     }
@@ -193,7 +193,7 @@ fn run_master(flags: &MasterFlags) -> ExitCode {
 }
 
 fn run_worker(flags: &WorkerFlags) -> ExitCode {
-    if flags.print_sample_config {
+    if flags.process.print_sample_config {
         out::print(include_str!("../../../config-examples/dm-worker-1.toml"));
         return ExitCode::SUCCESS;
     }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::tls::{Tls, TlsFlags, bare};
 
-/// Flags that master and worker share.
+/// Flags about the log, of every part that stays.
 #[derive(Debug, Clone, Default, Args)]
 pub struct LogFlags {
     /// Lowest level that is logged: debug, info, warn, error, fatal
@@ -34,6 +34,36 @@ impl LogFlags {
     /// 20002: an unknown form.
     pub fn config(&self) -> Result<LogConfig, DmError> {
         log(self, String::new(), String::new(), "", "")
+    }
+}
+
+/// Flags that master and worker share.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ProcessFlags {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub tls: TlsFlags,
+    /// Common names of the client certificates that are let in, separated by commas; all of the CA if not given
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub cert_allowed_cn: Vec<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub log: LogFlags,
+    /// Print a sample configuration and exit
+    #[arg(long)]
+    pub print_sample_config: bool,
+}
+
+impl ProcessFlags {
+    /// With what the file says.
+    fn tls(
+        &self,
+        [ca, cert, key]: [&str; 3],
+        allowed: Vec<String>,
+        invalid: &'static DmCode,
+    ) -> Result<Option<Tls>, DmError> {
+        let allowed = if self.cert_allowed_cn.is_empty() { allowed } else { self.cert_allowed_cn.clone() };
+        Tls::load(&self.tls.or(ca, cert, key), allowed, invalid)
     }
 }
 
@@ -60,16 +90,7 @@ pub struct MasterFlags {
     pub secret_key_path: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub tls: TlsFlags,
-    /// Common names of the client certificates that are let in, separated by commas; all of the CA if not given
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-    pub cert_allowed_cn: Vec<String>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub log: LogFlags,
-    /// Print a sample configuration and exit
-    #[arg(long)]
-    pub print_sample_config: bool,
+    pub process: ProcessFlags,
 }
 
 /// Flags of `rsync-dm worker`; each goes before the same key of the file.
@@ -95,16 +116,7 @@ pub struct WorkerFlags {
     pub keepalive_ttl: Option<u64>,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub tls: TlsFlags,
-    /// Common names of the client certificates that are let in, separated by commas; all of the CA if not given
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-    pub cert_allowed_cn: Vec<String>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub log: LogFlags,
-    /// Print a sample configuration and exit
-    #[arg(long)]
-    pub print_sample_config: bool,
+    pub process: ProcessFlags,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -233,15 +245,8 @@ impl MasterConfig {
                 .error(format!("{what} is not supported yet"))
                 .with_workaround("Remove it."))
         };
-        let tls = Tls::load(
-            &flags.tls.or(&file.ssl_ca, &file.ssl_cert, &file.ssl_key),
-            if flags.cert_allowed_cn.is_empty() {
-                file.cert_allowed_cn
-            } else {
-                flags.cert_allowed_cn.clone()
-            },
-            &code::MASTER_TLS_CONFIG_NOT_VALID,
-        )?;
+        let files = [file.ssl_ca.as_str(), &file.ssl_cert, &file.ssl_key];
+        let tls = flags.process.tls(files, file.cert_allowed_cn, &code::MASTER_TLS_CONFIG_NOT_VALID)?;
         if file.openapi || file.experimental.openapi {
             return refuse("openapi = true");
         }
@@ -278,7 +283,7 @@ impl MasterConfig {
             rpc_timeout: file.rpc_timeout.map_or(Duration::from_secs(30), GoDuration::get),
             key,
             tls,
-            log: log(&flags.log, file.log_level, file.log_file, &file.log_format, &file.log_rotate)?,
+            log: log(&flags.process.log, file.log_level, file.log_file, &file.log_format, &file.log_rotate)?,
             name,
         })
     }
@@ -292,15 +297,8 @@ impl WorkerConfig {
     pub fn load(flags: &WorkerFlags) -> Result<Self, DmError> {
         let file: WorkerToml =
             super::load_toml(flags.config.as_deref(), &code::WORKER_UNDECODED_ITEM_FROM_FILE)?;
-        let tls = Tls::load(
-            &flags.tls.or(&file.ssl_ca, &file.ssl_cert, &file.ssl_key),
-            if flags.cert_allowed_cn.is_empty() {
-                file.cert_allowed_cn
-            } else {
-                flags.cert_allowed_cn.clone()
-            },
-            &code::WORKER_TLS_CONFIG_NOT_VALID,
-        )?;
+        let files = [file.ssl_ca.as_str(), &file.ssl_cert, &file.ssl_key];
+        let tls = flags.process.tls(files, file.cert_allowed_cn, &code::WORKER_TLS_CONFIG_NOT_VALID)?;
         let row = &code::WORKER_HOST_PORT_NOT_VALID;
         let listen = flags.worker_addr.clone().or(some(file.worker_addr)).unwrap_or_else(|| ":8262".into());
         let (host, port) = host_port(&listen, "worker-addr", row)?;
@@ -338,7 +336,7 @@ impl WorkerConfig {
             join,
             keepalive_ttl: Duration::from_secs(ttl.max(1)),
             tls,
-            log: log(&flags.log, file.log_level, file.log_file, &file.log_format, &file.log_rotate)?,
+            log: log(&flags.process.log, file.log_level, file.log_file, &file.log_format, &file.log_rotate)?,
         })
     }
 }
