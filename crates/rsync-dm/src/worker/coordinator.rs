@@ -34,18 +34,17 @@ struct State {
     operations: BTreeMap<Place, ShardOperation>,
     /// Carried out, and not yet taken note of by the master.
     done: BTreeMap<Place, ShardOperation>,
+    /// Taken back while there was no stream, see [`ShardCoordinator`].
+    withdrawn: Vec<(Subtask, TargetTables)>,
     link: Option<mpsc::UnboundedSender<Event>>,
 }
 
 impl State {
     /// Never full: what waits there is no more than what the subtasks have open. A stream that is stuck is ended by its
     /// keep-alive, and the next one starts with everything.
-    fn send(&mut self, event: Event) {
-        if let Some(link) = &self.link
-            && link.send(event).is_err()
-        {
-            self.link = None;
-        }
+    fn send(&mut self, event: Event) -> bool {
+        self.link = self.link.take().filter(|link| link.send(event).is_ok());
+        self.link.is_some()
     }
 }
 
@@ -67,8 +66,11 @@ impl Remote {
         let mut state = self.lock();
         state.link = Some(link);
         let mut events = Vec::new();
-        events
-            .extend(state.tables.iter().map(|((task, source), targets)| tables_event(task, source, targets)));
+        let withdrawn = std::mem::take(&mut state.withdrawn);
+        events.extend(state.tables.iter().map(|(subtask, targets)| {
+            let back = withdrawn.iter().filter(|(of, _)| of == subtask).map(|(_, target)| target.clone());
+            tables_event(&subtask.0, &subtask.1, &targets.iter().cloned().chain(back).collect::<Vec<_>>())
+        }));
         events.extend(state.done.values().cloned().map(|o| Event::ShardDone(o.into())));
         events.extend(state.infos.values().cloned().map(|i| Event::ShardInfo(i.into())));
         for event in events {
@@ -81,10 +83,16 @@ impl Remote {
         self.lock().link = None;
     }
 
-    /// The master says what a source is to do.
+    /// The master says what a source is to do. Nothing if the source does not wait for it (any more): kept, it would be taken for the answer
+    /// when the same statement comes another time.
     pub fn operation(&self, operation: ShardOperation) {
         let place = (operation.id.clone(), operation.source.clone());
-        self.lock().operations.insert(place, operation);
+        let mut state = self.lock();
+        if state.infos.get(&place).is_none_or(|info| info.ddls != operation.ddls) {
+            return;
+        }
+        state.operations.insert(place, operation);
+        drop(state);
         self.version.send_modify(|v| *v += 1);
     }
 
@@ -102,7 +110,9 @@ impl Remote {
     /// The subtask has been stopped: nothing of it is said any more.
     pub fn forget(&self, task: &str, source: &str) {
         let mut state = self.lock();
-        state.tables.remove(&(task.to_owned(), source.to_owned()));
+        let subtask = (task.to_owned(), source.to_owned());
+        state.tables.remove(&subtask);
+        state.withdrawn.retain(|(of, _)| *of != subtask);
         state.infos.retain(|_, i| !(i.task == task && i.source == source));
         state.operations.retain(|_, o| !(o.task == task && o.source == source));
         state.done.retain(|_, o| !(o.task == task && o.source == source));
@@ -127,9 +137,12 @@ impl ShardCoordinator for Remote {
             state.operations.remove(&place);
         }
         // Taken back once: a later stream says only what holds then.
-        let lasting = targets.into_iter().filter(|t| t.count > 0).collect();
-        state.tables.insert((task.to_owned(), source.to_owned()), lasting);
-        state.send(event);
+        let subtask = (task.to_owned(), source.to_owned());
+        let (lasting, back): (Vec<_>, Vec<_>) = targets.into_iter().partition(|t| t.count > 0);
+        state.tables.insert(subtask.clone(), lasting);
+        if !state.send(event) {
+            state.withdrawn.extend(back.into_iter().map(|target| (subtask.clone(), target)));
+        }
         Box::pin(async { Ok(()) })
     }
 
@@ -225,6 +238,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_taken_back_without_a_stream_is_said_with_the_next_one() {
+        let remote = Remote::default();
+        let of = |count| TargetTables { schema: "d".into(), table: "t".into(), count };
+        remote.tables("k", "a", vec![of(2), of(0)]).await.unwrap();
+        for counts in [vec![2, 0], vec![2]] {
+            let (tx, mut rx) = mpsc::unbounded_channel();
+            remote.connect(tx);
+            let Ok(Event::ShardTables(said)) = rx.try_recv() else { panic!("no tables") };
+            assert_eq!(said.targets.iter().map(|t| t.table_count).collect::<Vec<_>>(), counts);
+        }
+    }
+
+    #[tokio::test]
     async fn everything_unanswered_is_said_again() {
         let remote = Arc::new(Remote::default());
         let targets = vec![TargetTables { schema: "d".into(), table: "t".into(), count: 2 }];
@@ -251,8 +277,23 @@ mod tests {
         remote.connect(tx);
         assert_eq!(kinds(&mut rx), ["tables", "done"]);
         assert!(!done.is_finished());
+        // Sent before the master had heard of it, as when an operator unlocks by force.
+        remote.operation(operation(false));
         remote.taken(&operation(true));
         done.await.unwrap();
+        // The same statement, another time.
+        let (tx, mut rx) = mpsc::unbounded_channel();
+        remote.connect(tx);
+        assert_eq!(kinds(&mut rx), ["tables"]);
+        let again = tokio::spawn({
+            let remote = Arc::clone(&remote);
+            async move { remote.propose(info()).await.unwrap() }
+        });
+        tokio::task::yield_now().await;
+        assert!(!again.is_finished(), "nobody has answered");
+        assert_eq!(kinds(&mut rx), ["info"]);
+        remote.operation(operation(true));
+        assert_eq!(again.await.unwrap(), operation(true));
         remote.forget("k", "a");
         let (tx, mut rx) = mpsc::unbounded_channel();
         remote.connect(tx);
