@@ -209,9 +209,12 @@ fn needs_value(column: &Column) -> bool {
 /// The length, where it bounds the values. Integers have a display width, which newer servers leave out.
 fn width(column: &Column) -> Option<u32> {
     use sql::ddl::TypeKind as T;
-    let shown_only =
-        matches!(column.kind, T::TinyInt | T::SmallInt | T::MediumInt | T::Int | T::BigInt | T::Year);
-    column.length.filter(|_| !shown_only)
+    match column.kind {
+        T::TinyInt | T::SmallInt | T::MediumInt | T::Int | T::BigInt | T::Year => None,
+        // Digits of the fraction.
+        T::Time | T::DateTime | T::Timestamp => Some(column.length.unwrap_or(0)),
+        _ => column.length,
+    }
 }
 
 /// Why values of `up` may not fit into `down`.

@@ -349,10 +349,11 @@ impl Lane {
         for (number, statement) in split(&self.script)?.into_iter().enumerate() {
             let outcome = conn.exec(statement).await?;
             let expected = number.checked_sub(HEAD).and_then(|n| self.expected.get(n));
-            if let Some(change) = expected.filter(|e| e.is_blank).and_then(|e| e.change.as_ref())
+            if let Some(Expected { change: Some(change), blanks, .. }) = expected
+                && !blanks.is_empty()
                 && outcome.warnings > 0
             {
-                blank::check(conn, &change.rows.plan.columns, outcome.warnings).await?;
+                blank::check(conn, &change.rows.plan.columns, blanks, outcome.warnings).await?;
             }
             self.outcomes.push(outcome);
         }
@@ -409,7 +410,7 @@ impl Lane {
 }
 
 fn has_blanks(expected: &[Expected]) -> bool {
-    expected.iter().any(|expected| expected.is_blank)
+    expected.iter().any(|expected| !expected.blanks.is_empty())
 }
 
 /// The number in `Rows matched: 1  Changed: 0  Warnings: 0`.

@@ -70,6 +70,18 @@ impl SubtaskHandle {
     }
 }
 
+/// A wish that comes too late would look as if it were obeyed.
+fn not_passed(places: &[Place], checkpoint: &Place) -> Result<(), DmError> {
+    match places.iter().find(|place| *place < checkpoint) {
+        None => Ok(()),
+        Some(place) => Err(code::SYNCER_EVENT_NOT_EXIST
+            .error(format!(
+                "the checkpoint {checkpoint} has passed {place}: a statement there is not met again"
+            ))
+            .with_workaround("Make the change that is wanted on the target by hand.")),
+    }
+}
+
 /// Says what is wanted of statements of a subtask that does not run in this process yet (`rsync-dm run --skip-ddl` and the like).
 ///
 /// # Errors
@@ -101,6 +113,9 @@ async fn set(
                 .error(format!("invalid operation {} on an event", other.as_str_name())));
         }
     };
+    if let (Some(checkpoint), Some(_)) = (checkpoint, &what) {
+        not_passed(places, checkpoint)?;
+    }
     let all = Operators::change(config, |all| {
         if let Some(checkpoint) = checkpoint {
             all.forget_before(checkpoint);

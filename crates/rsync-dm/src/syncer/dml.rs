@@ -5,7 +5,7 @@
 //! server in one message, which it stops to execute at the first error.
 
 use super::{
-    blank,
+    blank::{self, Blanks},
     rows::EventRows,
     scheduler::{Change, Group, Op, Unit},
 };
@@ -23,8 +23,8 @@ pub struct Expected {
     pub rows: Option<u64>,
     /// The first change in it.
     pub change: Option<Change>,
-    /// The server has to warn of nothing but blank ENUMs.
-    pub is_blank: bool,
+    /// Blank ENUMs in it, of which alone the server may warn.
+    pub blanks: Blanks,
 }
 
 /// Appends the statements of a unit.
@@ -43,13 +43,13 @@ pub fn write_unit(unit: &Unit, out: &mut Vec<u8>, expected: &mut Vec<Expected>) 
 }
 
 fn expect(expected: &mut Vec<Expected>, rows: Option<u64>, change: &Change) {
-    expected.push(Expected { rows, change: Some(change.clone()), is_blank: false });
+    expected.push(Expected { rows, change: Some(change.clone()), blanks: Blanks::new() });
 }
 
 /// A statement about the session.
 fn set_session(text: &[u8], out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
     out.extend_from_slice(text);
-    expected.push(Expected { rows: None, change: None, is_blank: false });
+    expected.push(Expected { rows: None, change: None, blanks: Blanks::new() });
 }
 
 fn insert(group: &Group, verb: &[u8], out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
@@ -64,23 +64,26 @@ fn insert(group: &Group, verb: &[u8], out: &mut Vec<u8>, expected: &mut Vec<Expe
         }
     };
     for change in &group.changes {
-        let these = blank::count(change, |_| true);
-        let is_blank = these > 0;
-        blanks += these;
+        let these = blank::columns(change, |_| true);
+        let is_blank = !these.is_empty();
+        blanks += these.len();
         let is_full = out.len().saturating_sub(begin) > STATEMENT_BYTES || blanks > blank::MOST;
         if begin == usize::MAX || is_full || is_blank != in_blanks {
             end(begin, in_blanks, out, expected);
             if is_blank {
                 set_session(blank::BEGIN, out, expected);
             }
-            (begin, blanks, in_blanks) = (out.len(), these, is_blank);
+            (begin, blanks, in_blanks) = (out.len(), these.len(), is_blank);
             out.extend_from_slice(verb);
             out.extend_from_slice(&plan.target_sql);
             out.extend_from_slice(b" ");
             out.extend_from_slice(&plan.insert_columns);
-            expected.push(Expected { rows: None, change: Some(change.clone()), is_blank });
+            expect(expected, None, change);
         } else {
             out.push(b',');
+        }
+        if let Some(statement) = expected.last_mut() {
+            these.into_iter().for_each(|n| *statement.blanks.entry(n).or_default() += 1);
         }
         out.push(b'(');
         for n in 0..plan.columns.len() {
@@ -178,7 +181,9 @@ fn delete_one(change: &Change, out: &mut Vec<u8>) {
 fn update(change: &Change, out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
     let (rows, row) = (&change.rows, change.row);
     let plan = &rows.plan;
-    let is_blank = blank::count(change, |n| rows.is_changed(row, n)) > 0;
+    let blanks: Blanks =
+        blank::columns(change, |n| rows.is_changed(row, n)).into_iter().map(|n| (n, 1)).collect();
+    let is_blank = !blanks.is_empty();
     if is_blank {
         set_session(blank::BEGIN, out, expected);
     }
@@ -206,7 +211,7 @@ fn update(change: &Change, out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
     out.extend_from_slice(b" WHERE ");
     condition(rows, row, out);
     out.extend_from_slice(if plan.unique { b";" } else { b" LIMIT 1;" });
-    expected.push(Expected { rows: Some(1), change: Some(change.clone()), is_blank });
+    expected.push(Expected { rows: Some(1), change: Some(change.clone()), blanks });
     if is_blank {
         set_session(blank::END, out, expected);
     }

@@ -11,12 +11,15 @@ use common::{
 use mysql::Conn;
 use sql::{
     classify::NamedTable,
-    ddl::{AlterTable, Change, Ddl, DefaultValue, Element, IndexKind, Statement},
+    ddl::{AlterSpec, AlterTable, Change, Ddl, DefaultValue, Element, IndexKind, Statement, TypeKind},
     schema::{Column, Index, Table, Tracker},
 };
 use tracing::{info, warn};
 
-use super::{error, structures::environment};
+use super::{
+    error,
+    structures::{environment, show_create},
+};
 use crate::check::narrower;
 
 /// What the target has instead.
@@ -70,7 +73,7 @@ pub(super) async fn look_at_created(
 ) -> Result<(), DmError> {
     let Statement::CreateTable(create) = &ddl.statement else { return Ok(()) };
     let name = full(&create.table, objects);
-    let Some(there) = structure(conn, ddl, &name).await? else { return Ok(()) };
+    let Some(there) = structure(conn, &name).await? else { return Ok(()) };
     let environment = environment(conn.server());
     // LIKE and AS SELECT say nothing here.
     let Ok(wanted) = Table::from_create_in(ddl.text(), ddl.mode(), &environment) else { return Ok(()) };
@@ -78,7 +81,7 @@ pub(super) async fn look_at_created(
     for column in &wanted.columns {
         match there.column(&column.name) {
             None => lacks.push(format!("no column {}", quote(&column.name))),
-            Some((_, is)) if narrower(column, is).is_some() && !is_wider(column, is) => {
+            Some((_, is)) if !takes_all(column, is) => {
                 lacks.push(format!("{} `{}`", quote(&column.name), show_column(is)));
             }
             Some(_) => {}
@@ -110,22 +113,22 @@ async fn judge(
             let name = full(&alter.table, objects);
             let Some(change) = alter.specs.first().map(|spec| &spec.change) else { return Ok(None) };
             if let Change::RenameTable(new) = change {
-                return renamed(conn, ddl, &name, &full(new, objects)).await;
+                return renamed(conn, &name, &full(new, objects)).await;
             }
-            let Some(there) = structure(conn, ddl, &name).await? else {
+            let Some(there) = structure(conn, &name).await? else {
                 return Ok(Some(Other::Loses(format!("the target has no table {name}"))));
             };
             Ok(altered(conn, ddl, alter, &name, &there, change, said))
         }
         Statement::CreateIndex { table, index, .. } => {
             let name = full(table, objects);
-            let (Some(there), Some(index)) = (structure(conn, ddl, &name).await?, &index.name) else {
+            let (Some(there), Some(index)) = (structure(conn, &name).await?, &index.name) else {
                 return Ok(None);
             };
             Ok(index_is(conn, ddl, &name, &there, index))
         }
         Statement::RenameTable { pairs, .. } => match pairs.as_slice() {
-            [(old, new)] => renamed(conn, ddl, &full(old, objects), &full(new, objects)).await,
+            [(old, new)] => renamed(conn, &full(old, objects), &full(new, objects)).await,
             _ => Ok(None),
         },
         // DROP of what is gone, CREATE of a database or a table: rows show what a table lacks.
@@ -133,35 +136,34 @@ async fn judge(
     }
 }
 
-fn full(table: &NamedTable, objects: &[TableName]) -> TableName {
+pub(super) fn full(table: &NamedTable, objects: &[TableName]) -> TableName {
     let schema = table.schema.as_deref().or(objects.first().map(|object| object.schema.as_str()));
     TableName::new(schema.unwrap_or_default(), table.table.as_str())
 }
 
-async fn structure(conn: &mut Conn, ddl: &Ddl, name: &TableName) -> Result<Option<Table>, DmError> {
-    let row = match conn.query_one(format!("SHOW CREATE TABLE {name}")).await {
-        Ok(row) => row,
-        Err(e) if matches!(e.code(), Some(1146 | 1049)) => return Ok(None),
-        Err(e) => return Err(error::target(format!("cannot read the structure of {name}"), &e)),
-    };
-    let text = row.as_ref().and_then(|row| row.at(1)).unwrap_or_default();
+async fn structure(conn: &mut Conn, name: &TableName) -> Result<Option<Table>, DmError> {
     let environment = environment(conn.server());
-    Table::from_create_in(text, ddl.mode(), &environment).map(Some).map_err(|e| {
-        code::SCHEMA_TRACKER_CANNOT_PARSE_DOWNSTREAM_TABLE
-            .error(format!("cannot understand the structure of {name}"))
-            .with_cause(e.to_string())
-            .with_scope(Scope::Downstream)
-    })
+    show_create(conn, name, &environment, Scope::Downstream).await
 }
 
-async fn renamed(
-    conn: &mut Conn,
-    ddl: &Ddl,
-    old: &TableName,
-    new: &TableName,
-) -> Result<Option<Other>, DmError> {
-    let is_there = structure(conn, ddl, old).await?.is_some();
-    Ok(is_there.then(|| Other::Loses(format!("the target has {old} still, and a table {new} too"))))
+/// Whether it gives a table another name, and nothing else.
+pub(super) fn is_rename(ddl: &Ddl) -> bool {
+    match &ddl.statement {
+        Statement::RenameTable { .. } => true,
+        Statement::AlterTable(alter) => {
+            matches!(alter.specs.as_slice(), [AlterSpec { change: Change::RenameTable(_), .. }])
+        }
+        _ => false,
+    }
+}
+
+async fn renamed(conn: &mut Conn, old: &TableName, new: &TableName) -> Result<Option<Other>, DmError> {
+    let (has_old, has_new) = (structure(conn, old).await?.is_some(), structure(conn, new).await?.is_some());
+    Ok(match (has_old, has_new) {
+        (false, true) => None,
+        (true, _) => Some(Other::Loses(format!("the target has {old} still, and a table {new} too"))),
+        (false, false) => Some(Other::Loses(format!("the target has neither {old} nor {new}"))),
+    })
 }
 
 fn altered(
@@ -256,11 +258,9 @@ fn column_is(conn: &Conn, ddl: &Ddl, name: &TableName, there: &Table, column: &s
         show_column(is),
         show_column(wanted)
     );
-    let loses = narrower(wanted, is).is_some_and(|_| !is_wider(wanted, is))
-        || !same_default(wanted, is)
-        || wanted.members != is.members
-        || wanted.generated.is_some() != is.generated.is_some()
-        || wanted.decimals != is.decimals;
+    let loses = !takes_all(wanted, is)
+        || !same_value(wanted, is)
+        || wanted.generated.is_some() != is.generated.is_some();
     if loses || made.indexes.iter().any(|index| of_it(index) && index.unique && !has_like(there, index)) {
         return Some(Other::Loses(text));
     }
@@ -268,45 +268,106 @@ fn column_is(conn: &Conn, ddl: &Ddl, name: &TableName, there: &Table, column: &s
         .then_some(Other::Harmless(text))
 }
 
-/// Whether it is an integer that holds all values of another one.
-fn is_wider(wanted: &Column, is: &Column) -> bool {
-    use sql::ddl::TypeKind as T;
-    let bytes = |column: &Column| match column.kind {
-        T::TinyInt => Some(1),
-        T::SmallInt => Some(2),
-        T::MediumInt => Some(3),
-        T::Int => Some(4),
-        T::BigInt => Some(8),
-        _ => None,
-    };
+/// Whether a column takes all values of another one.
+fn takes_all(wanted: &Column, is: &Column) -> bool {
     let nulls = is.nullable || !wanted.nullable;
-    let (Some(a), Some(b)) = (bytes(wanted), bytes(is)) else { return false };
-    nulls && (wanted.unsigned == is.unsigned && b >= a || wanted.unsigned && !is.unsigned && b > a)
+    let digits = |column: &Column| match column.kind {
+        TypeKind::Decimal => column.length.unwrap_or(10).saturating_sub(column.decimals.unwrap_or(0)),
+        _ => 0,
+    };
+    if wanted.kind == is.kind && wanted.unsigned == is.unsigned && nulls {
+        return is.members.starts_with(&wanted.members)
+            && match wanted.kind {
+                TypeKind::Decimal => is.decimals >= wanted.decimals && digits(is) >= digits(wanted),
+                _ => is.decimals == wanted.decimals && narrower(wanted, is).is_none(),
+            };
+    }
+    nulls && (is_wider_integer(wanted, is) || is_longer_text(wanted, is))
 }
 
-fn same_default(a: &Column, b: &Column) -> bool {
-    let text = |column: &Column| match &column.default {
-        None | Some(DefaultValue::Null) => None,
-        Some(DefaultValue::String(bytes)) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        Some(DefaultValue::Number(number)) => Some(number.clone()),
-        Some(DefaultValue::Bool(is)) => Some(u8::from(*is).to_string()),
-        Some(DefaultValue::Now(_)) => Some("now".into()),
-        Some(DefaultValue::Hex(_) | DefaultValue::Bit(_) | DefaultValue::Expression(_)) => {
-            Some("an expression".into())
-        }
+fn is_wider_integer(wanted: &Column, is: &Column) -> bool {
+    let bytes = |column: &Column| match column.kind {
+        TypeKind::TinyInt => Some(1),
+        TypeKind::SmallInt => Some(2),
+        TypeKind::MediumInt => Some(3),
+        TypeKind::Int => Some(4),
+        TypeKind::BigInt => Some(8),
+        _ => None,
     };
-    let is_opaque = |text: &Option<String>| text.as_deref() == Some("an expression");
-    match (text(a), text(b)) {
-        (a, b) if a == b => true,
-        // The server writes them in a form of its own.
-        (Some(_), b) if b.is_some() && is_opaque(&b) => true,
-        (a, Some(_)) if is_opaque(&a) => true,
-        (Some(a), Some(b)) => match (a.parse::<f64>(), b.parse::<f64>()) {
-            (Ok(a), Ok(b)) => a == b,
-            _ => false,
-        },
+    let (Some(a), Some(b)) = (bytes(wanted), bytes(is)) else { return false };
+    wanted.unsigned == is.unsigned && b >= a || wanted.unsigned && !is.unsigned && b > a
+}
+
+/// TEXT where a text is wanted, BLOB where bytes are, of at least the bytes.
+fn is_longer_text(wanted: &Column, is: &Column) -> bool {
+    use TypeKind as T;
+    let bytes = |column: &Column, most_of_a_letter: u64| match column.kind {
+        T::VarChar | T::VarBinary => u64::from(column.length.unwrap_or(1)) * most_of_a_letter,
+        T::TinyText | T::TinyBlob => (1 << 8) - 1,
+        T::Text | T::Blob => (1 << 16) - 1,
+        T::MediumText | T::MediumBlob => (1 << 24) - 1,
+        _ => (1 << 32) - 1,
+    };
+    match (wanted.kind.clone(), is.kind.clone()) {
+        (
+            T::VarChar | T::TinyText | T::Text | T::MediumText,
+            T::TinyText | T::Text | T::MediumText | T::LongText,
+        ) => bytes(is, 4) >= bytes(wanted, 4),
+        (
+            T::VarBinary | T::TinyBlob | T::Blob | T::MediumBlob,
+            T::TinyBlob | T::Blob | T::MediumBlob | T::LongBlob,
+        ) => bytes(is, 1) >= bytes(wanted, 1),
         _ => false,
     }
+}
+
+/// Whether the rows that were there have the same value in a column.
+fn same_value(wanted: &Column, is: &Column) -> bool {
+    match (value(wanted), value(is)) {
+        // The server writes them in a form of its own.
+        (Value::Expression, Value::Text(_) | Value::Expression) | (Value::Text(_), Value::Expression) => true,
+        (Value::Text(a), Value::Text(b)) if a != b && is_number(&wanted.kind) => {
+            match (a.parse::<f64>(), b.parse::<f64>()) {
+                (Ok(a), Ok(b)) => a == b,
+                _ => false,
+            }
+        }
+        (a, b) => a == b,
+    }
+}
+
+#[derive(PartialEq)]
+enum Value {
+    Null,
+    Text(String),
+    /// What it gives is not known here.
+    Expression,
+}
+
+/// The value in a row that is older than the column.
+fn value(column: &Column) -> Value {
+    Value::Text(match &column.default {
+        None if column.nullable => return Value::Null,
+        Some(DefaultValue::Null) => return Value::Null,
+        // The type's own.
+        None if is_number(&column.kind) => "0".into(),
+        None => match column.members.first().filter(|_| column.kind == TypeKind::Enum) {
+            Some(first) => String::from_utf8_lossy(first).into_owned(),
+            None => String::new(),
+        },
+        Some(DefaultValue::String(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+        Some(DefaultValue::Number(number)) => number.clone(),
+        Some(DefaultValue::Bool(is)) => u8::from(*is).to_string(),
+        Some(DefaultValue::Now(_)) => "now".into(),
+        Some(DefaultValue::Hex(_) | DefaultValue::Bit(_) | DefaultValue::Expression(_)) => {
+            return Value::Expression;
+        }
+    })
+}
+
+fn is_number(kind: &TypeKind) -> bool {
+    use TypeKind::*;
+    matches!(kind, TinyInt | SmallInt | MediumInt | Int | BigInt | Decimal | Float | Double | Bit | Year)
 }
 
 fn index_is(conn: &Conn, ddl: &Ddl, name: &TableName, there: &Table, index: &str) -> Option<Other> {

@@ -9,6 +9,7 @@
 
 mod acks;
 mod apply;
+mod begun;
 mod binlog_command;
 mod blame;
 mod blank;

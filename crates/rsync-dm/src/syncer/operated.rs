@@ -1,4 +1,4 @@
-//! Statements of which an operator wants something else (`binlog skip | replace | inject`).
+//! Statements of which an operator wants something else (`binlog skip | replace | inject`), and those that the filter leaves out.
 //!
 //! Whatever is run on the target: the source has run the original, so its tables' structures follow that. What cannot be
 //! followed is read anew from the source with the next row.
@@ -41,8 +41,7 @@ impl Unit {
         operator: &Operator,
     ) -> Result<Outcome, DmError> {
         let (subject, target) = self.subject_of(text)?;
-        let waits = target.as_ref().is_some_and(|target| self.groups.is_waiting(target, &subject));
-        if self.is_done(&subject, text.end) || self.is_sharded() && waits {
+        if self.is_not_due(&subject, target.as_ref(), text) {
             return Ok(Outcome::Skipped);
         }
         let parsed = ddl::parse(&text.sql, text.mode);
@@ -90,6 +89,35 @@ impl Unit {
                 Ok(if opens { Outcome::OpensTransaction } else { Outcome::Ran })
             }
         }
+    }
+
+    /// Nothing is run of a statement that the filter leaves out.
+    pub(super) async fn left_out(&mut self, text: &Text<'_>) -> Result<Outcome, DmError> {
+        let (subject, target) = self.subject_of(text)?;
+        if self.is_not_due(&subject, target.as_ref(), text) {
+            return Ok(Outcome::Skipped);
+        }
+        // The checkpoint has one structure for all rows that come after it.
+        self.drain().await?;
+        match ddl::parse(&text.sql, text.mode).and_then(|parsed| parsed.split()) {
+            Ok(original) => self.follow(text, Some(&original)).await?,
+            Err(_) => {
+                // It may have changed columns: the next rows show that.
+                for name in text.tables() {
+                    if let Known::Kept { table, .. } = self.known(&name.schema, &name.table)? {
+                        self.unproven.insert(table);
+                    }
+                }
+                self.forget_plans();
+            }
+        }
+        Ok(Outcome::Ran)
+    }
+
+    /// Whether it was met before, or will be met again when the group goes on.
+    fn is_not_due(&self, subject: &TableName, target: Option<&TableName>, text: &Text<'_>) -> bool {
+        let waits = target.is_some_and(|target| self.groups.is_waiting(target, subject));
+        self.is_done(subject, text.end) || self.is_sharded() && waits
     }
 
     /// What this source may have proposed for the target before a restart does not hold any more.
@@ -188,8 +216,10 @@ impl Unit {
     async fn follow(&mut self, text: &Text<'_>, original: Option<&[Ddl]>) -> Result<(), DmError> {
         let Some(original) = original else {
             for name in text.tables() {
-                self.read_anew(&name);
-                self.dirty.insert(name, text.end.clone());
+                if let Known::Kept { table, .. } = self.known(&name.schema, &name.table)? {
+                    self.read_anew(&table);
+                    self.dirty.insert(table, text.end.clone());
+                }
             }
             return Ok(());
         };
@@ -234,7 +264,7 @@ impl Unit {
     fn leave(&mut self, tables: &[(TableName, TableName)], end: &Place) {
         for (table, target) in tables {
             if self.groups.leave(target, table) {
-                self.synced = Some(target.clone());
+                self.synced.insert(target.clone());
             }
             self.forget(table, end);
         }

@@ -11,11 +11,14 @@ use mysql::{Conn, ErrorClass};
 use sql::ddl::{Ddl, Statement};
 use tracing::{info, warn};
 
-use super::{done, error, place::Place, session, unit::Unit};
+use super::{begun, done, error, place::Place, session, unit::Unit};
 use crate::{check, checkpoint::DdlJournal};
 
 /// Errors of a server that mean that the statement's work is done already (DM's list).
 const DONE: [u16; 12] = [1007, 1008, 1050, 1051, 1054, 1060, 1061, 1091, 1068, 1176, 1507, 1517];
+
+/// A server may look first for the table that was to be renamed, and then for the new name.
+const NO_SUCH_TABLE: u16 = 1146;
 
 /// Tries to run a statement whose connection gets lost.
 const MOST_TRIES: u32 = 5;
@@ -81,18 +84,12 @@ impl Unit {
             self.forget_plans();
             return Ok(());
         }
-        let earlier = self.state.ddl.clone().filter(|d| d.is_of(prepared));
-        if let Some(earlier) = earlier.as_ref().filter(|d| d.connection != 0 && d.connection != self.ddl.id())
-        {
-            // A process that was stopped or killed may have left it running; one that only stands still could begin with it later.
-            let text = if earlier.text.is_empty() { &prepared.text } else { earlier.text.as_bytes() };
-            end_session(&mut self.ddl, earlier.connection, text).await?;
-        }
         let (mut first, mut one_by_one) = (0, false);
-        if let Some(earlier) = earlier {
+        if let Some(earlier) = self.state.ddl.clone().filter(|d| d.is_of(prepared)) {
+            let pieces = prepared.renamed.split_changes().unwrap_or_default();
+            let piece = earlier.change.and_then(|change| pieces.get(change)).unwrap_or(&prepared.renamed);
             let was_refused = earlier.before.is_empty();
-            let changed =
-                !was_refused && fingerprint(&mut self.ddl, &prepared.objects).await? != earlier.before;
+            let changed = !was_refused && self.was_run(piece, &prepared.objects, &earlier.before).await?;
             match earlier.change {
                 Some(change) => (first, one_by_one) = (change + usize::from(changed), true),
                 None if changed => {
@@ -111,7 +108,31 @@ impl Unit {
         }
         failpoint::hit("syncer-after-ddl");
         self.forget_plans();
-        reset_session(&mut self.ddl, &self.config).await
+        Ok(())
+    }
+
+    /// Whether a statement (or one of its changes) that was about to run has been run: the structure is another one than before, and not
+    /// by what somebody else has done.
+    async fn was_run(&mut self, ddl: &Ddl, objects: &[TableName], before: &str) -> Result<bool, DmError> {
+        if fingerprint(&mut self.ddl, objects).await? == before {
+            return Ok(false);
+        }
+        let is_to_do = begun::is_to_do(&mut self.ddl, ddl, objects).await?;
+        if is_to_do {
+            let sql = String::from_utf8_lossy(ddl.text());
+            info!(sql = %sql, "the target is another one than before the statement, but it does not show that it was run: it is run");
+        }
+        Ok(!is_to_do)
+    }
+
+    /// A statement that an earlier run was at is over, whatever becomes of it now: a process that was killed may have left it running, and
+    /// one that only stands still could begin with it later.
+    pub(super) async fn end_former_statement(&mut self) -> Result<(), DmError> {
+        let ours = [0, self.ddl.id(), self.meta.id()];
+        let Some(former) = self.state.ddl.as_ref().filter(|d| !ours.contains(&d.connection)) else {
+            return Ok(());
+        };
+        end_session(&mut self.ddl, former.connection, former.text.as_bytes()).await
     }
 
     /// Whether a statement whose connection was given up may go on at the target: one that waits for a lock of others may not. The next
@@ -134,7 +155,7 @@ impl Unit {
     }
 
     async fn execute(&mut self, prepared: &Prepared) -> Result<(), DmError> {
-        let Some(first) = self.execute_once(prepared, &prepared.text, None).await? else { return Ok(()) };
+        let Some(first) = self.execute_once(prepared, &prepared.renamed, None).await? else { return Ok(()) };
         if prepared.renamed.split_changes().map_or(0, |pieces| pieces.len()) < 2 {
             return self.passes_over(prepared, &prepared.renamed, &first).await;
         }
@@ -145,7 +166,7 @@ impl Unit {
     async fn execute_changes(&mut self, prepared: &Prepared, first: usize) -> Result<(), DmError> {
         let pieces = prepared.renamed.split_changes().unwrap_or_default();
         for (number, piece) in pieces.iter().enumerate().skip(first) {
-            if let Some(error) = self.execute_once(prepared, piece.text(), Some(number)).await? {
+            if let Some(error) = self.execute_once(prepared, piece, Some(number)).await? {
                 self.passes_over(prepared, piece, &error).await?;
             }
             failpoint::hit("syncer-after-change");
@@ -153,14 +174,15 @@ impl Unit {
         Ok(())
     }
 
-    /// Runs one text (of the statement, or of one of its changes), again if a lost connection kept it from the server. An error that says that its
-    /// work is done already is given back.
+    /// Runs the statement, or one of its changes, again if a lost connection kept it from the server. An error that says that its work is
+    /// done already is given back.
     async fn execute_once(
         &mut self,
         prepared: &Prepared,
-        text: &[u8],
+        ddl: &Ddl,
         change: Option<usize>,
     ) -> Result<Option<mysql::Error>, DmError> {
+        let text = ddl.text();
         let shown = String::from_utf8_lossy(text).into_owned();
         info!(sql = %shown, "execute DDL");
         let before = fingerprint(&mut self.ddl, &prepared.objects).await?;
@@ -179,16 +201,14 @@ impl Unit {
             failpoint::hit("syncer-before-ddl");
             set_session(&mut self.ddl, &prepared.settings, self.source_zone.as_deref()).await?;
             self.check_owner().await?;
-            let e = match self.ddl.exec(text).await {
+            let result = self.ddl.exec(text).await;
+            if !matches!(&result, Err(e) if e.is_connection_gone()) {
+                // What servers show of a structure hangs on the session.
+                reset_session(&mut self.ddl, &self.config).await?;
+            }
+            let e = match result {
                 Ok(outcome) => {
-                    let objects = &prepared.objects;
-                    if outcome.warnings > 0
-                        && matches!(prepared.renamed.statement, Statement::CreateTable(_))
-                        && fingerprint(&mut self.ddl, objects).await? == before
-                    {
-                        let expected = self.is_sharded();
-                        done::look_at_created(&mut self.ddl, &prepared.renamed, objects, expected).await?;
-                    }
+                    self.look_at_created(prepared, outcome.warnings, &before).await?;
                     return Ok(None);
                 }
                 Err(e) => e,
@@ -198,27 +218,49 @@ impl Unit {
                 let id = self.ddl.id();
                 self.ddl = session::connect_target(&self.config).await?;
                 wait_for_end(&mut self.ddl, id, text).await?;
-                if fingerprint(&mut self.ddl, &prepared.objects).await? != before {
+                if self.was_run(ddl, &prepared.objects, &before).await? {
                     return Ok(None);
                 }
                 continue;
             }
-            if e.code().is_some_and(|number| DONE.contains(&number)) {
+            let is_done = |number| DONE.contains(&number) || number == NO_SUCH_TABLE && done::is_rename(ddl);
+            if e.code().is_some_and(is_done) {
                 return Ok(Some(e));
             }
-            if !e.is_connection_gone() {
-                self.note_refusal().await;
-            }
-            let refused = refused(&shown, &e);
-            if e.class() == ErrorClass::AccessDenied {
-                let schemas = prepared.objects.iter().map(|object| object.schema.as_str()).collect();
-                if let Some(grants) = check::grants_for_target(&mut self.ddl, schemas).await {
-                    return Err(refused.with_workaround(format!("{grants} Then use `resume-task`.")));
-                }
-            }
-            return Err(refused);
+            return Err(self.refusal(prepared, &shown, &e).await);
         }
         Ok(None)
+    }
+
+    /// After a CREATE TABLE IF NOT EXISTS that has changed nothing.
+    async fn look_at_created(
+        &mut self,
+        prepared: &Prepared,
+        warnings: u16,
+        before: &str,
+    ) -> Result<(), DmError> {
+        let (ddl, objects) = (&prepared.renamed, &prepared.objects);
+        let creates = matches!(ddl.statement, Statement::CreateTable(_));
+        if warnings == 0 || !creates || fingerprint(&mut self.ddl, objects).await? != before {
+            return Ok(());
+        }
+        let expected = self.is_sharded();
+        done::look_at_created(&mut self.ddl, ddl, objects, expected).await
+    }
+
+    /// The target's no to a statement, with what helps.
+    async fn refusal(&mut self, prepared: &Prepared, shown: &str, e: &mysql::Error) -> DmError {
+        if !e.is_connection_gone() {
+            self.note_refusal().await;
+        }
+        let refused = refused(shown, e);
+        if e.class() == ErrorClass::AccessDenied {
+            let schemas = prepared.objects.iter().map(|object| object.schema.as_str()).collect();
+            if let Some(grants) = check::grants_for_target(&mut self.ddl, schemas).await {
+                return refused.with_workaround(format!("{grants} Then use `resume-task`."));
+            }
+        }
+        refused
     }
 
     /// After an error of the server that says that a change is made already.
@@ -387,7 +429,7 @@ async fn running(conn: &mut Conn, id: u32, text: &[u8]) -> mysql::Result<Option<
         // The list shows the first 100 characters; an id alone may be that of another session after a restart of the server.
         let shown = row.str("Info")?.unwrap_or_default();
         let text = String::from_utf8_lossy(text);
-        if !shown.is_empty() && text.trim_start().starts_with(shown.trim()) {
+        if !shown.is_empty() && (text.is_empty() || text.trim_start().starts_with(shown.trim())) {
             return Ok(Some(row.str("State")?.unwrap_or_default()));
         }
     }

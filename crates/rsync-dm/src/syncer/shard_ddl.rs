@@ -115,7 +115,7 @@ impl Unit {
         self.dirty.insert(subject.clone(), text.end.clone());
         self.proposed_parts.insert(target.clone(), ddl);
         if synced {
-            self.synced = Some(target.clone());
+            self.synced.insert(target.clone());
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! How a run begins: what the target knows, where the source is, and from where to go on.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Instant,
 };
@@ -186,7 +186,7 @@ impl Unit {
             acks: Acks::new(Arc::clone(&coordinator)),
             proposed: HashMap::new(),
             proposed_parts: HashMap::new(),
-            synced: None,
+            synced: BTreeSet::new(),
             source_zone: source.zone,
             keys: Vec::new(),
             binlog_timestamp: 0,

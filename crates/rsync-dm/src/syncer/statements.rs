@@ -121,6 +121,8 @@ impl Unit {
         let outcome = match self.statement(&text).await {
             Ok(outcome) => outcome,
             Err(error) => {
+                // Of rows before it, which had to arrive first: then it is not about the statement.
+                self.check_lanes()?;
                 self.shared.fail_at(vec![start.clone()]);
                 return Err(text.fail(error, &before));
             }
@@ -136,7 +138,7 @@ impl Unit {
             self.flush_drained(self.committed.clone(), Vec::new()).await?;
             failpoint::hit("syncer-after-ddl-flush");
         }
-        if let Some(target) = self.synced.take() {
+        for target in std::mem::take(&mut self.synced) {
             self.propose(target).await?;
         }
         Ok(())
@@ -195,8 +197,9 @@ impl Unit {
             Decision::Do => {}
             Decision::Skip => {
                 info!(sql = %text.shown(), "statement filtered out");
-                return Ok(Outcome::Skipped);
+                return self.left_out(text).await;
             }
+            Decision::Refuse if text.operator.is_some() => {}
             Decision::Refuse => return Err(code::SYNCER_EVENT.error("a filter refuses this statement")),
         }
         if let Some(operator) = &text.operator {

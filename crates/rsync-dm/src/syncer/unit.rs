@@ -9,7 +9,7 @@
 //! 3. Before a statement runs on the target, every row before it is applied and the checkpoint stands right before it.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -184,8 +184,8 @@ pub struct Unit {
     pub(super) proposed: HashMap<TableName, super::shard_ddl::ShardDdl>,
     /// Statements of groups that not all tables have reached.
     pub(super) proposed_parts: HashMap<TableName, super::shard_ddl::ShardDdl>,
-    /// A group whose last table has just reached its statement.
-    pub(super) synced: Option<TableName>,
+    /// Groups whose last table has just reached their statement.
+    pub(super) synced: BTreeSet<TableName>,
     /// What `SYSTEM` means as a time zone of the source.
     pub(super) source_zone: Option<String>,
     pub(super) keys: Vec<RowKeys>,
@@ -254,6 +254,7 @@ impl Unit {
         let mut tick = tokio::time::interval(Duration::from_millis(200));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut stopping: Option<Instant> = None;
+        self.end_former_statement().await?;
         loop {
             self.check_lanes()?;
             if stop.is_cancelled() {

@@ -5,6 +5,8 @@
 
 use common::ident::quote;
 
+use super::json;
+
 /// A column of both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
@@ -27,22 +29,47 @@ impl Column {
         self.data_type == "json"
     }
 
-    /// The text of a JSON value, as the server writes it.
-    pub fn json_text(&self) -> String {
-        format!("CONVERT(CAST({} AS CHAR) USING utf8mb4)", quote(&self.name))
+    /// Whether it is a floating point number: servers write one double as different texts (`3e-5`, `0.00003`).
+    fn is_double(&self) -> bool {
+        matches!(self.data_type.as_str(), "float" | "double")
+    }
+
+    /// Whether equal values may be different texts, so that values that differ by text are looked at here.
+    pub fn has_texts(&self) -> bool {
+        self.is_json() || self.is_double()
+    }
+
+    /// The text of such a value, as the server writes it.
+    pub fn value_text(&self) -> String {
+        let name = quote(&self.name);
+        if self.is_double() {
+            format!("{name}+0e0")
+        } else {
+            format!("CONVERT(CAST({name} AS CHAR) USING utf8mb4)")
+        }
+    }
+
+    /// The same bytes for all texts of one value.
+    pub fn value(&self, text: &[u8]) -> Vec<u8> {
+        if !self.is_double() {
+            return json::canonical(text);
+        }
+        let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok());
+        // -0 is 0, as for the servers.
+        number.map_or_else(|| text.to_vec(), |number| (number + 0.0).to_bits().to_be_bytes().to_vec())
     }
 
     /// The value as text without a comma.
     fn canonical(&self) -> String {
         let name = quote(&self.name);
         match self.data_type.as_str() {
-            "float" | "double" => format!("({name}+0e0)"),
+            "float" | "double" => format!("({})", self.value_text()),
             "bit" => format!("({name}+0)"),
             "char" | "varchar" | "enum" | "set" => format!("HEX(CONVERT({name} USING utf8mb4))"),
             "tinytext" | "text" | "mediumtext" | "longtext" => {
                 format!("SHA2(CONVERT({name} USING utf8mb4),256)")
             }
-            "json" => format!("SHA2({},256)", self.json_text()),
+            "json" => format!("SHA2({},256)", self.value_text()),
             // BINARY's padding and a geometry's bytes are part of the value.
             "binary" | "varbinary" => format!("HEX({name})"),
             "tinyblob" | "blob" | "mediumblob" | "longblob" => format!("SHA2({name},256)"),
@@ -82,7 +109,7 @@ pub fn group_of(key: &[Column], groups: u64) -> String {
 /// A key as text for a person: `id=7, name=abc`.
 pub fn key_text(columns: &[Column]) -> String {
     if columns.is_empty() {
-        return "'a row of JSON alone'".into();
+        return "'a row of JSON or floating point numbers alone'".into();
     }
     let parts: Vec<String> = columns
         .iter()
@@ -119,6 +146,17 @@ mod tests {
             row_hash(&columns),
             "SHA2(CONCAT_WS(',',CONCAT('v',`id`),IFNULL(CONCAT('v',HEX(CONVERT(`c``d` USING utf8mb4))),'n')),256)"
         );
+    }
+
+    #[test]
+    fn a_double_is_one_value_in_every_text() {
+        let double = column("g", "double", true);
+        let value = |text: &str| double.value(text.as_bytes());
+        assert_eq!(value("3.0225183985765902e-5"), value("0.000030225183985765902"));
+        assert_eq!(value("1e20"), value("100000000000000000000"));
+        assert_eq!(value("-0"), value("0"));
+        assert_ne!(value("0.1"), value("0.10000000000000002"));
+        assert_ne!(value("1"), value("-1"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One range: sums first, once more with JSON in one form, rows where they still differ.
+//! One range: sums first, once more with JSON and floating point numbers by value, rows where they still differ.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -9,7 +9,6 @@ use common::ident::TableName;
 use futures::future::try_join_all;
 
 use super::columns::{Column, group_of, key_text, row_hash, summary};
-use super::json;
 use super::pool::{Pool, Pools};
 use super::range::Range;
 use super::tables::{Shard, TargetTable};
@@ -131,7 +130,7 @@ impl Sums {
 /// By group.
 type Groups = BTreeMap<u64, Sums>;
 
-/// How JSON counts.
+/// How values count that servers write in different texts ([`Column::has_texts`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
     /// By the texts that the servers make of it; they give the sums.
@@ -152,10 +151,10 @@ pub async fn range(
 ) -> Result<Option<Outcome>, DmError> {
     let condition = range.condition();
     let rows = |groups: &Groups| groups.get(&0).map_or(0, |sums| sums.rows);
-    let has_json = table.columns.iter().any(Column::is_json);
+    let has = |what: fn(&Column) -> bool| table.columns.iter().any(what);
     let looks = [Look::Texts, Look::Values].into_iter().filter(|look| match look {
-        Look::Texts => table.same_json || !has_json,
-        Look::Values => has_json,
+        Look::Texts => table.same_json || !has(Column::is_json),
+        Look::Values => has(Column::has_texts),
     });
     let mut most = 0;
     for look in looks {
@@ -184,7 +183,7 @@ async fn in_passes(
     limits: Limits,
 ) -> Result<Outcome, DmError> {
     let count = (rows / limits.listed.max(1) + 1).saturating_mul(GROUPS_OF_A_PASS).min(MOST_GROUPS);
-    let look = if table.columns.iter().any(Column::is_json) { Look::Values } else { Look::Texts };
+    let look = if table.columns.iter().any(Column::has_texts) { Look::Values } else { Look::Texts };
     let (target, shards) = both(table, condition, count, look, pools).await?;
     let mut outcome = Outcome::default();
     let mut differing: Vec<(u64, u64)> = Vec::new();
@@ -242,7 +241,7 @@ async fn both(
         }
         Look::Values => {
             let mut sums = Groups::new();
-            read(pool, select(table, name, &group, condition), |hash, group| {
+            read(table, pool, select(table, name, &group, condition), |hash, group| {
                 sums.entry(group.parse().unwrap_or_default()).or_default().count(&hash);
             })
             .await?;
@@ -291,7 +290,7 @@ async fn rows_of(table: &TargetTable, condition: &str, pools: &Pools) -> Result<
     let key = key_text(&table.key);
     let select = |name: &TableName| select(table, name, &key, condition);
     let mut copies: HashMap<[u8; 32], Copies> = HashMap::new();
-    read(&pools.target, select(&table.name), |hash, key| {
+    read(table, &pools.target, select(&table.name), |hash, key| {
         let copy = copies.entry(hash).or_default();
         copy.target += 1;
         copy.key = key;
@@ -299,7 +298,7 @@ async fn rows_of(table: &TargetTable, condition: &str, pools: &Pools) -> Result<
     .await?;
     for (number, shard) in table.shards.iter().enumerate() {
         let pool = pools.source(&shard.source_id)?;
-        read(pool, select(&shard.name), |hash, key| {
+        read(table, pool, select(&shard.name), |hash, key| {
             let copy = copies.entry(hash).or_default();
             copy.shards += 1;
             copy.key = key;
@@ -310,20 +309,24 @@ async fn rows_of(table: &TargetTable, condition: &str, pools: &Pools) -> Result<
     Ok(judge(&table.name, &table.shards, copies.into_values()))
 }
 
-/// What [`read`] takes: each row's hash without JSON, something that is wanted with it, and its JSON.
+/// What [`read`] takes: each row's hash without the values of many texts, something that is wanted with it, and these values.
 fn select(table: &TargetTable, name: &TableName, wanted: &str, condition: &str) -> String {
-    let hash = row_hash(table.columns.iter().filter(|column| !column.is_json()));
-    let json: String = table
-        .columns
-        .iter()
-        .filter(|c| c.is_json())
-        .map(|column| format!(",{}", column.json_text()))
-        .collect();
-    format!("SELECT {hash},{wanted}{json} FROM {} WHERE {condition}", name.quoted())
+    let hash = row_hash(table.columns.iter().filter(|column| !column.has_texts()));
+    let texts: String = with_texts(table).map(|column| format!(",{}", column.value_text())).collect();
+    format!("SELECT {hash},{wanted}{texts} FROM {} WHERE {condition}", name.quoted())
+}
+
+fn with_texts(table: &TargetTable) -> impl Iterator<Item = &Column> {
+    table.columns.iter().filter(|column| column.has_texts())
 }
 
 /// Streams rows as their hash and what was wanted with it.
-async fn read(pool: &Pool, sql: String, mut take: impl FnMut([u8; 32], String)) -> Result<(), DmError> {
+async fn read(
+    table: &TargetTable,
+    pool: &Pool,
+    sql: String,
+    mut take: impl FnMut([u8; 32], String),
+) -> Result<(), DmError> {
     let wrong = |error: mysql::Error| broken(&pool.name(), &error);
     let mut borrowed = pool.get().await?;
     let mut stream = borrowed.connection.stream(sql).await.map_err(wrong)?;
@@ -332,23 +335,20 @@ async fn read(pool: &Pool, sql: String, mut take: impl FnMut([u8; 32], String)) 
         let text = row.text(0).map_err(wrong)?;
         hex::decode_to_slice(&text, &mut hash)
             .map_err(|error| broken(&pool.name(), &format!("`{text}` is no hash: {error}")))?;
-        take(with_json(hash, row.cells().skip(2)), row.text(1).map_err(wrong)?);
+        take(with_values(hash, with_texts(table).zip(row.cells().skip(2))), row.text(1).map_err(wrong)?);
     }
     drop(stream);
     pool.put(borrowed).await;
     Ok(())
 }
 
-/// The hash of a row with the values of its JSON.
-fn with_json<'a>(hash: [u8; 32], cells: impl ExactSizeIterator<Item = Option<&'a [u8]>>) -> [u8; 32] {
-    if cells.len() == 0 {
-        return hash;
-    }
+/// The hash of a row with the values that were left out of it.
+fn with_values<'a>(hash: [u8; 32], values: impl Iterator<Item = (&'a Column, Option<&'a [u8]>)>) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&hash);
-    for cell in cells {
+    for (column, cell) in values {
         // Each in as many bytes, whatever it is.
-        let value = cell.map(json::canonical).unwrap_or_default();
+        let value = cell.map(|text| column.value(text)).unwrap_or_default();
         hasher.update(blake3::hash(&value).as_bytes());
     }
     hasher.finalize().into()

@@ -194,7 +194,7 @@ async fn keys(
     let key = indexes
         .iter()
         .find(|(_, unique, parts)| {
-            *unique && !parts.is_empty() && parts.iter().all(|column| !column.nullable && !column.is_json())
+            *unique && !parts.is_empty() && parts.iter().all(|column| !column.nullable && !column.has_texts())
         })
         .map(|(_, _, parts)| parts.iter().map(|column| (*column).clone()).collect());
     let leading = |wanted_unique: bool| {
@@ -204,8 +204,8 @@ async fn keys(
             .find_map(|(_, _, parts)| parts.first().filter(|column| column.is_integer()))
             .map(|column| column.name.clone())
     };
-    let without_json = || columns.iter().filter(|column| !column.is_json()).cloned().collect();
-    Ok((key.unwrap_or_else(without_json), leading(true).or_else(|| leading(false))))
+    let of_one_text = || columns.iter().filter(|column| !column.has_texts()).cloned().collect();
+    Ok((key.unwrap_or_else(of_one_text), leading(true).or_else(|| leading(false))))
 }
 
 async fn estimate(pool: &Pool, name: &TableName) -> Result<u64, DmError> {

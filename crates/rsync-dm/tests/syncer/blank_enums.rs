@@ -3,7 +3,7 @@
 use testkit::{Kind, Options, Server, WorkDir};
 
 use super::{
-    bad_input::{fails, says, small},
+    bad_input::{fails, goes_on, says, small},
     rig::{Rig, dump, stop},
 };
 
@@ -111,6 +111,37 @@ fn the_target_is_as_strict_as_before() {
         rig.wait_synced(&mut tool);
         stop(tool);
         rig.target.sql("ALTER TABLE d.t MODIFY v varchar(4)");
+    }
+}
+
+/// What the target lacks of other members is not taken for that value, in the same row or in another one of the statement.
+#[test]
+fn members_that_the_target_lacks_beside_the_value() {
+    let Some(mut rig) = small(Options::default()) else { return };
+    rig.task.push_str("syncers:\n  sync: {worker-count: 1, checkpoint-flush-interval: 1}\n");
+    for (server, members) in [(&rig.sources[0], "'a','b','c'"), (&rig.target, "'a','b'")] {
+        server.sql(format!(
+            "DROP TABLE d.t; CREATE TABLE d.t (id int PRIMARY KEY, e enum({members}), f enum({members}))"
+        ));
+    }
+    rig.note_positions();
+    for (rows, column) in
+        [("(1,'zz','c')", "'f'"), ("(1,'zz','a'),(2,'c','a')", "'e'"), ("(1,'zz','zz'),(2,'zz','c')", "'f'")]
+    {
+        rig.sources[0].sql(format!("SET sql_mode=''; INSERT INTO d.t VALUES {rows}"));
+        says(&fails(&rig), &["Error 1265", column]);
+        assert_eq!(rig.target.value("SELECT COUNT(*) FROM d.t"), "0");
+        rig.target.sql("ALTER TABLE d.t MODIFY e enum('a','b','c'), MODIFY f enum('a','b','c')");
+        goes_on(&rig);
+        if column == "'e'" {
+            rig.target.sql("ALTER TABLE d.t MODIFY f enum('a','b')");
+            rig.sources[0].sql("SET sql_mode=''; UPDATE d.t SET e='zz', f='c' WHERE id=2");
+            says(&fails(&rig), &["Error 1265", "'f'"]);
+            rig.target.sql("ALTER TABLE d.t MODIFY f enum('a','b','c')");
+        }
+        rig.sources[0].sql("DELETE FROM d.t");
+        goes_on(&rig);
+        rig.target.sql("ALTER TABLE d.t MODIFY e enum('a','b'), MODIFY f enum('a','b')");
     }
 }
 

@@ -1,8 +1,10 @@
 //! The sync unit on real servers, through `rsync-dm run`.
 
 mod bad_input;
+mod begun;
 mod blank_enums;
 mod exact;
+mod filters;
 mod kills;
 mod locks;
 mod merge;

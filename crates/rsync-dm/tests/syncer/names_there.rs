@@ -91,6 +91,27 @@ fn a_column_that_is_another() {
         &["Error 1060", "enum('y','x')"],
         "ALTER TABLE d.t DROP COLUMN c",
     );
+    // Of the same type, but the rows that were there have other values, or later ones do not fit.
+    for (there, wanted) in [
+        ("int", "int NOT NULL"),
+        ("int NOT NULL DEFAULT 3", "int NOT NULL"),
+        ("varchar(9) DEFAULT '07'", "varchar(9) DEFAULT '7'"),
+        ("varchar(9) DEFAULT 'inf'", "varchar(9) DEFAULT 'infinity'"),
+        ("datetime", "datetime(3)"),
+        ("decimal(10,2)", "decimal(10,4)"),
+        ("decimal(10,4)", "decimal(10,2)"),
+        ("enum('x')", "enum('x','y')"),
+    ] {
+        pauses(
+            &rig,
+            &format!("ALTER TABLE d.t ADD COLUMN g {there}"),
+            &format!("ALTER TABLE d.t ADD COLUMN g {wanted}"),
+            &["Error 1060", "column `g` already, but another one"],
+            "ALTER TABLE d.t DROP COLUMN g",
+        );
+        rig.sources[0].sql("ALTER TABLE d.t DROP COLUMN g");
+        goes_on(&rig);
+    }
     // Not there at all: what it hangs on is missing.
     for server in [&rig.sources[0], &rig.target] {
         server.sql("SET sql_log_bin=0; CREATE TABLE d.o (id int PRIMARY KEY, v int, KEY k (v))");
@@ -243,15 +264,19 @@ fn what_is_the_same() {
     }
     assert!(passed > 40, "{passed}");
     // Other, and harmless.
-    rig.target
-        .sql("ALTER TABLE d.t ADD COLUMN h1 bigint DEFAULT 4, ADD COLUMN h2 varchar(50), ADD KEY h3 (v,id)");
+    rig.target.sql(
+        "ALTER TABLE d.t ADD COLUMN h1 bigint DEFAULT 4, ADD COLUMN h2 varchar(50), ADD KEY h3 (v,id), ADD COLUMN h4 decimal(12,4), \
+         ADD COLUMN h5 mediumtext, ADD COLUMN h6 enum('x','y','z'), ADD COLUMN h7 datetime(6), ADD COLUMN h8 int NOT NULL DEFAULT 0, RENAME TO d.u",
+    );
     rig.sources[0].sql(
-        "ALTER TABLE d.t ADD COLUMN h1 int DEFAULT 4; ALTER TABLE d.t ADD COLUMN h2 varchar(30); ALTER TABLE d.t ADD KEY h3 (v); \
-         INSERT INTO d.t (id,d1,h1,h2) VALUES (7,1,2,'x')",
+        "ALTER TABLE d.t RENAME TO d.u; ALTER TABLE d.u ADD COLUMN h1 int DEFAULT 4; ALTER TABLE d.u ADD COLUMN h2 varchar(30); \
+         ALTER TABLE d.u ADD KEY h3 (v); ALTER TABLE d.u ADD COLUMN h4 decimal(10,2); ALTER TABLE d.u ADD COLUMN h5 varchar(99); \
+         ALTER TABLE d.u ADD COLUMN h6 enum('x','y'); ALTER TABLE d.u ADD COLUMN h7 datetime(3); ALTER TABLE d.u ADD COLUMN h8 int NOT NULL; \
+         INSERT INTO d.u (id,d1,h1,h2,h8) VALUES (7,1,2,'x',5)",
     );
     let mut tool = rig.start();
     rig.wait_synced(&mut tool);
     let log = stop(tool);
-    assert_eq!(log.matches("but the target differs").count(), 3, "{log}");
-    assert_eq!(rig.target.value("SELECT CONCAT(h1,h2) FROM d.t WHERE id=7"), "2x");
+    assert_eq!(log.matches("but the target differs").count(), 7, "{log}");
+    assert_eq!(rig.target.value("SELECT CONCAT(h1,h2,h8) FROM d.u WHERE id=7"), "2x5");
 }

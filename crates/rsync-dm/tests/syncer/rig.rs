@@ -131,8 +131,9 @@ impl Rig {
             );
             std::fs::write(self.dir.join(format!("source{n}.yaml")), text).unwrap();
             instances.push_str(&format!(
-                "  - {{source-id: s{n}, block-allow-list: all, route-rules: [{}], syncer-config-name: sync{}}}\n",
-                routes(&self.task).join(", "),
+                "  - {{source-id: s{n}, block-allow-list: all, route-rules: [{}], filter-rules: [{}], syncer-config-name: sync{}}}\n",
+                names(&self.task, "routes:").join(", "),
+                names(&self.task, "filters:").join(", "),
                 self.meta.get(n).map(|meta| format!(", meta: {meta}")).unwrap_or_default(),
             ));
         }
@@ -285,12 +286,13 @@ fn location(server: &Server) -> mysql::Location {
     })
 }
 
-fn routes(task: &str) -> Vec<String> {
+/// The names of what a block of task.yaml has.
+fn names(task: &str, block: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut inside = false;
     for line in task.lines() {
         match line.strip_prefix("  ") {
-            _ if line.starts_with("routes:") => inside = true,
+            _ if line.starts_with(block) => inside = true,
             Some(rest) if inside && !rest.starts_with(' ') => {
                 names.extend(rest.split(':').next().map(str::to_owned))
             }

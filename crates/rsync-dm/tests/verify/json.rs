@@ -1,4 +1,4 @@
-//! JSON is compared by value: servers write it in different ways.
+//! JSON and floating point numbers are compared by value: servers write them in different ways.
 
 use mysql::Conn;
 use testkit::{Account, Kind, Options, Server};
@@ -179,5 +179,29 @@ async fn in_a_table_without_a_key() {
         assert!(is_said("id=7, v=v7: other values than"), "{said:?}");
         assert!(is_said("id=9, v=v9: 2 times in the target, 1 times in the shards"), "{said:?}");
         assert!(is_said("id=11, v=v11: missing"), "{said:?}");
+    }
+}
+
+/// MariaDB writes the same double without an exponent.
+#[tokio::test]
+async fn doubles_of_mariadb() {
+    for keys in [", PRIMARY KEY (id)", ""] {
+        let Some(world) = World::start(Kind::MariaDb1011, &["1", "2", "3"], keys) else { return };
+        world.source.sql("ALTER TABLE my_db1.table1 ADD g double, ADD f float");
+        world.target.sql(format!("ALTER TABLE {TARGET} ADD g double, ADD f float"));
+        for server in [&world.source, &world.target] {
+            let table = if std::ptr::eq(server, &world.source) { "my_db1.table1" } else { TARGET };
+            server.sql(format!("UPDATE {table} SET g=3.0225183985765902e-5, f=1.5e-7 WHERE id=0"));
+            server.sql(format!("UPDATE {table} SET g=-0.1e0, f=0.1 WHERE id=1"));
+        }
+        let texts = |server: &Server, table: &str| {
+            server.value(format!("SELECT CONCAT(g+0e0) FROM {table} WHERE id=0"))
+        };
+        assert_ne!(texts(&world.source, "my_db1.table1"), texts(&world.target, TARGET));
+        assert_eq!(world.verify(50).await, (3, vec![]));
+        world.target.sql(format!("UPDATE {TARGET} SET g=3.0225183985765906e-5 WHERE id=0"));
+        let (equal, said) = world.verify(50).await;
+        assert_eq!((equal, said.len()), (2, 1), "{said:?}");
+        assert!(said[0].contains("id=0") && said[0].contains("other values than"), "{said:?}");
     }
 }
