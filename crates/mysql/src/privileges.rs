@@ -194,6 +194,16 @@ impl Need {
         Self { privilege, scope: Scope::Schema(schema.into()) }
     }
 
+    /// With names in small letters.
+    fn folded(&self) -> Self {
+        let scope = match &self.scope {
+            Scope::Global => Scope::Global,
+            Scope::Schema(schema) => Scope::Schema(schema.to_lowercase()),
+            Scope::Table(schema, table) => Scope::Table(schema.to_lowercase(), table.to_lowercase()),
+        };
+        Self { privilege: self.privilege, scope }
+    }
+
     /// For one table.
     pub fn table(privilege: Privilege, schema: impl Into<String>, table: impl Into<String>) -> Self {
         Self { privilege, scope: Scope::Table(schema.into(), table.into()) }
@@ -239,6 +249,8 @@ pub struct Grants {
     roles: Vec<String>,
     /// Whether database names are no patterns (`partial_revokes`).
     literal_schemas: bool,
+    /// Whether names are kept in small letters, however they are written (`lower_case_table_names`).
+    folded: bool,
 }
 
 impl Grants {
@@ -253,11 +265,20 @@ impl Grants {
             revoked: BTreeMap::new(),
             roles: Vec::new(),
             literal_schemas: false,
+            folded: false,
         };
         for line in lines {
             parse::line(&mut grants, line);
         }
         grants
+    }
+
+    /// How the server reads names: the values of `partial_revokes` (`None` where there is none) and `lower_case_table_names`.
+    #[must_use]
+    pub fn with_names(mut self, partial_revokes: Option<&str>, lower_case_table_names: Option<&str>) -> Self {
+        self.literal_schemas = matches!(partial_revokes, Some("ON" | "1"));
+        self.folded = lower_case_table_names.is_some_and(|value| value != "0");
+        self
     }
 
     /// `'user'@'host'`, the account that the server took for this login.
@@ -294,10 +315,10 @@ pub async fn grants(conn: &mut Conn) -> Result<Grants> {
     }
     let rows = conn.query(sql).await?;
     let lines = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>>>()?;
-    let mut grants = Grants::parse(&account, &server, lines.iter().map(String::as_str));
-    grants.literal_schemas = server.is_mysql(8, 0, 16)
-        && crate::session::variable(conn, "partial_revokes").await?.is_some_and(|on| on == "ON");
-    Ok(grants)
+    let revokes = crate::session::variable(conn, "partial_revokes").await?;
+    let folds = crate::session::variable(conn, "lower_case_table_names").await?;
+    let grants = Grants::parse(&account, &server, lines.iter().map(String::as_str));
+    Ok(grants.with_names(revokes.as_deref(), folds.as_deref()))
 }
 
 async fn one_text(conn: &mut Conn, sql: &str) -> Result<String> {

@@ -77,5 +77,12 @@ pub async fn grants(conn: &mut WireConn, source: &Source) -> Result<Grants> {
     }
     let answer = ask(conn, &sql).await.doing(doing)?;
     let lines: Vec<String> = (0..answer.len()).filter_map(|row| answer.at(row, 0)).collect();
-    Ok(Grants::parse(&source.raw_account, &source.server, lines.iter().map(String::as_str)))
+    let names = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('lower_case_table_names', 'partial_revokes')";
+    let names = ask(conn, names).await.doing(doing)?;
+    let value = |name: &str| {
+        let row = (0..names.len()).find(|&row| names.at(row, 0).is_some_and(|found| found == name))?;
+        names.at(row, 1)
+    };
+    let grants = Grants::parse(&source.raw_account, &source.server, lines.iter().map(String::as_str));
+    Ok(grants.with_names(value("partial_revokes").as_deref(), value("lower_case_table_names").as_deref()))
 }

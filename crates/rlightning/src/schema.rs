@@ -83,6 +83,29 @@ fn has_times(create: &[u8]) -> bool {
     })
 }
 
+/// The zone to create the table of a schema file in, if that matters and is known.
+fn zone(target: &Target, dump: &Dump, file: &SchemaFile, text: &[u8]) -> Option<String> {
+    create_table(text).filter(|create| has_times(create))?;
+    let manifest = dump.manifests.get(folder_of(&file.path));
+    let recorded = manifest.and_then(|manifest| manifest.dump.session.time_zone_to_set());
+    target.time_zone(&Prologue::of_schema(text), recorded).map(str::to_owned)
+}
+
+/// The zone in which a session has to be that creates the table with its TIMESTAMP defaults as they are at the source; `None`: any, or it
+/// is not known. Blocks.
+///
+/// # Errors
+/// As [`read`].
+pub fn zone_to_create_in(
+    (storage, dump): (&dyn Storage, &Dump),
+    table: &TargetTable,
+    character_set: &str,
+    target: &Target,
+) -> Result<Option<String>> {
+    let Some(file) = table.schemas.first() else { return Ok(None) };
+    Ok(zone(target, dump, file, &read(storage, file, character_set)?))
+}
+
 /// Reads the structure of every source table that has a schema file. Blocks.
 ///
 /// # Errors
@@ -226,19 +249,17 @@ impl Creator<'_> {
             }
         };
         let statement = self.renamed(create, file, &route)?;
-        if !has_times(create) {
+        let Some(zone) = zone(self.target, self.dump, file, &text) else {
             return self.execute(conn, &statement, &table.quoted()).await;
-        }
-        let manifest = self.dump.manifests.get(folder_of(&file.path));
-        let recorded = manifest.and_then(|manifest| manifest.dump.session.time_zone_to_set());
-        self.set_zone(conn, &Prologue::of_schema(&text), recorded).await?;
+        };
+        self.set_zone(conn, Some(&zone)).await?;
         let result = self.execute(conn, &statement, &table.quoted()).await;
-        let back = self.set_zone(conn, &Prologue::default(), None).await;
+        let back = self.set_zone(conn, None).await;
         result.and(back)
     }
 
-    async fn set_zone(&self, conn: &mut Conn, prologue: &Prologue, recorded: Option<&str>) -> Result<()> {
-        let statement = self.target.zone_statement(prologue, recorded);
+    async fn set_zone(&self, conn: &mut Conn, zone: Option<&str>) -> Result<()> {
+        let statement = self.target.zone_statement(zone);
         conn.exec(&statement).await.context(codes::CREATE_SCHEMA, || statement)?;
         Ok(())
     }

@@ -66,11 +66,11 @@ fn one_that_cannot_be_looked_at_hides_no_other() {
     );
     let task = Task::new(server.port());
     task.write(
-        "d.Child.0.sql",
+        "D.Child.0.sql",
         "INSERT INTO `Child` VALUES (1,1,'a',2),(2,1,'b',NULL),(3,9,'a',1),(6,7,'z',77);\n",
     );
     let done = task.import_expecting(
         LogCheck::new().require("foreign key could not be looked at").require("refer to no row of"),
     );
-    assert!(done.stdout.contains("1 rows of `d`.`child` refer to no row of `d`.`child`"), "{}", done.shown());
+    assert!(done.stdout.contains("1 rows of `D`.`child` refer to no row of `d`.`child`"), "{}", done.shown());
 }

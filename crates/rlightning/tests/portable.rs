@@ -2,7 +2,7 @@
 
 use testkit::{Kind, Options, Server};
 
-use crate::support::{Task, assert_no_ledger};
+use crate::support::{Task, assert_no_ledger, rlightning};
 
 const HEAD: &str = "/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES utf8mb4*/;\n/*!40103 SET TIME_ZONE='+00:00'*/;\n\
      /*!40101 SET SQL_MODE='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'*/;\n";
@@ -45,6 +45,15 @@ fn a_portable_folder() {
         write("pt.zéro.000000000.sql", ROWS);
         write("pt.seen-schema.sql", "CREATE TABLE `seen`(\n`id` int\n)ENGINE=MyISAM;\n");
         write("pt.seen-schema-view.sql", VIEW);
+        // The DDL that the adviser prints is for a client's session in the target's zone.
+        let ddl = task.dir.join("target.sql");
+        let check = rlightning().arg("check").arg("-config").arg(task.dir.join("tidb-lightning.toml"));
+        drop(task.tool());
+        let checked = check.arg("-ddl-file").arg(&ddl).run();
+        let ddl = std::fs::read_to_string(&ddl).unwrap_or_else(|_| panic!("{}", checked.shown()));
+        server.sql(format!("{ddl} SET SESSION sql_mode = ''; INSERT INTO pt.`zéro` (c) VALUES ('')"));
+        assert_eq!(server.value("SELECT UNIX_TIMESTAMP(ts) FROM pt.`zéro`"), "1704067200", "{kind}: {ddl}");
+        server.sql("DROP DATABASE pt");
         task.import();
         let rows = server.rows(
             "SELECT id, HEX(c), HEX(b), COALESCE(dt, '-'), COALESCE(d, '-'), UNIX_TIMESTAMP(ts), UNIX_TIMESTAMP(z) FROM pt.`zéro` \

@@ -7,6 +7,8 @@ use super::{Grants, Missing, Names, Need, Scope};
 const ALL: &str = "ALL PRIVILEGES";
 
 pub(super) fn allows(grants: &Grants, need: &Need) -> bool {
+    let folded = grants.folded.then(|| need.folded());
+    let need = folded.as_ref().unwrap_or(need);
     let wanted = need.privilege.names(&grants.server);
     let given = |names: &Names| names.contains(ALL) || wanted.iter().any(|name| names.contains(*name));
     let schema = match &need.scope {

@@ -135,6 +135,8 @@ fn database_patterns() {
     let mut literal = grants;
     literal.literal_schemas = true;
     assert!(!literal.allows(&Need::table(Privilege::Insert, "my_db2", "t")));
+    assert!(!literal.allows(&Need::table(Privilege::Select, "MY_DB1", "T")));
+    assert!(literal.with_names(None, Some("1")).allows(&Need::table(Privilege::Select, "MY_DB1", "T")));
 }
 
 #[test]

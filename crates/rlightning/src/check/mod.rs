@@ -32,7 +32,7 @@ use crate::downstream::{Target, collation, columns};
 use crate::error::{Context, Result};
 use crate::precheck;
 use crate::run::{self, Prepared};
-use crate::schema::SourceTables;
+use crate::schema::{self, SourceTables};
 use crate::source::{DataFile, TargetTable, folder_of};
 use keys::UniqueKey;
 use merge::{Finding, KeyFinding};
@@ -65,7 +65,7 @@ pub struct Options {
 /// A dump that can't be read, a server that can't be asked.
 pub async fn run(config: &Config, options: &Options) -> Result<bool> {
     let Prepared { storage, dump, sources } = run::prepare(config).await?;
-    let (_, mut conn) = Target::connect(config).await?;
+    let (target, mut conn) = Target::connect(config).await?;
     let names: BTreeSet<&TableName> = dump.tables.keys().collect();
     let targets = tables::load(&mut conn, &names).await?;
     let mut report = Report::new(storage.uri(), &dump, options.sample);
@@ -89,7 +89,11 @@ pub async fn run(config: &Config, options: &Options) -> Result<bool> {
             tokio::task::block_in_place(|| one.check(storage.as_ref(), threads, conn.packet_limit(), &bar))?;
         report.tables.push(found);
         if let Some(merged) = merged {
-            report.add_ddl(name, &merged, &known);
+            let character_set = &config.source.character_set;
+            let zone = tokio::task::block_in_place(|| {
+                schema::zone_to_create_in((storage.as_ref(), &dump), table, character_set, &target)
+            })?;
+            report.add_ddl(name, &merged, &known, zone.as_deref());
         }
     }
     bar.finish();

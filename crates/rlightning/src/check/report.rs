@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use common::error::lightning_codes as codes;
-use common::ident::{TableName, quote};
+use common::ident::{TableName, quote, quote_string};
 use mysql::privileges::Missing;
 use mysql::{Conn, Endpoint};
 
@@ -164,7 +164,13 @@ impl Report {
     }
 
     /// Takes the CREATE TABLE of a table that the target lacks.
-    pub fn add_ddl(&mut self, name: &TableName, merged: &Merged, known: &BTreeSet<String>) {
+    pub fn add_ddl(
+        &mut self,
+        name: &TableName,
+        merged: &Merged,
+        known: &BTreeSet<String>,
+        zone: Option<&str>,
+    ) {
         let text = merged.table.to_create();
         let head = format!("CREATE TABLE {} (", quote(&name.table));
         let body = text
@@ -172,7 +178,14 @@ impl Report {
             .map_or_else(|| text.clone(), |rest| format!("CREATE TABLE {} ({rest}", name.quoted()));
         let (text, replaced) = collation::replace(body.as_bytes(), sql::SqlMode::default(), known);
         self.replaced.extend(replaced);
-        self.statements.push(format!("{};\n", String::from_utf8_lossy(&text)));
+        let create = String::from_utf8_lossy(&text);
+        self.statements.push(match zone {
+            None => format!("{create};\n"),
+            Some(zone) => format!(
+                "SET SESSION time_zone = {};\n{create};\nSET SESSION time_zone = DEFAULT;\n",
+                quote_string(zone)
+            ),
+        });
     }
 
     /// Puts the schemas before the tables.

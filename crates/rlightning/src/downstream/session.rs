@@ -118,7 +118,7 @@ impl Target {
     /// manifest.
     pub fn file_statements(&self, prologue: &Prologue, recorded_zone: Option<&str>) -> Vec<String> {
         let mut statements = vec![format!("SET NAMES {}", prologue.names.as_deref().unwrap_or("utf8mb4"))];
-        statements.push(self.zone_statement(prologue, recorded_zone));
+        statements.push(self.zone_statement(self.time_zone(prologue, recorded_zone)));
         if self.session.sql_mode.is_none() {
             let escapes = if prologue.no_backslash_escapes { ",NO_BACKSLASH_ESCAPES" } else { "" };
             let quotes = if prologue.ansi_quotes { ",ANSI_QUOTES" } else { "" };
@@ -127,10 +127,9 @@ impl Target {
         statements
     }
 
-    /// The statement that sets the [zone](Self::time_zone) of a session up for a file.
-    pub fn zone_statement(&self, prologue: &Prologue, recorded_zone: Option<&str>) -> String {
-        let zone = self.time_zone(prologue, recorded_zone).unwrap_or(&self.default_time_zone);
-        format!("SET SESSION time_zone = {}", quote_string(zone))
+    /// The statement that sets the zone of a session, or sets it back.
+    pub fn zone_statement(&self, zone: Option<&str>) -> String {
+        format!("SET SESSION time_zone = {}", quote_string(zone.unwrap_or(&self.default_time_zone)))
     }
 
     /// The zone in which a file's TIMESTAMP texts are read; `None`: nobody says, so it is the one of the target.
