@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use testkit::workload::{SCHEMAS, Writer};
 use testkit::{Account, Tool};
 
-use super::{Outcome, Plan, rows};
+use super::{Outcome, Plan, resume, rows};
 use crate::demo::world::{self, World};
 
 const LIMIT: Duration = Duration::from_secs(300);
@@ -21,16 +21,8 @@ pub async fn run(mut plan: Plan) -> Result<Outcome> {
             Tool::new("rdump").login(source, Account::Dump).args(["-t", "4", "-r", "5000", "-F", "1MB"]);
         tool.args(["-B", &SCHEMAS.join(",")]).arg("-o").arg(world.dump_dir(0, "all"))
     };
-    // What a whole dump moves says where the middle is.
-    let mut whole = dump().start();
-    let mut total = 0;
-    whole.wait_until(LIMIT, "the first dump ends", |tool| {
-        total = total.max(tool.bytes_moved());
-        false
-    });
-    whole.finish(LIMIT).success();
+    let total = resume::whole(dump()).await?;
     std::fs::remove_dir_all(world.dump_dir(0, "all"))?;
-    ensure!(total > 0, "a dump that moved nothing");
     let mut moved = Vec::new();
     let mut tries = 0;
     while moved.len() < plan.kills as usize {

@@ -18,6 +18,9 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// Kills of one dump before it may end, so that kept tables come from several runs.
 const KILLS_A_DUMP: u32 = 3;
 
+/// Two tables at a time, so that some are whole at a kill.
+const SHAPE: [&str; 4] = ["-t", "2", "-r", "1000"];
+
 pub async fn run(mut plan: Plan) -> Result<Outcome> {
     let options = world::Options { kind: plan.kind, rows: plan.rows, keep: false, quiet: true };
     let mut world = World::start(&options).await?;
@@ -33,18 +36,23 @@ async fn job(plan: &mut Plan, options: &world::Options, world: &World) -> Result
     let files = config::write(world)?;
     let writers = world.writers(plan.rows).await?;
     let job = Job::new(options, world, &files)?;
+    let mut totals = Vec::new();
+    for schema in SCHEMAS {
+        totals.push(whole(job.dump_tool(0, schema).args(SHAPE)).await?);
+        fs::remove_dir_all(world.dump_dir(0, schema))?;
+    }
     let (mut moved, mut kept) = (Vec::new(), 0);
     while moved.len() < plan.kills as usize {
         // Again and again all folders, until there were kills enough; the last ones stay.
         for index in 0..world.sources.len() {
-            for schema in SCHEMAS {
+            for (schema, total) in SCHEMAS.into_iter().zip(&totals) {
                 let folder = world.dump_dir(index, schema);
                 if folder.exists() {
                     fs::remove_dir_all(&folder)?;
                 }
-                let dump = || job.dump_tool(index, schema).args(["-t", "2", "-r", "1000", "--resume"]);
+                let dump = || job.dump_tool(index, schema).args(SHAPE).arg("--resume");
                 for _ in 0..KILLS_A_DUMP {
-                    let at = plan.random.between(50_000, 700_000);
+                    let at = plan.random.between(total / 10, total * 9 / 10);
                     let killed = kill_after(dump(), at).await?;
                     if let Some(bytes) = killed.filter(|_| !folder.join("metadata").exists()) {
                         moved.push(bytes);
@@ -78,6 +86,22 @@ async fn job(plan: &mut Plan, options: &world::Options, world: &World) -> Result
         rows,
         remark: format!("{kept} tables kept by the last runs, {written} transactions written meanwhile"),
     })
+}
+
+/// What a whole dump moves says where the middle is.
+pub async fn whole(tool: Tool) -> Result<u64> {
+    let total = tokio::task::spawn_blocking(move || {
+        let (mut tool, mut total) = (tool.start(), 0);
+        tool.wait_until(LIMIT, "the first dump ends", |tool| {
+            total = total.max(tool.bytes_moved());
+            false
+        });
+        tool.finish(LIMIT).success();
+        total
+    });
+    let total = total.await?;
+    ensure!(total > 0, "a dump that moved nothing");
+    Ok(total)
 }
 
 async fn kill_after(tool: Tool, bytes: u64) -> Result<Option<u64>> {
