@@ -1,6 +1,6 @@
 //! `--portable`: what a plain client makes of the files is what the source holds.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use testkit::{Account, Kind, Options, Server, Tool, catalog};
@@ -56,12 +56,16 @@ fn fill(server: &Server, kind: Kind) {
     );
 }
 
-/// Gives every file to a client that knows nothing but its defaults.
-fn load_with_a_plain_client(target: &Server, dir: &Path) {
-    let program = match target.kind().is_mariadb() {
+fn client(target: &Server) -> PathBuf {
+    match target.kind().is_mariadb() {
         true => catalog::find_program("mariadb").expect("the mariadb client"),
         false => catalog::mysql80_program("mysql"),
-    };
+    }
+}
+
+/// Gives every file to a client that knows nothing but its defaults.
+fn load_with_a_plain_client(target: &Server, dir: &Path) {
+    let program = client(target);
     let order = |name: &str| match name {
         name if name.ends_with("-schema-create.sql") => 0,
         name if name.ends_with("-schema-sequence.sql") => 1,
@@ -266,4 +270,48 @@ fn a_right_on_the_system_tables_does_not_show_routines_of_others() {
     run().run().success();
     let text = String::from_utf8(files(&out)["pt-schema-post.sql"].clone()).unwrap();
     assert!(text.contains("FUNCTION `twice`"), "{text}");
+}
+
+/// The commands of docs/rdump.md, as they stand there.
+#[test]
+fn the_documented_commands_load_it() {
+    for kind in [Kind::MySql8033, Kind::MariaDb1011] {
+        let Some(source) = Server::start_or_skip(kind, Options::default().time_zone("+08:00")) else {
+            continue;
+        };
+        fill(&source, kind);
+        source.sql("GRANT TRIGGER, EVENT, EXECUTE ON *.* TO 'dump'@'%'");
+        let dir = work_dir();
+        let out = dir.join("out");
+        dump(&source, &["-B", "pt", "--portable", "--no-views=false", "--no-sequences=false"], &out);
+        let target = Server::start(kind, Options::default().time_zone("-05:00")).unwrap();
+        let login = target.account(Account::Admin);
+        let (program, port) = (client(&target), target.port());
+        let client = format!(
+            "{} -h {} -P {port} -u {} -p{}",
+            program.display(),
+            target.host(),
+            login.user,
+            login.password
+        );
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rdump.md");
+        let docs = std::fs::read_to_string(docs).unwrap();
+        let commands = docs
+            .lines()
+            .skip_while(|line| !line.starts_with("    load() "))
+            .take_while(|line| line.starts_with("    "));
+        let script: Vec<String> = commands
+            .map(|line| {
+                line.replace(
+                    "mysql --comments --binary-mode ...",
+                    &format!("{client} --comments --binary-mode"),
+                )
+            })
+            .map(|line| line.replace("shop", "pt"))
+            .collect();
+        assert_eq!(script.len(), 6, "{script:?}");
+        let done = Command::new("sh").arg("-ec").arg(script.join("\n")).current_dir(&out).output().unwrap();
+        assert!(done.status.success(), "{kind}: {}", String::from_utf8_lossy(&done.stderr));
+        assert_eq!(told(&target), told(&source), "{kind}");
+    }
 }
