@@ -118,7 +118,14 @@ fn names(answer: &Answer) -> Vec<String> {
 /// Statements on their way into a file, each with the session settings that it must be run with.
 #[derive(Debug, Default)]
 struct ProgramFile {
-    programs: Vec<([(&'static str, String); 4], Vec<u8>)>,
+    programs: Vec<Program>,
+}
+
+#[derive(Debug)]
+struct Program {
+    /// Names and values; an empty value is not set, but for `sql_mode`.
+    settings: [(&'static str, String); 4],
+    create: Vec<u8>,
 }
 
 impl ProgramFile {
@@ -133,7 +140,7 @@ impl ProgramFile {
             // Of an event: its times are in this zone.
             ("time_zone", field("time_zone")),
         ];
-        self.programs.push((settings, create));
+        self.programs.push(Program { settings, create });
         Ok(())
     }
 
@@ -143,12 +150,15 @@ impl ProgramFile {
             return None;
         }
         let mut delimiter = ";;".to_owned();
-        while self.programs.iter().any(|(_, text)| memchr::memmem::find(text, delimiter.as_bytes()).is_some())
+        while self
+            .programs
+            .iter()
+            .any(|one| memchr::memmem::find(&one.create, delimiter.as_bytes()).is_some())
         {
             delimiter.push(';');
         }
         let mut out = format!("DELIMITER {delimiter}\n").into_bytes();
-        for (settings, create) in &self.programs {
+        for Program { settings, create } in &self.programs {
             for (name, value) in settings {
                 if *name == "sql_mode" || !value.is_empty() {
                     let value = quote_string(value);

@@ -84,7 +84,7 @@ impl Prologue {
                 break;
             }
             let zones = assignments(statement, mode).into_iter().filter(|one| one.name == "time_zone");
-            prologue.time_zone = zones.filter_map(|one| one.value).last().or(prologue.time_zone);
+            prologue.time_zone = zones.filter_map(|one| one.value).next_back().or(prologue.time_zone);
         }
         prologue
     }
