@@ -18,8 +18,11 @@ pub struct DumpFolder {
     pub path: PathBuf,
     /// Position of the dump.
     pub start: Location,
-    /// Where a dump without a consistent snapshot lets safe mode end; `start` for a consistent one.
+    /// Where a dump of more than one moment lets safe mode end; `start` for a consistent one.
     pub safe_end: Location,
+    /// Each table shows one moment, that of its own start point: no safe mode is needed for whoever knows them. So is a
+    /// consistent dump, and one that was resumed.
+    pub is_exact: bool,
     /// Dumped base tables with their own start points.
     pub tables: BTreeMap<TableName, DumpedTable>,
 }
@@ -58,8 +61,9 @@ impl DumpFolder {
             Some(block) => location_of_block(path, block)?,
             None => start.clone(),
         };
-        let tables = tables(path, &storage, &start).await?;
-        Ok(Self { path: path.into(), start, safe_end, tables })
+        let (tables, has_own_points) = tables(path, &storage, &start).await?;
+        let is_exact = safe_end == start || has_own_points;
+        Ok(Self { path: path.into(), start, safe_end, is_exact, tables })
     }
 }
 
@@ -102,11 +106,12 @@ fn location(path: &Path, file: &str, pos: u64, gtid: &str) -> Result<Location, D
     Ok(location.with_gtid(set))
 }
 
+/// The tables, and whether each shows the moment of a point of its own.
 async fn tables(
     path: &Path,
     storage: &LocalStorage,
     start: &Location,
-) -> Result<BTreeMap<TableName, DumpedTable>, DmError> {
+) -> Result<(BTreeMap<TableName, DumpedTable>, bool), DmError> {
     let mut tables = BTreeMap::new();
     let mut views = Vec::new();
     let files = storage.walk().await.map_err(|error| wrong(path, &error.to_string()))?;
@@ -129,30 +134,32 @@ async fn tables(
     }
     // A view has a table-like schema file beside its own.
     views.iter().for_each(|view| drop(tables.remove(view)));
-    if files.iter().any(|entry| entry.name == dumpfile::MANIFEST) {
-        apply_manifest(path, storage, &mut tables).await?;
-    }
-    Ok(tables)
+    let has_own_points = files.iter().any(|entry| entry.name == dumpfile::MANIFEST)
+        && apply_manifest(path, storage, &mut tables).await?;
+    Ok((tables, has_own_points))
 }
 
-/// rdump's manifest knows empty tables without files, and start points of single tables.
+/// rdump's manifest knows start points of single tables; whether each table has one, of a snapshot.
 async fn apply_manifest(
     path: &Path,
     storage: &LocalStorage,
     tables: &mut BTreeMap<TableName, DumpedTable>,
-) -> Result<(), DmError> {
+) -> Result<bool, DmError> {
     let bytes = storage.read(dumpfile::MANIFEST).await.map_err(|error| wrong(path, &error.to_string()))?;
     let manifest = Manifest::from_bytes(&bytes).map_err(|error| wrong(path, &error.to_string()))?;
     if manifest.end.is_none() {
         return Err(wrong(path, "its manifest says that the dump is unfinished"));
     }
+    let mut with_point = 0;
     for line in manifest.tables.iter().filter(|line| line.kind == "table") {
         let Some(own) = line.start.as_ref() else { continue };
         if let Some(table) = tables.get_mut(&TableName::new(&line.schema, &line.table)) {
             table.start = location_of_start(path, own)?;
+            with_point += 1;
         }
     }
-    Ok(())
+    // Without a snapshot a table shows many moments.
+    Ok(manifest.dump.consistency != "none" && with_point == tables.len())
 }
 
 #[cfg(test)]
@@ -185,6 +192,7 @@ mod tests {
         let folder = read(&files).expect("a dump");
         assert_eq!(folder.start.position_text(), "(mysql-bin.000002, 53928)");
         assert_eq!(folder.safe_end, folder.start);
+        assert!(folder.is_exact);
         let names: Vec<String> = folder.tables.keys().map(TableName::to_string).collect();
         assert_eq!(names, ["`a`.`data.only`", "`a`.`t`"]);
         assert_eq!(folder.tables[&TableName::new("a", "t")].schema_file.as_deref(), Some("a.t-schema.sql"));
@@ -204,6 +212,22 @@ mod tests {
         let files = [("metadata", METADATA), ("a.t.000000000.sql", ""), (dumpfile::MANIFEST, manifest)];
         let folder = read(&files).expect("a dump");
         assert_eq!(folder.tables[&TableName::new("a", "t")].start.position_text(), "(mysql-bin.000003, 4)");
+        // As a resumed dump: two positions, and none of its tables needs safe mode.
+        let two = METADATA.replace(
+            "Finished dump",
+            "SHOW MASTER STATUS: /* AFTER CONNECTION POOL ESTABLISHED */\n\tLog: mysql-bin.000003\n\tPos: 4\n\tGTID:\n\nFinished dump",
+        );
+        let exact = |manifest: &str, more: Option<&str>| {
+            let mut files =
+                vec![("metadata", &*two), ("a.t.000000000.sql", ""), (dumpfile::MANIFEST, manifest)];
+            files.extend(more.map(|name| (name, "")));
+            let folder = read(&files).expect("a dump");
+            assert!(folder.safe_end != folder.start);
+            folder.is_exact
+        };
+        assert!(exact(manifest, None));
+        assert!(!exact(manifest, Some("a.without_point.000000000.sql")));
+        assert!(!exact(&manifest.replace("flush", "none"), None));
     }
 
     #[test]

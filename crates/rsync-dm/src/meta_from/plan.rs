@@ -22,7 +22,7 @@ pub struct SourcePlan {
     pub earliest: Location,
     /// Where safe mode may end, for a tool that has no points of tables: the latest point.
     pub latest: Location,
-    /// Whether a dump was not consistent: then rows up to its second position may be in it already.
+    /// Whether a table of a dump shows more than one moment: then rows up to the second position may be in it already.
     pub needs_safe_mode: bool,
 }
 
@@ -63,7 +63,7 @@ impl SourcePlan {
                 }
             }
         }
-        let needs_safe_mode = folders.iter().any(|folder| folder.safe_end != folder.start);
+        let needs_safe_mode = folders.iter().any(|folder| !folder.is_exact);
         Ok(Self { source_id: source_id.into(), folders, earliest, latest, needs_safe_mode })
     }
 
@@ -122,7 +122,13 @@ mod tests {
         let set = GtidSet::parse(Flavor::MySql, gtid).expect("a set");
         let start = Location::new(file, pos).with_gtid(set);
         let tables = [(TableName::new("a", table), DumpedTable { start: start.clone(), schema_file: None })];
-        DumpFolder { path: path.into(), safe_end: start.clone(), start, tables: tables.into() }
+        DumpFolder {
+            path: path.into(),
+            safe_end: start.clone(),
+            start,
+            is_exact: true,
+            tables: tables.into(),
+        }
     }
 
     const UUID: &str = "4497dc05-e65e-11f1-ad09-02fc00000001";
