@@ -66,6 +66,10 @@ impl Local {
                     state.operations.insert((operation.id.clone(), operation.source.clone()), operation);
                 }
                 Effect::Conflict { id, source, error } => {
+                    let error = error.with_workaround(
+                        "Stop this process, and start it with --skip-ddl or --replace-ddl SOURCE=FILE:POS for the statements that are not \
+                         to count (`location` of the line `shard DDL reached` says where each is).",
+                    );
                     error!(lock = %id, source = %source, error = %error, "shard DDL conflict");
                 }
                 Effect::Resolved { id } => info!(lock = %id, "shard DDL lock resolved"),

@@ -79,6 +79,10 @@ impl Unit {
     /// or, where its changes are made one by one, which of them were.
     pub(super) async fn run_statement(&mut self, prepared: &Prepared) -> Result<(), DmError> {
         self.drain().await?;
+        if is_made_like_itself(prepared) {
+            info!(sql = %prepared.shown(), "the table that a statement creates is the target of the table that it is made like");
+            return Ok(());
+        }
         if self.state.ddl.as_ref().is_some_and(|d| d.is_of_event(prepared) && d.number > prepared.number) {
             info!(sql = %prepared.shown(), "the statement was run before the restart, and the next one begun");
             self.forget_plans();
@@ -295,6 +299,12 @@ impl Unit {
             Err(e) => Err(error::target("cannot read the fence", &e)),
         }
     }
+}
+
+/// CREATE TABLE … LIKE of two tables that go into one target: a new shard made like another.
+fn is_made_like_itself(prepared: &Prepared) -> bool {
+    matches!(&prepared.renamed.statement, Statement::CreateTable(create) if create.like.is_some())
+        && prepared.objects.len() == 1
 }
 
 fn refused(sql: &str, e: &mysql::Error) -> DmError {

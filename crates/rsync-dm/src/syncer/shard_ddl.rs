@@ -8,7 +8,7 @@ use common::{
     ident::{TableName, quote_string},
 };
 use sql::ddl::{Ddl, Statement};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     canonical::canonical,
@@ -40,7 +40,10 @@ impl Unit {
     ) -> Result<bool, DmError> {
         match (&piece.statement, target) {
             (Statement::TruncateTable { .. }, _) => {
-                info!(table = %subject, "TRUNCATE TABLE of a shard is passed over");
+                warn!(
+                    table = %subject, location = format!("{}:{}", text.start.file, text.start.pos),
+                    "TRUNCATE TABLE of a shard is passed over: its rows stay in the target, delete them by hand"
+                );
                 Ok(false)
             }
             (Statement::DropTable { .. }, Some(target)) => {
@@ -59,7 +62,11 @@ impl Unit {
                 Ok(false)
             }
             (Statement::RenameTable { .. }, _) => Err(code::SYNCER_UNSUPPORTED_STMT
-                .error(format!("RENAME TABLE of the shard {subject} is not supported"))),
+                .error(format!("RENAME TABLE of the shard {subject} is not supported"))
+                .with_workaround(
+                    "Pass it over with `binlog skip` (`rsync-dm run`: --skip-ddl); rows in front of it are applied then. If the new name has \
+                     another target table, replication stops when it meets rows of it: rename or make that table then, and use `resume-task`.",
+                )),
             (Statement::CreateTable(_), Some(target)) => {
                 let prepared = self.prepare(piece, number, text)?;
                 self.groups.add(&target, subject).map_err(|e| self.group_error(*e, text))?;
@@ -110,7 +117,8 @@ impl Unit {
             Err(e) => return Err(self.group_error(*e, text)),
         };
         let sql = ddl.prepared.iter().map(Prepared::shown).collect::<Vec<_>>().join("; ");
-        info!(table = %subject, target = %target, sql = %sql, synced, "shard DDL reached");
+        let location = format!("{}:{}", text.start.file, text.start.pos);
+        info!(table = %subject, target = %target, sql = %sql, synced, location, "shard DDL reached");
         self.held.insert(subject.clone(), held);
         self.dirty.insert(subject.clone(), text.end.clone());
         self.proposed_parts.insert(target.clone(), ddl);
