@@ -349,7 +349,8 @@ impl Worker {
             }
             ErrorClass::DataTooLong | ErrorClass::OutOfRange | ErrorClass::BadValue => {
                 "; change the column in the target so that the value fits, or, where it has the source's type already (an enum's ''), begin \
-                 anew with a `tidb.sql-mode` that lets it in"
+                 anew with tidb.sql-mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', which lets it in and is less strict with all \
+                 values"
             }
             ErrorClass::DiskFull => "; make room on the target's disk",
             ErrorClass::ReadOnly => "; the target takes no writes: is it a replica?",
