@@ -5,12 +5,16 @@ use std::time::{Duration, Instant};
 
 use common::error::{DmError, dm_codes as code};
 use common::ident::{TableName, quote_string};
+use common::out;
 use mysql::{Conn, Flavor, GtidSet, Location};
 use tracing::info;
 
 use crate::config::{Database, SubtaskConfig};
 
 const ASK_EVERY: Duration = Duration::from_millis(200);
+
+/// Who watches is told as often that there is still something to wait for.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 const UNKNOWN_TABLE: u16 = 1146;
 const UNKNOWN_DATABASE: u16 = 1049;
@@ -49,6 +53,7 @@ async fn position(subtask: &SubtaskConfig) -> Result<Location, DmError> {
 
 async fn wait_for(subtask: &SubtaskConfig, noted: &Location, timeout: Duration) -> Result<(), DmError> {
     let begin = Instant::now();
+    let (mut told, mut last) = (begin, None);
     let mut connection = connect(&subtask.target).await?;
     info!(
         source = subtask.source_id,
@@ -73,8 +78,30 @@ async fn wait_for(subtask: &SubtaskConfig, noted: &Location, timeout: Duration) 
                 ))
                 .with_workaround("See with `query-status` that the task runs, or raise --wait-timeout."));
         }
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            let is_still = last == there;
+            out::eprintln(&still_waiting(subtask, there.as_ref(), noted, is_still));
+            last = there;
+        }
         tokio::time::sleep(ASK_EVERY).await;
     }
+}
+
+fn still_waiting(
+    subtask: &SubtaskConfig,
+    there: Option<&Location>,
+    noted: &Location,
+    is_still: bool,
+) -> String {
+    let there = there.map_or_else(|| "nowhere".into(), Location::position_text);
+    format!(
+        "waiting: the checkpoint of task {} and source {} stands at {there}, the source at {}{}",
+        subtask.task,
+        subtask.source_id,
+        noted.position_text(),
+        if is_still { "; it does not move: does the task run?" } else { "" }
+    )
 }
 
 /// By GTID where the task replicates by GTID and both sides have a set, else by file and position.
