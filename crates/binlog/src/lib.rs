@@ -33,6 +33,7 @@
 
 #![deny(missing_docs)]
 
+mod address;
 mod charset;
 mod compress;
 mod decoder;
@@ -55,6 +56,7 @@ mod temporal;
 mod tests;
 mod value;
 
+pub use address::Address;
 pub use charset::Charset;
 pub use decoder::{DEFAULT_MEMORY_LIMIT, Decoder, Flavor};
 pub use error::{DecodeError, Fault};

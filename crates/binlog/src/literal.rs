@@ -51,8 +51,8 @@ impl Value<'_> {
             Value::Float(value) => push_number(out, f64::from(*value))?,
             Value::Double(value) => push_number(out, *value)?,
             Value::Decimal(value) => value.write(out),
-            Value::Bytes(bytes) => write_bytes(out, bytes, hint.charset, None)?,
-            Value::Char { bytes, width } => write_bytes(out, bytes, hint.charset, Some(*width))?,
+            Value::Bytes(bytes) => write_bytes(out, bytes, hint, None)?,
+            Value::Char { bytes, width } => write_bytes(out, bytes, hint, Some(*width))?,
             Value::Date(value) => quoted(out, |out| value.write(out)),
             Value::Time(value) => quoted(out, |out| value.write(out)),
             Value::DateTime(value) => quoted(out, |out| value.write(out)),
@@ -94,13 +94,14 @@ fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'\'');
 }
 
-fn write_bytes(
-    out: &mut Vec<u8>,
-    bytes: &[u8],
-    charset: Option<Charset>,
-    width: Option<u16>,
-) -> Result<(), Fault> {
-    match charset {
+fn write_bytes(out: &mut Vec<u8>, bytes: &[u8], hint: &ColumnHint, width: Option<u16>) -> Result<(), Fault> {
+    if let Some(address) = hint.address {
+        out.push(b'\'');
+        address.write(out, bytes)?;
+        out.push(b'\'');
+        return Ok(());
+    }
+    match hint.charset {
         Some(Charset::Binary) => write_binary(out, bytes, usize::from(width.unwrap_or(0))),
         Some(charset) => write_text(out, bytes, charset),
         // It could be a BINARY that lacks its zero bytes.

@@ -1,5 +1,6 @@
 //! Table map events: the columns of the rows that follow.
 
+use crate::address::Address;
 use crate::charset::Charset;
 use crate::error::Fault;
 use crate::reader::{Reader, text};
@@ -169,6 +170,8 @@ pub struct ColumnHint {
     pub unsigned: Option<bool>,
     /// Character set of text.
     pub charset: Option<Charset>,
+    /// A type of MariaDB whose values are written as the text that clients see.
+    pub address: Option<Address>,
     /// Digits of the fraction of a MariaDB TIME, DATETIME or TIMESTAMP of `mysql56_temporal_format=OFF`. Not used for any
     /// other column.
     pub fsp: u8,

@@ -198,6 +198,7 @@ fn mutated_events_never_panic() {
         .map(|index| ColumnHint {
             fsp: index as u8 % 7,
             charset: binlog::Charset::ALL.get(index).copied(),
+            address: (index % 10 == 9).then_some(binlog::Address::Inet6),
             ..ColumnHint::default()
         })
         .collect();

@@ -1,7 +1,7 @@
 //! What to do with the rows of one upstream table: which columns go where, by which key a row is found, which keys conflict.
 //! Made once from the structures of both sides, kept until a DDL.
 
-use binlog::{Charset, ColumnHint};
+use binlog::{Address, Charset, ColumnHint};
 use common::{
     error::{DmError, dm_codes},
     ident::{TableName, quote, quote_into},
@@ -211,6 +211,12 @@ fn hint(table: &TableName, column: &Column, target: Flavor) -> Result<ColumnHint
     Ok(ColumnHint {
         unsigned: Some(column.unsigned),
         charset,
+        address: match column.kind {
+            TypeKind::Uuid => Some(Address::Uuid),
+            TypeKind::Inet6 => Some(Address::Inet6),
+            TypeKind::Inet4 => Some(Address::Inet4),
+            _ => None,
+        },
         fsp: if temporal { u8::try_from(column.length.unwrap_or(0)).unwrap_or(0) } else { 0 },
         utc_offset: 0,
         vector_as_text: target == Flavor::TiDb,

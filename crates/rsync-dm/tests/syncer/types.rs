@@ -154,3 +154,42 @@ fn one_large_transaction() {
     let count = "SELECT CONCAT(COUNT(*),' ',SUM(CRC32(CONCAT(id,v)))) FROM d.big";
     assert_eq!(rig.target.value(count), rig.sources[0].value(count));
 }
+
+/// UUID, INET6 and INET4 of MariaDB arrive as the text that clients see, in a target without these types.
+#[test]
+fn addresses_of_mariadb() {
+    let Some(mut rig) = rig(Kind::MariaDb1011) else { return };
+    let tables = |uuid: &str, inet6: &str, inet4: &str| {
+        format!(
+            "CREATE DATABASE d DEFAULT CHARSET utf8mb4; \
+             CREATE TABLE d.u (id int PRIMARY KEY, a {uuid}, b {inet6}, c {inet4}, UNIQUE KEY (a)); \
+             CREATE TABLE d.k (a {uuid} PRIMARY KEY, v int)"
+        )
+    };
+    rig.sources[0].sql(tables("uuid", "inet6", "inet4"));
+    rig.target.sql(tables("char(36)", "varchar(39)", "varchar(15)"));
+    rig.note_positions();
+    rig.sources[0].sql(
+        "INSERT INTO d.u VALUES (1,'11223344-5566-1788-99aa-bbccddeeff00','2001:db8::1','1.2.3.4'), \
+           (2,'11223344-5566-4788-99aa-bbccddee0000','::','0.0.0.0'), (3,NULL,NULL,NULL), \
+           (4,'00000000-0000-0000-0000-000000000000','1:0:2:3:4:5:6:7','10.0.32.0'); \
+         INSERT INTO d.k VALUES ('11223344-5566-1788-99aa-bbccddeeff00',1), ('11223344-5566-4788-99aa-bbccddee0000',2), \
+           ('11223344-5566-7788-99aa-bbccddeeff20',3); \
+         UPDATE d.u SET b='::ffff:1.2.3.4', c=NULL WHERE id=2; \
+         UPDATE d.k SET v=5 WHERE a='11223344-5566-1788-99aa-bbccddeeff00'; \
+         UPDATE d.k SET a='11223344-5566-1788-99aa-bbccddeeff01' WHERE v=2; \
+         DELETE FROM d.k WHERE a='11223344-5566-7788-99aa-bbccddeeff20'",
+    );
+    let mut tool = rig.start();
+    rig.wait_synced(&mut tool);
+    let log = stop(tool);
+    for row in [
+        "CONCAT_WS(' ', id, IFNULL(CONCAT(a), '-'), IFNULL(CONCAT(b), '-'), IFNULL(CONCAT(c), '-')) FROM d.u",
+        "CONCAT(a, ' ', v) FROM d.k",
+    ] {
+        let texts = |server: &Server| -> Vec<String> {
+            server.rows(format!("SELECT {row} ORDER BY 1")).iter().map(|row| row.text(0).unwrap()).collect()
+        };
+        assert_eq!(texts(&rig.target), texts(&rig.sources[0]), "{log}");
+    }
+}
