@@ -144,7 +144,9 @@ async fn a_broken_stream_says_how_far_it_came() {
         };
         assert_eq!(error.class(), ErrorClass::ConnectionLost, "{end:?} {mode}: {error}");
         let read = rows.rows_read();
-        assert!(read > 1000 && read < 20_000, "{read}");
+        // A reset may take with it what had arrived and was not read yet.
+        let least = if end == End::Truncate { 1000 } else { 0 };
+        assert!((least..20_000).contains(&read), "{read}");
         assert!(error.to_string().contains(&format!("after {read} rows")), "{error}");
         // What comes after is an error too, and at once.
         assert!(rows.next().await.unwrap().is_none());

@@ -111,8 +111,7 @@ async fn remove_all(config: &Config, conn: &mut mysql::Conn) -> Result<()> {
 
 async fn remove(conn: &mut mysql::Conn, schema: &str, table: &str) -> Result<()> {
     let name = parse_table(table)?;
-    let files =
-        ledger::remove_table(conn, schema, &name).await.context(codes::CLEAN_CHECKPOINT, changing)?;
+    let files = ledger::remove_table(conn, schema, &name).await.context(codes::CLEAN_CHECKPOINT, changing)?;
     let marks = ledger::forget_marks(conn, schema, Some(&name), None)
         .await
         .context(codes::CLEAN_CHECKPOINT, changing)?;
@@ -129,11 +128,8 @@ async fn remove(conn: &mut mysql::Conn, schema: &str, table: &str) -> Result<()>
 }
 
 async fn accept(conn: &mut mysql::Conn, schema: &str, table: &str) -> Result<()> {
-    let names = if table == "all" {
-        ledger::known_tables(conn, schema).await?
-    } else {
-        vec![parse_table(table)?]
-    };
+    let names =
+        if table == "all" { ledger::known_tables(conn, schema).await? } else { vec![parse_table(table)?] };
     for name in names {
         let found = tables::load(conn, &[&name].into()).await?;
         let Some(info) = found.get(&name) else {
