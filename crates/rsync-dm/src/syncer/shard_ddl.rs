@@ -61,12 +61,16 @@ impl Unit {
                 self.announce_tables().await?;
                 Ok(false)
             }
-            (Statement::RenameTable { .. }, _) => Err(code::SYNCER_UNSUPPORTED_STMT
-                .error(format!("RENAME TABLE of the shard {subject} is not supported"))
-                .with_workaround(
-                    "Pass it over with `binlog skip` (`rsync-dm run`: --skip-ddl); rows in front of it are applied then. If the new name has \
-                     another target table, replication stops when it meets rows of it: rename or make that table then, and use `resume-task`.",
-                )),
+            (Statement::RenameTable { .. }, _) => {
+                // Whoever then looks at the target, or renames there, finds the rows in front of it.
+                self.drain().await?;
+                Err(code::SYNCER_UNSUPPORTED_STMT
+                    .error(format!("RENAME TABLE of the shard {subject} is not supported"))
+                    .with_workaround(
+                        "Pass it over with `binlog skip` (`rsync-dm run`: --skip-ddl). If the new name has another target table, rename or \
+                         make that table in the target first.",
+                    ))
+            }
             (Statement::CreateTable(_), Some(target)) => {
                 let prepared = self.prepare(piece, number, text)?;
                 self.groups.add(&target, subject).map_err(|e| self.group_error(*e, text))?;

@@ -184,3 +184,19 @@ fn shards_are_truncated_and_made_like_others() {
     assert!(warned.is_some_and(|line| line.contains("[WARN]") && line.contains("table1")), "{log}");
     assert!(!log.contains("the subtask is paused"), "{log}");
 }
+
+/// A RENAME of a shard is refused; the rows in front of it are in the target then.
+#[test]
+fn a_refused_rename_leaves_no_rows_behind() {
+    let Some(mut rig) = Rig::new(Kind::MySql8033, 1, 0, |_| Options::default()) else { return };
+    rig.note_positions();
+    let mut tool = rig.start();
+    rig.sources[0].sql("INSERT INTO my_db1.table1 (sid, pid) VALUES (1, 1)");
+    rig.wait_synced(&mut tool);
+    rig.sources[0].sql(
+        "INSERT INTO my_db1.table1 (sid, pid) VALUES (2, 2); DROP TABLE my_db1.table2; RENAME TABLE my_db1.table1 TO my_db1.table2",
+    );
+    let ended = tool.finish(LIMIT).failure();
+    ended.says("code=36068").says("rename or make that table in the target first");
+    assert_eq!(rig.target.value("SELECT GROUP_CONCAT(sid ORDER BY sid) FROM my_db.table5"), "1,2");
+}
