@@ -174,6 +174,7 @@ mod tests {
             schema: "d".into(),
             table: "t".into(),
             ddls: vec!["ALTER TABLE `d`.`t` ADD COLUMN c INT".into()],
+            origins: Vec::new(),
         }
     }
 

@@ -81,6 +81,9 @@ fn wishes<'a>(args: &'a RunArgs, subtasks: &'a [SubtaskConfig]) -> Result<Vec<Wi
 /// Time between two looks at the subtasks.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How long a contradiction between shard DDL of two sources stands before it ends the process.
+const LET_OTHERS_COME: Duration = Duration::from_secs(2);
+
 /// Time between two lines of status.
 const STATUS_EVERY: Duration = Duration::from_secs(30);
 
@@ -98,7 +101,8 @@ pub async fn run(args: &RunArgs, key: Option<&Key>, stop: CancellationToken) -> 
         for (subtask, op, place, sqls) in &wishes {
             handle_before_start(subtask, *op, place, sqls).await?;
         }
-        let local = Local::open(Arc::new(store)).await;
+        let sources = subtasks.iter().map(|subtask| subtask.source_id.clone());
+        let local = Local::open(Arc::new(store), sources).await;
         local.map_err(|e| code::SYNCER_UNIT_HANDLE_DDL_FAILED.error(common::error::chain(&e)))
     };
     let coordinator = tokio::select! {
@@ -117,7 +121,7 @@ struct Running {
 
 async fn replicate(
     subtasks: Vec<SubtaskConfig>,
-    coordinator: Arc<dyn ShardCoordinator>,
+    coordinator: Arc<Local>,
     stop: CancellationToken,
 ) -> Result<(), DmError> {
     let mut running: Vec<Running> = subtasks
@@ -125,12 +129,12 @@ async fn replicate(
         .map(|config| Running {
             source: config.source_id.clone(),
             checker: config.checker.clone(),
-            handle: Syncer::start(config, Arc::clone(&coordinator)),
+            handle: Syncer::start(config, Arc::clone(&coordinator) as Arc<dyn ShardCoordinator>),
             backoff: Backoff::default(),
         })
         .collect();
     let mut failed = None;
-    let mut said = Instant::now();
+    let (mut said, mut contradicted) = (Instant::now(), None);
     while failed.is_none() {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -142,6 +146,17 @@ async fn replicate(
                 () = stop.cancelled() => break,
             }
         }
+        failed = match coordinator.conflict().await {
+            None => {
+                contradicted = None;
+                failed
+            }
+            // Sources that come to it meanwhile are named too.
+            Some(error) => {
+                let since = *contradicted.get_or_insert_with(Instant::now);
+                failed.or_else(|| (since.elapsed() >= LET_OTHERS_COME).then_some(error))
+            }
+        };
         if said.elapsed() >= STATUS_EVERY {
             said = Instant::now();
             running.iter().for_each(Running::say);

@@ -1,14 +1,21 @@
 //! The coordinator of a single process: the same locks as the master's, kept in a [`LockStore`].
+//!
+//! Nobody is told anything before all sources of the task have said which tables they have: one that starts late would otherwise be left
+//! out of a lock.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
+use common::error::{DmError, dm_codes};
 use futures::future::BoxFuture;
 use tokio::sync::{Mutex, watch};
-use tracing::{error, info};
+use tracing::{info, warn};
 
 use super::{
-    Effect, Pessimist, ShardCoordinator, ShardError, ShardInfo, ShardOperation, TargetTables, lock_id,
-    withdrawn,
+    Dispute, Effect, Pessimist, ShardCoordinator, ShardError, ShardInfo, ShardOperation, TargetTables,
+    lock_id, withdrawn,
 };
 
 /// Where the state of the locks outlives the process.
@@ -26,7 +33,9 @@ pub trait LockStore: Send + Sync + 'static {
 pub struct Local {
     state: Mutex<State>,
     store: Arc<dyn LockStore>,
-    /// Changes whenever an operation is given out.
+    /// The sources of the task.
+    sources: BTreeSet<String>,
+    /// Changes whenever an operation is given out, and when a source has stated its tables.
     version: watch::Sender<u64>,
 }
 
@@ -34,20 +43,44 @@ struct State {
     locks: Pessimist,
     /// The last operation for (lock id, source).
     operations: BTreeMap<(String, String), ShardOperation>,
+    /// Sources that have stated their tables.
+    stated: BTreeSet<String>,
+    /// The last proposal of this process for (lock id, source) that was not carried out.
+    met: BTreeMap<(String, String), ShardInfo>,
 }
 
 impl Local {
-    /// Takes up the state that an earlier process left.
+    /// Takes up the state that an earlier process left, for a task of these sources.
     ///
     /// # Errors
     /// The store fails, or holds a state of a newer version.
-    pub async fn open(store: Arc<dyn LockStore>) -> Result<Self, ShardError> {
+    pub async fn open(
+        store: Arc<dyn LockStore>,
+        sources: impl IntoIterator<Item = String>,
+    ) -> Result<Self, ShardError> {
         let locks = match store.load().await.map_err(ShardError::Store)? {
             Some(text) => Pessimist::from_json(&text).map_err(|e| ShardError::Store(e.into()))?,
             None => Pessimist::new(),
         };
-        let state = State { locks, operations: BTreeMap::new() };
-        Ok(Self { state: Mutex::new(state), store, version: watch::Sender::new(0) })
+        let (operations, stated, met) = Default::default();
+        let state = Mutex::new(State { locks, operations, stated, met });
+        let sources = sources.into_iter().collect();
+        Ok(Self { state, store, sources, version: watch::Sender::new(0) })
+    }
+
+    /// Why the sources wait for each other for ever: they have met different statements. Only once both sides have been met in this process:
+    /// what an earlier one has noted may be replaced or passed over now.
+    pub async fn conflict(&self) -> Option<DmError> {
+        let state = self.state.lock().await;
+        state.locks.disputes().iter().find_map(|dispute| {
+            let met = |sources: &[String]| -> Vec<ShardInfo> {
+                let one = |source: &String| state.met.get(&(dispute.id.clone(), source.clone())).cloned();
+                sources.iter().filter_map(one).collect()
+            };
+            let (agreed, others) = (met(&dispute.agreed), met(&dispute.others));
+            (!agreed.is_empty() && !others.is_empty())
+                .then(|| contradiction(dispute, &[agreed, others].concat()))
+        })
     }
 
     /// Changes the locks, makes the change durable, and only then lets its effects out.
@@ -66,11 +99,7 @@ impl Local {
                     state.operations.insert((operation.id.clone(), operation.source.clone()), operation);
                 }
                 Effect::Conflict { id, source, error } => {
-                    let error = error.with_workaround(
-                        "Stop this process, and start it with --skip-ddl or --replace-ddl SOURCE=FILE:POS for the statements that are not \
-                         to count (`location` of the line `shard DDL reached` says where each is).",
-                    );
-                    error!(lock = %id, source = %source, error = %error, "shard DDL conflict");
+                    warn!(lock = %id, source = %source, error = %error, "shard DDL conflict");
                 }
                 Effect::Resolved { id } => info!(lock = %id, "shard DDL lock resolved"),
             }
@@ -95,9 +124,14 @@ impl ShardCoordinator for Local {
     ) -> BoxFuture<'a, Result<(), ShardError>> {
         Box::pin(async move {
             for id in withdrawn(task, &targets) {
-                self.state.lock().await.operations.remove(&(id, source.to_owned()));
+                let (mut state, place) = (self.state.lock().await, (id, source.to_owned()));
+                state.operations.remove(&place);
+                state.met.remove(&place);
             }
-            self.change(move |locks| locks.set_tables(task, source, targets)).await
+            self.change(move |locks| locks.set_tables(task, source, targets)).await?;
+            self.state.lock().await.stated.insert(source.to_owned());
+            self.version.send_modify(|version| *version += 1);
+            Ok(())
         })
     }
 
@@ -105,9 +139,14 @@ impl ShardCoordinator for Local {
         Box::pin(async move {
             let id = lock_id(&info.task, &info.schema, &info.table);
             let mut version = self.version.subscribe();
-            self.change(|locks| locks.propose(&info)).await?;
+            let mut proposed = false;
             loop {
                 version.borrow_and_update();
+                if !proposed && self.sources.is_subset(&self.state.lock().await.stated) {
+                    self.state.lock().await.met.insert((id.clone(), info.source.clone()), info.clone());
+                    self.change(|locks| locks.propose(&info)).await?;
+                    proposed = true;
+                }
                 if let Some(operation) = self.operation(&id, &info).await {
                     return Ok(operation);
                 }
@@ -120,10 +159,52 @@ impl ShardCoordinator for Local {
 
     fn done(&self, operation: ShardOperation) -> BoxFuture<'_, Result<(), ShardError>> {
         Box::pin(async move {
-            self.state.lock().await.operations.remove(&(operation.id.clone(), operation.source.clone()));
+            {
+                let (mut state, place) =
+                    (self.state.lock().await, (operation.id.clone(), operation.source.clone()));
+                state.operations.remove(&place);
+                if state.met.get(&place).is_some_and(|info| info.ddls == operation.ddls) {
+                    state.met.remove(&place);
+                }
+            }
             self.change(|locks| locks.done(&operation)).await
         })
     }
+}
+
+/// Says which source has met what and where, and the ways on that `rsync-dm run` has.
+fn contradiction(dispute: &Dispute, met: &[ShardInfo]) -> DmError {
+    let target = &dispute.target;
+    let shown: Vec<String> = met
+        .iter()
+        .map(|info| {
+            let tables: Vec<String> =
+                info.origins.iter().map(|o| format!("{} at {} [{}]", o.table, o.at, o.sql)).collect();
+            format!("source {}: {}", info.source, tables.join(", "))
+        })
+        .collect();
+    let each = |flag: &str, more: &str| -> String {
+        let places = met.iter().flat_map(|info| {
+            info.origins.iter().map(move |o| format!("{flag} '{}={}{more}'", info.source, o.at))
+        });
+        places.collect::<Vec<_>>().join(" ")
+    };
+    let missing = match dispute.missing.as_slice() {
+        [] => String::new(),
+        missing => format!(
+            " What {} brings is compared when it comes to its statement.",
+            missing.iter().map(|source| format!("source {source}")).collect::<Vec<_>>().join(", ")
+        ),
+    };
+    dm_codes::MASTER_SHARDING_DDL_DIFF
+        .error(format!("the sources have different shard DDL for {target}: {}", shown.join("; ")))
+        .with_workaround(format!(
+            "If the statements mean the same for {target}: start `rsync-dm run` again with --replace-ddl SOURCE=FILE:POS=SQL for every table of \
+             the one side, SQL being the statement of the other side with that table's name (of {}). Else make the changes of all sides on \
+             {target} by hand, so that it takes the rows of all its tables, and pass over all statements: {}.{missing}",
+            each("--replace-ddl", "=SQL"),
+            each("--skip-ddl", ""),
+        ))
 }
 
 #[cfg(test)]
@@ -150,6 +231,7 @@ mod tests {
             schema: "d".into(),
             table: "m".into(),
             ddls: vec!["x".into()],
+            origins: Vec::new(),
         }
     }
 
@@ -157,7 +239,7 @@ mod tests {
     async fn two_sources_and_a_restart_between() {
         let store = Arc::new(Memory::default());
         let table = || vec![TargetTables { schema: "d".into(), table: "m".into(), count: 1 }];
-        let local = Arc::new(Local::open(store.clone()).await.unwrap());
+        let local = Arc::new(Local::open(store.clone(), ["a".into(), "b".into()]).await.unwrap());
         for source in ["a", "b"] {
             local.tables("t", source, table()).await.unwrap();
         }
@@ -170,7 +252,7 @@ mod tests {
         }
         // Killed while it waits; the next process knows the lock and its owner.
         waiting.abort();
-        let local = Arc::new(Local::open(store.clone()).await.unwrap());
+        let local = Arc::new(Local::open(store.clone(), ["a".into(), "b".into()]).await.unwrap());
         let propose = |source: &'static str| {
             let local = local.clone();
             tokio::spawn(async move { local.propose(info(source)).await })

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use group::{Group, GroupError, Groups, Reached};
 pub use local::{Local, LockStore};
 pub(crate) use pessimist::withdrawn;
-pub use pessimist::{Effect, LockView, Pessimist};
+pub use pessimist::{Dispute, Effect, LockView, Pessimist};
 
 use crate::proto::control;
 
@@ -43,6 +43,20 @@ pub struct ShardInfo {
     pub table: String,
     /// The statements, as they will be run on the target.
     pub ddls: Vec<String>,
+    /// Which upstream tables have reached them, where in the binlog, and with which text; for people only.
+    #[serde(default)]
+    pub origins: Vec<Origin>,
+}
+
+/// Where an upstream table has met the statement of its group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The table, quoted.
+    pub table: String,
+    /// Begin of the event, `FILE:POS`.
+    pub at: String,
+    /// The statement as the source has run it.
+    pub sql: String,
 }
 
 /// What a source is to do with a statement it proposed.
@@ -107,13 +121,15 @@ pub enum ShardError {
 
 impl From<ShardInfo> for control::ShardInfo {
     fn from(i: ShardInfo) -> Self {
+        // Where a statement stands is in the worker's log.
         Self { task: i.task, source: i.source, schema: i.schema, table: i.table, ddls: i.ddls }
     }
 }
 
 impl From<control::ShardInfo> for ShardInfo {
     fn from(i: control::ShardInfo) -> Self {
-        Self { task: i.task, source: i.source, schema: i.schema, table: i.table, ddls: i.ddls }
+        let origins = Vec::new();
+        Self { task: i.task, source: i.source, schema: i.schema, table: i.table, ddls: i.ddls, origins }
     }
 }
 

@@ -12,7 +12,10 @@
 
 use std::collections::BTreeMap;
 
-use common::error::{DmError, dm_codes};
+use common::{
+    error::{DmError, dm_codes},
+    ident::TableName,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{ShardInfo, ShardOperation, TargetTables, lock_id};
@@ -57,6 +60,21 @@ pub struct LockView {
     pub synced: Vec<String>,
     /// Sources that have not.
     pub unsynced: Vec<String>,
+}
+
+/// Sources that have come to a lock with different statements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispute {
+    /// Lock id.
+    pub id: String,
+    /// Target table.
+    pub target: TableName,
+    /// Sources with the lock's statements.
+    pub agreed: Vec<String>,
+    /// Sources with others.
+    pub others: Vec<String>,
+    /// Sources that have not come to a statement.
+    pub missing: Vec<String>,
 }
 
 /// All locks of all tasks. See the module's documentation for the states.
@@ -411,6 +429,24 @@ impl Pessimist {
             .collect()
     }
 
+    /// The locks that wait because sources disagree.
+    pub fn disputes(&self) -> Vec<Dispute> {
+        let names = |lock: &Lock, wanted: fn(&Member) -> bool| -> Vec<String> {
+            lock.members.iter().filter(|(_, m)| wanted(m)).map(|(source, _)| source.clone()).collect()
+        };
+        let collecting = self.locks.iter().filter(|(_, lock)| lock.stage == Stage::Collecting);
+        collecting
+            .map(|(id, lock)| Dispute {
+                id: id.clone(),
+                target: TableName::new(lock.schema.as_str(), lock.table.as_str()),
+                agreed: names(lock, |m| m.ready),
+                others: names(lock, |m| !m.ready && m.other.is_some()),
+                missing: names(lock, |m| !m.ready && m.other.is_none()),
+            })
+            .filter(|dispute| !dispute.others.is_empty())
+            .collect()
+    }
+
     fn advance_all(&mut self, task: &str) -> Vec<Effect> {
         let ids: Vec<String> =
             self.locks.iter().filter(|(_, l)| l.task == task).map(|(id, _)| id.clone()).collect();
@@ -453,7 +489,7 @@ impl Pessimist {
             .into_iter()
             .flat_map(|(_, source, ddls)| {
                 let (task, schema, table) = (task.clone(), schema.clone(), table.clone());
-                self.propose(&ShardInfo { task, source, schema, table, ddls })
+                self.propose(&ShardInfo { task, source, schema, table, ddls, origins: Vec::new() })
             })
             .collect()
     }

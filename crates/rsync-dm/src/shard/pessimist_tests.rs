@@ -14,6 +14,7 @@ fn info(source: &str, ddl: &str) -> ShardInfo {
         schema: "d".into(),
         table: "m".into(),
         ddls: vec![ddl.into()],
+        origins: Vec::new(),
     }
 }
 

@@ -28,6 +28,8 @@ pub struct PlanColumn {
     pub exact_text: bool,
     /// A JSON column equals a document and never a text, so what it is compared with has to be one.
     pub json: bool,
+    /// JSON of a server that would misread doubles in it, see [`sql::json_doubles`].
+    pub misread_doubles: bool,
     /// An ENUM on both sides.
     pub is_enum: bool,
     /// The members of an ENUM or SET that go by name, because the target's column has others under their numbers, or is text.
@@ -116,6 +118,8 @@ pub struct Sides<'a> {
     pub to: &'a Table,
     /// Target server.
     pub target_flavor: Flavor,
+    /// It misreads doubles in JSON.
+    pub misreads_doubles: bool,
 }
 
 impl TablePlan {
@@ -124,14 +128,17 @@ impl TablePlan {
     /// # Errors
     /// A character set that the decoder does not know.
     pub fn new(sides: &Sides<'_>) -> Result<Self, DmError> {
-        let Sides { source, from, routed, to, target_flavor } = *sides;
+        let Sides { source, from, routed, to, target_flavor, misreads_doubles } = *sides;
         let target = routed.name();
         let columns: Vec<PlanColumn> = from
             .columns
             .iter()
             .enumerate()
             .filter(|(_, column)| to.column(&column.name).is_none_or(|(_, c)| c.generated.is_none()))
-            .map(|(at, column)| plan_column(at, column, to, target_flavor))
+            .map(|(at, column)| {
+                let column = plan_column(at, column, to, target_flavor);
+                PlanColumn { misread_doubles: misreads_doubles && column.json, ..column }
+            })
             .collect();
         let hints = from
             .columns
@@ -181,6 +188,7 @@ fn plan_column(at: usize, column: &Column, to: &Table, flavor: Flavor) -> PlanCo
         exact_text: is_text(kind),
         // MariaDB's JSON is text.
         json: matches!(kind, TypeKind::Json) && flavor != Flavor::MariaDb,
+        misread_doubles: false,
         is_enum: matches!((&column.kind, kind), (TypeKind::Enum, TypeKind::Enum)),
         names: target.and_then(|target| Names::new(column, target)),
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use binlog::{DecodeError, Row, RowsEvent, RowsKind};
+use sql::{SqlMode, json_doubles};
 
 use super::{
     coverage::{EventKey, holds},
@@ -143,6 +144,12 @@ impl EventRows {
         if let Some(literal) = column.names.as_ref().and_then(|names| names.literal(&self.text[from..])) {
             self.text.truncate(from);
             self.text.extend_from_slice(literal.as_bytes());
+        }
+        if column.misread_doubles
+            && let Some(literal) = json_doubles::exact_literal(&self.text[from..], SqlMode::default())
+        {
+            self.text.truncate(from);
+            self.text.extend_from_slice(&literal);
         }
         // An event is at most 1 GiB and its literals at most some times that.
         self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));

@@ -18,7 +18,7 @@ use super::{
     statements::{Text, located_statement},
     unit::Unit,
 };
-use crate::shard::{Group, GroupError, Reached, ShardError, ShardInfo, ShardOperation, lock_id};
+use crate::shard::{Group, GroupError, Origin, Reached, ShardError, ShardInfo, ShardOperation, lock_id};
 
 /// A shard DDL of a group that waits for its operation.
 #[derive(Debug, Clone)]
@@ -203,6 +203,7 @@ impl Unit {
             schema: target.schema.clone(),
             table: target.table.clone(),
             ddls: ddl.canonical.clone(),
+            origins: self.origins(&target),
         };
         self.proposed.insert(target.clone(), ddl);
         let coordinator = Arc::clone(&self.coordinator);
@@ -213,6 +214,17 @@ impl Unit {
             (target, operation)
         });
         Ok(())
+    }
+
+    /// Where the tables of a group have met its statement.
+    fn origins(&self, target: &TableName) -> Vec<Origin> {
+        let members = self.groups.get(target).into_iter().flat_map(Group::reached);
+        let origin = |(table, _): (&TableName, _)| {
+            let held = self.held.get(table)?;
+            let at = format!("{}:{}", held.start.file, held.start.pos);
+            Some(Origin { table: table.quoted(), at, sql: held.sql.clone() })
+        };
+        members.filter_map(origin).collect()
     }
 
     /// It is this source's turn: it runs or passes over the statement, and its tables go on.

@@ -142,9 +142,13 @@ impl Unit {
         let scheduler = Scheduler::new(lanes_count, Self::limits(&config));
         let low_clean = scheduler.closed();
         let applied_end = applied.last().map(|(sequence, pos)| Place { sequence, file: "".into(), pos });
+        let misreads_doubles = mysql::session::misreads_json_doubles(&mut meta)
+            .await
+            .map_err(|e| error::target("cannot ask how it reads JSON", &e))?;
         let mut unit = Self {
             flavor: source.flavor,
             target_flavor: meta.server().flavor,
+            misreads_doubles,
             server_id: source.server_id,
             clashes: 0,
             meta,

@@ -79,7 +79,14 @@ impl Unit {
                 .error(format!("target table {target} of {table} does not exist"))
         })?;
         let from = self.upstream_table(table, map, &to).await?;
-        let sides = Sides { source: table, from: &from, routed, to: &to, target_flavor: self.target_flavor };
+        let sides = Sides {
+            source: table,
+            from: &from,
+            routed,
+            to: &to,
+            target_flavor: self.target_flavor,
+            misreads_doubles: self.misreads_doubles,
+        };
         let plan = Arc::new(TablePlan::new(&sides)?);
         if !plan.unique {
             info!(table = %table, target = %target, "the target has no primary key and no unique key without NULLs: rows are found by all columns");

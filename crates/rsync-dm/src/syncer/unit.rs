@@ -120,6 +120,8 @@ pub struct Unit {
     pub(super) coordinator: Arc<dyn ShardCoordinator>,
     pub(super) flavor: Flavor,
     pub(super) target_flavor: Flavor,
+    /// The target misreads doubles in JSON.
+    pub(super) misreads_doubles: bool,
     /// 0: one that no other replica has is still to be chosen.
     pub(super) server_id: u32,
     /// How often another replica came with the same id.

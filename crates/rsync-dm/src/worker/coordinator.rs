@@ -211,6 +211,7 @@ mod tests {
             schema: "d".into(),
             table: "t".into(),
             ddls: vec!["ALTER".into()],
+            origins: Vec::new(),
         }
     }
 

@@ -19,6 +19,7 @@ fn info(source: &str, table: &str) -> ShardInfo {
         schema: "my_db".into(),
         table: table.into(),
         ddls: vec![format!("ALTER TABLE `my_db`.`{table}` ADD COLUMN `c` INT")],
+        origins: Vec::new(),
     }
 }
 

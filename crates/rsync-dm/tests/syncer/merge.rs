@@ -200,3 +200,123 @@ fn a_refused_rename_leaves_no_rows_behind() {
     ended.says("code=36068").says("rename or make that table in the target first");
     assert_eq!(rig.target.value("SELECT GROUP_CONCAT(sid ORDER BY sid) FROM my_db.table5"), "1,2");
 }
+
+/// The value of an option in an error: what stands behind `flag` up to the next quote.
+fn options_of(text: &str, flag: &str, source: &str) -> Vec<String> {
+    let begin = format!("{flag} '{source}=");
+    text.match_indices(&begin)
+        .map(|(at, _)| {
+            let rest = &text[at + flag.len() + 2..];
+            rest[..rest.find('\'').unwrap()].to_owned()
+        })
+        .collect()
+}
+
+/// Three sources whose statements contradict each other: the process ends and says where each statement stands, and both ways on that it names
+/// lead to equal rows.
+#[test]
+fn sources_that_contradict_each_other() {
+    let Some(mut rig) = Rig::new(Kind::MySql8033, 3, 0, |_| Options::default()) else { return };
+    rig.note_positions();
+    let insert = |rig: &Rig, columns: &str, base: u32| {
+        for (n, source) in rig.sources.iter().enumerate() {
+            for table in [1, 2] {
+                let sid = base + n as u32 * 10 + table;
+                source
+                    .sql(format!("INSERT INTO my_db1.table{table} ({columns}) VALUES ({sid}, {sid}, {sid})"));
+            }
+        }
+    };
+    let alter = |rig: &Rig, source: usize, change: &str| {
+        for table in ["table1", "table2"] {
+            rig.sources[source].sql(format!("ALTER TABLE my_db1.{table} {change}"));
+        }
+    };
+    let mut tool = rig.start();
+    insert(&rig, "sid, pid, comment", 100);
+    rig.wait_synced(&mut tool);
+    // The same in two words.
+    alter(&rig, 0, "CHANGE comment remark varchar(255)");
+    alter(&rig, 1, "RENAME COLUMN comment TO remark");
+    alter(&rig, 2, "RENAME COLUMN comment TO remark");
+    insert(&rig, "sid, pid, remark", 200);
+    let ended = tool.finish(LIMIT).expect_code(1);
+    let last = ended.stderr.lines().rfind(|line| !line.is_empty()).unwrap().to_owned();
+    for words in [
+        "code=38016",
+        "source s0: `my_db1`.`table1` at binlog.0",
+        "[ALTER TABLE my_db1.table2 CHANGE comment remark",
+        "RENAME COLUMN comment TO remark]",
+        "by hand",
+    ] {
+        assert!(last.contains(words), "{words}: {last}");
+    }
+    assert!(!ended.stdout.contains("dm-master") && !last.contains("shard-ddl-lock"), "{last}");
+    assert_eq!(rig.target.value("SELECT COUNT(*) FROM my_db.table5"), "6", "what came before is there");
+    // Started again without options it does not wait for ever either.
+    let again = rig.start().finish(LIMIT).expect_code(1);
+    again.says("code=38016");
+    let replace: Vec<String> = options_of(&last, "--replace-ddl", "s0")
+        .iter()
+        .zip(["table1", "table2"])
+        .map(|(place, table)| {
+            let change = format!("=ALTER TABLE my_db1.{table} RENAME COLUMN comment TO remark");
+            format!("--replace-ddl={}", place.replace("=SQL", &change))
+        })
+        .collect();
+    assert_eq!(replace.len(), 2, "{last}");
+    let mut tool = rig.start_args(&replace.iter().map(String::as_str).collect::<Vec<_>>());
+    rig.wait_synced(&mut tool);
+    rig.verify_table("my_db.table5", &["my_db1.table1", "my_db1.table2"]);
+    // Different things: both are made by hand.
+    alter(&rig, 0, "ADD COLUMN a int NOT NULL DEFAULT 1");
+    alter(&rig, 1, "ADD COLUMN b int NOT NULL DEFAULT 2");
+    alter(&rig, 2, "ADD COLUMN b int NOT NULL DEFAULT 2");
+    for (source, column) in [(0, "a"), (1, "b"), (2, "b")] {
+        rig.sources[source].sql(format!(
+            "INSERT INTO my_db1.table1 (sid, pid, {column}) VALUES ({0}, 1, {0}); UPDATE my_db1.table2 SET {column}=7",
+            300 + source
+        ));
+    }
+    let mut known = std::collections::BTreeSet::new();
+    let mut tries = 0;
+    let mut ended = tool.finish(LIMIT).expect_code(1);
+    rig.target.sql(
+        "ALTER TABLE my_db.table5 ADD COLUMN a int NOT NULL DEFAULT 1, ADD COLUMN b int NOT NULL DEFAULT 2",
+    );
+    // The third source may not have been there at the first time.
+    let mut tool = loop {
+        let last = ended.stderr.lines().rfind(|line| !line.is_empty()).unwrap().to_owned();
+        let skip: Vec<String> =
+            ["s0", "s1", "s2"].iter().flat_map(|s| options_of(&last, "--skip-ddl", s)).collect();
+        assert!(!skip.is_empty() && tries < 3, "{last}");
+        known.extend(skip);
+        tries += 1;
+        let args: Vec<String> = known.iter().map(|place| format!("--skip-ddl={place}")).collect();
+        let tool = rig.start_args(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        if known.len() == 6 {
+            break tool;
+        }
+        ended = tool.finish(LIMIT).expect_code(1);
+    };
+    rig.wait_synced(&mut tool);
+    let log = stop(tool);
+    assert!(!log.contains("ER_KEY_NOT_FOUND"), "{log}");
+    for (source, wanted) in [(0, "a"), (1, "b"), (2, "b")] {
+        let mut shards: Vec<String> = Vec::new();
+        for table in ["table1", "table2"] {
+            let rows = rig.sources[source]
+                .rows(format!("SELECT CONCAT_WS('|', sid, pid, remark, {wanted}) FROM my_db1.{table}"));
+            shards.extend(rows.iter().map(|row| row.text(0).unwrap()));
+        }
+        let low = source * 10;
+        let rows = rig.target.rows(format!(
+            "SELECT CONCAT_WS('|', sid, pid, remark, {wanted}) FROM my_db.table5 WHERE sid={} OR sid<300 AND sid%100 BETWEEN {} AND {}",
+            300 + source, low + 1, low + 2
+        ));
+        let mut there: Vec<String> = rows.iter().map(|row| row.text(0).unwrap()).collect();
+        shards.sort();
+        there.sort();
+        assert_eq!(there, shards, "source {source}");
+    }
+}
