@@ -123,6 +123,24 @@ async fn variables_like(conn: &mut Conn, name: Option<&str>) -> Result<BTreeMap<
     Ok(rows.iter().map(|row| (text(row.at(0)).to_ascii_lowercase(), text(row.at(1)))).collect())
 }
 
+/// Whether the server's reading of JSON text is not exact, as MySQL's is: then `sql::json_doubles` has other digits for the doubles
+/// concerned. MariaDB keeps the text, TiDB reads it exactly.
+///
+/// # Errors
+/// What the server says.
+pub async fn misreads_json_doubles(conn: &mut Conn) -> Result<bool> {
+    // MySQL 5.6 has no JSON.
+    if conn.server().flavor != Flavor::MySql || !conn.server().is_mysql(5, 7, 8) {
+        return Ok(false);
+    }
+    let same = ["0.040785546898809644", "0.18015513008447814", "3.0225183985765902e-5"].map(|number| {
+        let literal = if number.contains('e') { number.to_owned() } else { format!("{number}e0") };
+        format!("JSON_EXTRACT('[{number}]','$[0]')+0e0={literal}")
+    });
+    let row = conn.query_one(format!("SELECT {}", same.join(" AND "))).await?;
+    Ok(row.and_then(|row| row.str(0).ok().flatten()).as_deref() == Some("0"))
+}
+
 /// `server_id`; 0 if the server has none (TiDB).
 ///
 /// # Errors

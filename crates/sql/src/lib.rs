@@ -13,11 +13,13 @@
 //! | [`ddl`] | the tree of a DDL statement, and its split into single changes |
 //! | [`rename`] | the same text with other table names |
 //! | [`schema`] | the structure of a table and how DDL changes it |
+//! | [`json_doubles`] | which texts of doubles in JSON a server reads exactly |
 //! | [`table_info`] | that structure as TiDB's TableInfo JSON, which checkpoints hold |
 #![deny(missing_docs)]
 
 pub mod classify;
 pub mod ddl;
+pub mod json_doubles;
 pub mod lexer;
 pub mod rename;
 pub mod schema;

@@ -109,6 +109,21 @@ impl<'a> Cell<'a> {
     }
 }
 
+impl Cell<'_> {
+    /// The cell's text for a JSON column of a server that would misread doubles in it; `None` if there are none, or it is no single string.
+    /// See [`crate::json_doubles`].
+    pub fn with_exact_doubles(&self, mode: SqlMode) -> Option<Vec<u8>> {
+        if self.kind != CellKind::String || self.joined {
+            return None;
+        }
+        let better = crate::json_doubles::exact_literal(self.literal, mode)?;
+        let begin = (self.literal.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
+        let before = self.text.get(..begin)?;
+        let behind = self.text.get(begin + self.literal.len()..)?;
+        Some([before, &better, behind].concat())
+    }
+}
+
 fn string(literal: &[u8], joined: bool, mode: SqlMode) -> Cow<'_, [u8]> {
     if joined {
         let mut out = Vec::new();
