@@ -81,6 +81,7 @@ pub struct Counters {
     conflicts: AtomicU64,
     type_errors: AtomicU64,
     warnings: AtomicU64,
+    blanks: AtomicU64,
     begun: Instant,
     bar: Bar,
 }
@@ -117,6 +118,7 @@ impl Counters {
             conflicts: AtomicU64::new(0),
             type_errors: AtomicU64::new(0),
             warnings: AtomicU64::new(0),
+            blanks: AtomicU64::new(0),
             begun: Instant::now(),
             bar: Progress::new(show).bar("import", bytes, Unit::Bytes),
         }
@@ -211,6 +213,16 @@ impl Counters {
     /// Takes type errors of a transaction back that was not committed.
     pub fn take_back_type_errors(&self, count: u64) {
         self.type_errors.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Counts blank ENUMs that are in.
+    pub fn add_blanks(&self, count: u64) {
+        self.blanks.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Blank ENUMs that are in.
+    pub fn blanks(&self) -> u64 {
+        self.blanks.load(Ordering::Relaxed)
     }
 
     /// Counts warnings of the server, and says how many there are now.

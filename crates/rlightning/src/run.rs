@@ -534,6 +534,9 @@ async fn pass(
     if shared.quoted_nulls.count() > 0 {
         warn!(fields = shared.quoted_nulls.count(), "quoted fields were read as NULL");
     }
+    if counters.blanks() > 0 {
+        info!(count = counters.blanks(), "values of ENUMs that are none of the members ('', number 0) went in as they are");
+    }
     if counters.warnings() > 0 {
         warn!(count = counters.warnings(), "the target warned about rows");
     }

@@ -334,6 +334,11 @@ impl Creator<'_> {
             Err(error) if error.class() == ErrorClass::AlreadyExists => Ok(()),
             Err(error) => {
                 let text = String::from_utf8_lossy(statement);
+                let error = if error.code() == Some(1291) {
+                    error.note("`rlightning check -ddl-file` writes DDL that tells such members apart")
+                } else {
+                    error
+                };
                 Err(error).context(codes::CREATE_SCHEMA, || {
                     format!("create schema failed, table: {object}, stmt: {text}")
                 })

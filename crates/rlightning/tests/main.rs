@@ -1,6 +1,7 @@
 //! rlightning against real servers.
 
 mod bad_input;
+mod blank;
 mod check;
 mod csv;
 mod ctl;

@@ -1,7 +1,7 @@
 //! The CREATE TABLE of a merged table, from its shards and from what was found in the rows.
 
 use sql::ddl::{IndexKind, TypeKind};
-use sql::schema::{Column, Table};
+use sql::schema::{Check, Column, Table};
 
 /// What the rows say of a unique key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub fn merge(
     let mut merged = Merged { table: first.clone(), reasons: Vec::new(), problems: Vec::new() };
     merged.table.name = target.to_owned();
     for (name, shard) in &shards[1..] {
-        columns(&mut merged, first_name, name, shard);
+        columns(&mut merged, (first_name, first), name, shard);
     }
     keys(&mut merged, shards, findings);
     auto_increment(&mut merged, shards.len() > 1, highest);
@@ -72,7 +72,7 @@ pub fn merge(
     Some(merged)
 }
 
-fn columns(merged: &mut Merged, first_name: &str, name: &str, shard: &Table) {
+fn columns(merged: &mut Merged, (first_name, first): (&str, &Table), name: &str, shard: &Table) {
     for column in &mut merged.table.columns {
         let Some((_, other)) = shard.column(&column.name) else {
             if !column.nullable && column.default.is_none() && column.generated.is_none() {
@@ -88,7 +88,18 @@ fn columns(merged: &mut Merged, first_name: &str, name: &str, shard: &Table) {
             }
             continue;
         };
-        widen(column, other, name, &mut merged.problems);
+        let differ = (column.kind == TypeKind::Json) != (other.kind == TypeKind::Json);
+        if !(differ && is_json(first, column) && is_json(shard, other)) {
+            widen(column, other, name, &mut merged.problems);
+            continue;
+        }
+        let nullable = column.nullable || other.nullable;
+        if column.kind != TypeKind::Json {
+            *column = Column { id: column.id, name: column.name.clone(), ..other.clone() };
+            merged.table.checks.retain(|check| !tests_json(check, &column.name));
+        }
+        column.nullable = nullable;
+        merged.reasons.push(format!("`{}` is JSON, as which MariaDB has texts that are tested", column.name));
     }
     for other in &shard.columns {
         if merged.table.column(&other.name).is_none() {
@@ -100,6 +111,22 @@ fn columns(merged: &mut Merged, first_name: &str, name: &str, shard: &Table) {
             merged.table.columns.push(column);
         }
     }
+}
+
+/// Whether a column of a shard is JSON, as MySQL or as MariaDB has it.
+fn is_json(shard: &Table, column: &Column) -> bool {
+    column.kind == TypeKind::Json
+        || (column.kind == TypeKind::LongText
+            && shard.checks.iter().any(|check| tests_json(check, &column.name)))
+}
+
+/// `CHECK (json_valid(`c`))`
+fn tests_json(check: &Check, column: &str) -> bool {
+    let plain = |text: &str| {
+        let text = text.replace(|c: char| c.is_whitespace() || "()`".contains(c), "");
+        text.to_lowercase()
+    };
+    plain(&check.text) == plain(&format!("check json_valid {column}"))
 }
 
 /// Makes a column hold the values of both.
@@ -287,6 +314,24 @@ mod tests {
             merge("t", &[shard("a", MAIN)], &[finding("id", Finding::Unique)], Some(250)).expect("a shard");
         let text = merged.table.to_create();
         assert!(text.contains("PRIMARY KEY (`id`)") && text.contains("AUTO_INCREMENT=251"), "{text}");
+    }
+
+    #[test]
+    fn json_of_mysql_and_mariadb() {
+        let maria = "CREATE TABLE t (id int NOT NULL PRIMARY KEY, j longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NULL \
+            CHECK (json_valid(`j`)), k longtext CHECK (json_valid(`j`))) DEFAULT CHARSET=latin1";
+        let mysql = "CREATE TABLE t (id int NOT NULL PRIMARY KEY, j json DEFAULT NULL, k json) DEFAULT CHARSET=latin1";
+        for texts in [[maria, mysql, maria], [mysql, maria, mysql]] {
+            let shards = texts.map(|text| shard(text, text));
+            let merged = merge("t", &shards, &[], None).expect("shards");
+            let text = merged.table.to_create();
+            assert!(text.contains("`j` json") && !text.contains("json_valid(`j`)),"), "{text}");
+            // A text without a CHECK of its own is none.
+            assert!(merged.problems.iter().all(|problem| problem.contains("`k`")), "{:?}", merged.problems);
+            assert!(!merged.problems.is_empty());
+        }
+        let merged = merge("t", &[shard("a", maria), shard("b", maria)], &[], None).expect("shards");
+        assert!(merged.problems.is_empty() && merged.table.to_create().contains("`j` longtext"));
     }
 
     #[test]

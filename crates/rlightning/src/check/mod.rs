@@ -7,6 +7,7 @@
 
 mod calendar;
 mod keys;
+mod members;
 mod merge;
 mod report;
 mod scan;
@@ -35,11 +36,12 @@ use crate::run::{self, Prepared};
 use crate::schema::{self, SourceTables};
 use crate::source::{DataFile, TargetTable, folder_of};
 use keys::UniqueKey;
+use members::Twins;
 use merge::{Finding, KeyFinding};
 use report::{KeyReport, Report, TableReport};
 use scan::{Answer, Question};
 use sorter::{Place, Sorter};
-use values::{Judge, Rules};
+use values::{Judge, Refusal, Rules};
 
 /// Memory for keys of the table in work, all its unique keys together.
 const KEY_MEMORY: usize = 192 << 20;
@@ -82,8 +84,19 @@ pub async fn run(config: &Config, options: &Options) -> Result<bool> {
     for (name, table) in &dump.tables {
         let existing = existing(&mut conn, targets.get(name)).await?;
         let rules = rules(config, conn.server());
-        let one =
-            OneTable { name, table, sources: &sources, existing, config, rules, sample: options.sample };
+        let mut one = OneTable {
+            name,
+            table,
+            sources: &sources,
+            existing,
+            config,
+            rules,
+            sample: options.sample,
+            twins: Twins::new(),
+        };
+        if let Some(merged) = one.to_be_created() {
+            one.twins = members::twins(&mut conn, &merged, &known).await?;
+        }
         let threads = config.concurrency.clamp(1, 16);
         let (found, merged) =
             tokio::task::block_in_place(|| one.check(storage.as_ref(), threads, conn.packet_limit(), &bar))?;
@@ -153,6 +166,7 @@ struct OneTable<'a> {
     config: &'a Config,
     rules: Rules,
     sample: bool,
+    twins: Twins,
 }
 
 /// What a session of the import would refuse.
@@ -225,8 +239,25 @@ impl OneTable<'_> {
     fn target(&self, shards: &[(String, Table)]) -> Option<Table> {
         match &self.existing {
             Some((_, table, _)) => table.clone(),
-            None => merge::merge(&self.name.table, shards, &[], None).map(|merged| merged.table),
+            None => self.merge(shards, &[], None).map(|merged| merged.table),
         }
+    }
+
+    /// The table that the target lacks, before anything is known of the rows.
+    fn to_be_created(&self) -> Option<Table> {
+        let shards = self.shards();
+        if self.existing.is_some() { None } else { self.target(&shards) }
+    }
+
+    fn merge(
+        &self,
+        shards: &[(String, Table)],
+        findings: &[KeyFinding],
+        highest: Option<u64>,
+    ) -> Option<merge::Merged> {
+        let mut merged = merge::merge(&self.name.table, shards, findings, highest)?;
+        members::tell_apart(&mut merged.table, &self.twins, &mut merged.reasons);
+        Some(merged)
     }
 
     /// Reads the rows and judges them. The second value is the DDL, if the target lacks the table.
@@ -279,7 +310,7 @@ impl OneTable<'_> {
             .collect();
         let merged = match self.existing {
             Some(_) => None,
-            None => merge::merge(&self.name.table, &shards, &findings, answer.highest),
+            None => self.merge(&shards, &findings, answer.highest),
         };
         let report = self.report(&shards, key_reports, left_out, &question, &answer, merged.as_ref());
         Ok((report, merged))
@@ -336,6 +367,7 @@ impl OneTable<'_> {
         merged: Option<&merge::Merged>,
     ) -> TableReport {
         let mut problems: Vec<String> = answer.columns.iter().cloned().collect();
+        let mut notes = Vec::new();
         let names = self.names();
         if let Some(miscounted) = &answer.miscounted {
             problems.push(format!(
@@ -351,7 +383,8 @@ impl OneTable<'_> {
         for ((column, _), refused) in question.judges.iter().zip(&answer.refused) {
             for (why, refused) in refused {
                 let value = if self.config.redact { "(hidden)" } else { &refused.value };
-                problems.push(format!(
+                let list = if *why == Refusal::Blank { &mut notes } else { &mut problems };
+                list.push(format!(
                     "{} values of `{column}` {}: {value} at {}{}",
                     refused.count,
                     why.text(),
@@ -369,12 +402,11 @@ impl OneTable<'_> {
         }
         problems.extend(keys.iter().filter_map(KeyReport::problem));
         problems.extend(merged.into_iter().flat_map(|merged| merged.problems.clone()));
-        let mut notes: Vec<String> = left_out
-            .iter()
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .map(|name| format!("unique key {name} has an expression or a generated column: not checked"))
-            .collect();
+        notes.extend(
+            left_out.iter().collect::<BTreeSet<_>>().into_iter().map(|name| {
+                format!("unique key {name} has an expression or a generated column: not checked")
+            }),
+        );
         if let Some((_, None, _)) = self.existing {
             notes.push(
                 "the structure of the target table is not understood: values were not compared with it"

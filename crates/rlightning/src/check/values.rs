@@ -9,6 +9,7 @@ use sql::schema::Column;
 use sql::values::{Cell, CellKind, Value};
 
 use super::calendar::{self, Dates};
+use crate::import::blank;
 
 /// Why a value is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +32,8 @@ pub enum Refusal {
     Characters,
     /// No JSON.
     NoJson,
+    /// The value of an ENUM that is none of its members: it is let in.
+    Blank,
 }
 
 impl Refusal {
@@ -46,6 +49,7 @@ impl Refusal {
             Self::Generated => "are for a column that the target generates",
             Self::Characters => "have characters that the target's column does not have",
             Self::NoJson => "are no JSON",
+            Self::Blank => "are none of its members ('', number 0), and go in as they are",
         }
     }
 }
@@ -419,6 +423,10 @@ impl Members {
     }
 
     fn refusal_one(&self, value: &Value<'_>) -> Option<Refusal> {
+        let has_empty = self.folded.iter().any(Vec::is_empty);
+        if !has_empty && blank::is_blank(value) {
+            return Some(Refusal::Blank);
+        }
         let count = self.folded.len() as u64;
         let listed = match value {
             Value::Text(text) => {
@@ -535,12 +543,13 @@ mod tests {
             ("float", "3e38", "4e38", OutOfRange),
             ("double unsigned", "1e300", "-1", OutOfRange),
             ("enum('a','B c')", "'b C '", "'d'", NotListed),
-            ("enum('a','b')", "2", "0", NotListed),
+            ("enum('a','b')", "2", "0", Blank),
             ("enum('a','b')", "'0'", "'3'", NotListed),
             ("date", "20240131", "20241301", BadDate),
             ("datetime", "'2024-01-31T10:00:00'", "'2024-01-31 10:00:00x'", BadDate),
             ("varchar(9)", "x'C3A4'", "x'FF'", Characters),
-            ("enum('a','b')", "NULL", "''", NotListed),
+            ("enum('a','b')", "NULL", "''", Blank),
+            ("enum('a','','b')", "''", "0", NotListed),
             ("enum('a','b') collate utf8mb4_bin", "'a'", "'A'", NotListed),
             ("set('a','b')", "'b,A'", "'a,c'", NotListed),
             ("set('a','b')", "''", "4", NotListed),

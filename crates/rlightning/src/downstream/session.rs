@@ -43,6 +43,7 @@ pub struct Target {
     /// Time zone of the sessions where neither a file nor the user says one.
     default_time_zone: String,
     statement_bytes: usize,
+    misreads_doubles: bool,
 }
 
 impl Target {
@@ -81,6 +82,9 @@ impl Target {
             .context(codes::DB_CONNECT, || "read the time zone of the target".into())?;
         let default_time_zone =
             zone.and_then(|row| row.str("zone").ok().flatten()).unwrap_or_else(|| "SYSTEM".into());
+        let misreads_doubles = mysql::session::misreads_json_doubles(&mut conn)
+            .await
+            .context(codes::DB_CONNECT, || "ask the target how it reads JSON".into())?;
         info!(version = %server.version, flavor = ?server.flavor, "detect server version");
         let packet_limit = conn.packet_limit();
         // The text of a statement: rows, plus prefix and a last row that makes it overflow, which is cut off again.
@@ -92,6 +96,7 @@ impl Target {
             packet_limit,
             default_time_zone,
             statement_bytes: statement_bytes.max(1),
+            misreads_doubles,
         };
         Ok((target, conn))
     }
@@ -107,6 +112,11 @@ impl Target {
     /// What the server is.
     pub fn server(&self) -> &ServerInfo {
         &self.server
+    }
+
+    /// Whether it misreads doubles in JSON, see [`sql::json_doubles`].
+    pub fn misreads_doubles(&self) -> bool {
+        self.misreads_doubles
     }
 
     /// Bytes of rows that make a statement full.

@@ -9,6 +9,7 @@ use mysql::{Conn, ErrorClass};
 
 use super::Shared;
 use super::batch::Statement;
+use super::blank::{self, Blanks};
 use super::file::OpenFile;
 use super::place::offset_of_row;
 use super::shape::single_rows;
@@ -26,6 +27,8 @@ pub struct Met {
     pub types: u64,
     /// Rows that are not in.
     pub left_out: u64,
+    /// Blank ENUMs that are in.
+    pub blanks: u64,
 }
 
 /// A row that was refused and may not be left out.
@@ -47,7 +50,7 @@ pub fn is_about_a_row(error: &mysql::Error) -> bool {
     ) || error.code() == Some(1136)
 }
 
-/// Sends the rows of a refused statement in ever smaller parts.
+/// Sends the rows of a refused statement in ever smaller parts, those with blank ENUMs as such.
 pub(super) async fn send(
     shared: &Shared,
     conn: &mut Conn,
@@ -57,15 +60,29 @@ pub(super) async fn send(
 ) -> Result<(), Trouble> {
     let (prefix, rows, suffix) = statement.parts();
     let starts: Vec<(usize, &[u8])> = single_rows(rows, file.mode).collect();
+    let blank_cells: Vec<Vec<usize>> = match statement.enums() {
+        enums if enums.is_empty() => Vec::new(),
+        enums => starts.iter().map(|(_, row)| blank::of_row(enums, row, file.mode)).collect(),
+    };
     let mut sql = Vec::with_capacity(statement.sql.len());
     // Halves; the first one on top, so that rows keep their order. The whole was refused already.
     let half = starts.len().div_ceil(2);
     let mut parts = vec![(half, starts.len()), (0, half)];
-    if starts.len() < 2 {
+    if starts.len() < 2 || blank_cells.iter().any(|row| !row.is_empty()) {
         parts = vec![(0, starts.len())];
     }
     while let Some((from, to)) = parts.pop() {
         let Some(part) = starts.get(from..to).filter(|part| !part.is_empty()) else { continue };
+        let mut blanks = Blanks::new();
+        for number in blank_cells.get(from..to).into_iter().flatten().flatten() {
+            *blanks.entry(*number).or_default() += 1;
+        }
+        let blank_count: usize = blanks.values().sum();
+        if blank_count > blank::MOST && part.len() > 1 {
+            let middle = from + part.len() / 2;
+            parts.extend([(middle, to), (from, middle)]);
+            continue;
+        }
         sql.clear();
         sql.extend_from_slice(prefix);
         for (number, (_, row)) in part.iter().enumerate() {
@@ -75,9 +92,18 @@ pub(super) async fn send(
             sql.extend_from_slice(row);
         }
         sql.extend_from_slice(suffix);
-        match (conn.exec(&sql).await, part) {
-            (Ok(outcome), _) => {
+        let result = match blank_count {
+            0 => conn.exec(&sql).await,
+            _ => blank::exec(conn, &sql, statement.enums(), &blanks).await?,
+        };
+        match (result, part) {
+            (Ok(mut outcome), _) => {
                 let sent = part.len() as u64;
+                if blank_count > 0 {
+                    met.blanks += blank_count as u64;
+                    // They were looked at.
+                    outcome.warnings = 0;
+                }
                 check_outcome(shared, conn, file, (statement, sent), &outcome, met).await?;
             }
             (Err(error), _) if !is_about_a_row(&error) => {

@@ -6,6 +6,7 @@ use common::error::lightning_codes as codes;
 use sql::SqlMode;
 use sql::values::Head;
 
+use super::blank::Enums;
 use super::shape::{Shape, single_rows};
 use crate::error::{Context, Result, fail};
 use crate::ledger::Done;
@@ -94,6 +95,11 @@ impl Statement {
         let (prefix, rest) = self.sql.split_at(self.shape.prefix.len().min(self.sql.len()));
         let (rows, suffix) = rest.split_at(rest.len().saturating_sub(self.shape.suffix.len()));
         (prefix, rows, suffix)
+    }
+
+    /// ENUM columns that its rows may leave blank.
+    pub fn enums(&self) -> &Enums {
+        &self.shape.enums
     }
 
     fn row_bytes(&self) -> usize {
@@ -323,7 +329,7 @@ fn add_rows(
             (limits.statement_rows.saturating_sub(last.rows), longest.saturating_sub(last.row_bytes() + 1))
         })
         .filter(|(rows, bytes)| *rows > 0 && *bytes > 0);
-    let bound = shape.rewrite.as_ref().map_or(rows.bytes.len(), |rewrite| rewrite.bound(rows.bytes.len()));
+    let bound = shape.rewrite.as_ref().map_or(rows.bytes.len(), |rewrite| rewrite.bound(rows.bytes));
     let fits = |(row_room, byte_room): (u64, usize)| rows.count <= row_room && bound <= byte_room;
     if !room.is_some_and(fits) {
         if !fits((limits.statement_rows, longest)) && (rows.count > 1 || shape.rewrite.is_none()) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
-use sql::SqlMode;
+use sql::{SqlMode, json_doubles};
 use tracing::warn;
 
 use crate::downstream::tables::TargetColumn;
@@ -20,11 +20,16 @@ pub enum Cell {
     Text,
     /// A string of bytes, whatever the session's character set.
     Binary,
+    /// JSON whose doubles the target would misread.
+    Json,
 }
 
 impl Cell {
-    /// For a column of the target.
-    pub fn of(column: Option<&TargetColumn>) -> Cell {
+    /// For a column of the target, which may misread doubles in JSON.
+    pub fn of(column: Option<&TargetColumn>, misreads_doubles: bool) -> Cell {
+        if misreads_doubles && super::json::is_json(column) {
+            return Cell::Json;
+        }
         let full_type = column.map_or("", |column| column.full_type.as_str()).to_ascii_lowercase();
         let word: String = full_type.chars().take_while(char::is_ascii_alphanumeric).collect();
         match word.as_str() {
@@ -126,6 +131,7 @@ impl CsvRows {
                     quote(&value, mode, out);
                 }
                 (Cell::Binary, encoded) => hex(&decode(encoded, &value)?, out),
+                (Cell::Json, _) => quote(json_doubles::exact(&value).as_deref().unwrap_or(&value), mode, out),
                 (_, _) => quote(&value, mode, out),
             }
         }

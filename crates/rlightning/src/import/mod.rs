@@ -2,8 +2,10 @@
 
 pub mod apart;
 pub mod batch;
+pub mod blank;
 pub mod convert;
 pub mod file;
+pub mod json;
 mod pack;
 mod patience;
 mod place;

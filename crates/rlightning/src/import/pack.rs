@@ -71,9 +71,10 @@ fn shape_maker(shared: &Shared, file: &Arc<OpenFile>) -> Arc<ShapeMaker> {
     // Rows that are recorded have to be refused.
     let on_duplicate = if shared.records.conflicts { OnDuplicate::Error } else { shared.on_duplicate };
     let quoted_nulls = Arc::clone(&shared.quoted_nulls);
+    let misreads_doubles = shared.target.misreads_doubles();
     Arc::new(move |head| {
         let task = &file.task;
-        let frame = Frame { table: &task.table, on_duplicate, quoted_nulls: &quoted_nulls };
+        let frame = Frame { table: &task.table, on_duplicate, quoted_nulls: &quoted_nulls, misreads_doubles };
         let shape = Shape::new(
             &frame,
             &task.file,

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use common::error::lightning_codes as codes;
 use common::ident::{quote_into, quote_string};
 use sql::SqlMode;
+use sql::json_doubles::likely_growth;
 use sql::values::{Item, ValuesReader, cells};
 
+use super::blank::{self, Enums};
 use super::convert::{Cell, CsvRows, QuotedNulls};
+use super::json::JsonCells;
 use crate::config::OnDuplicate;
 use crate::downstream::tables::TargetInfo;
 use crate::error::{Result, fail};
@@ -23,6 +26,8 @@ pub struct Shape {
     pub suffix: Vec<u8>,
     /// How cells change.
     pub rewrite: Option<Rewrite>,
+    /// ENUM columns that a row may leave blank.
+    pub enums: Enums,
 }
 
 /// A change of every row.
@@ -30,6 +35,8 @@ pub struct Shape {
 pub enum Rewrite {
     /// Cells of rows are left out or added.
     Cells(Cells),
+    /// JSON of a target that misreads doubles in it.
+    Json(JsonCells),
     /// Records of CSV become rows.
     Csv(CsvRows),
 }
@@ -41,6 +48,8 @@ pub struct Cells {
     keep: Vec<bool>,
     /// Cells behind them, each with its comma in front.
     append: Vec<u8>,
+    /// Cells of JSON whose doubles the target would misread.
+    json: Option<JsonCells>,
 }
 
 /// What all files of a target table have in common.
@@ -52,6 +61,8 @@ pub struct Frame<'a> {
     pub on_duplicate: OnDuplicate,
     /// Where quoted NULLs of CSV are counted.
     pub quoted_nulls: &'a Arc<QuotedNulls>,
+    /// The target misreads doubles in JSON.
+    pub misreads_doubles: bool,
 }
 
 impl Shape {
@@ -88,6 +99,14 @@ impl Shape {
                 ),
             ));
         }
+        let enums = match (columns, &keep) {
+            (Some(columns), Some(keep)) => {
+                let kept = columns.iter().zip(keep).filter(|(_, keep)| **keep).map(|(name, _)| name);
+                let filled = kept.chain(file.extracted.iter().map(|(name, _)| name));
+                blank::enums(frame.table, filled.map(String::as_str))
+            }
+            _ => blank::enums(frame.table, frame.table.columns.iter().map(|column| column.name.as_str())),
+        };
         let mut prefix = match frame.on_duplicate {
             OnDuplicate::Replace => b"REPLACE INTO ".to_vec(),
             OnDuplicate::Error | OnDuplicate::Ignore => b"INSERT INTO ".to_vec(),
@@ -113,10 +132,15 @@ impl Shape {
             let cells = file.extracted.iter().map(|(_, value)| format!(",{}", quote_string(value)));
             cells.collect::<String>().into_bytes()
         };
+        let json = match columns {
+            _ if !frame.misreads_doubles => None,
+            Some(columns) => JsonCells::of(columns.iter().map(|name| frame.table.column(name))),
+            None => JsonCells::of(frame.table.columns.iter().map(Some)),
+        };
         let rewrite = match (&file.form.csv, keep) {
             (Some(dialect), keep) => {
                 let cell = |(name, keep): (&String, bool)| {
-                    if keep { Cell::of(frame.table.column(name)) } else { Cell::Skip }
+                    if keep { Cell::of(frame.table.column(name), frame.misreads_doubles) } else { Cell::Skip }
                 };
                 let names = columns.unwrap_or_default();
                 Some(Rewrite::Csv(CsvRows {
@@ -127,10 +151,10 @@ impl Shape {
                     quoted_nulls: Arc::clone(frame.quoted_nulls),
                 }))
             }
-            (None, Some(keep)) if changes => Some(Rewrite::Cells(Cells { keep, append: append() })),
-            (None, _) => None,
+            (None, Some(keep)) if changes => Some(Rewrite::Cells(Cells { keep, append: append(), json })),
+            (None, _) => json.map(Rewrite::Json),
         };
-        Ok(Self { prefix, suffix, rewrite })
+        Ok(Self { prefix, suffix, rewrite, enums })
     }
 }
 
@@ -174,14 +198,23 @@ impl Rewrite {
     ) -> std::result::Result<(), (usize, String)> {
         match self {
             Self::Cells(cells) => cells.rows(run, mode, out),
+            Self::Json(json) => {
+                json.rows(run, mode, out);
+                Ok(())
+            }
             Self::Csv(rows) => rows.rows(run, mode, out),
         }
     }
 
-    /// Most bytes that rows of so many bytes take: `_binary` and quotes around each field, and escapes.
-    pub fn bound(&self, bytes: usize) -> usize {
+    /// Most bytes that the rows of a run take: `_binary` and quotes around each field, and escapes.
+    pub fn bound(&self, run: &[u8]) -> usize {
+        let bytes = run.len();
+        let digits = |json: Option<&JsonCells>| json.map_or(0, |_| likely_growth(run));
         match self {
-            Self::Cells(cells) => bytes.saturating_mul(1 + cells.append.len()),
+            Self::Cells(cells) => {
+                bytes.saturating_mul(1 + cells.append.len()) + digits(cells.json.as_ref())
+            }
+            Self::Json(json) => bytes + digits(Some(json)),
             Self::Csv(rows) => bytes.saturating_mul(12 + rows.append.len()),
         }
     }
@@ -212,7 +245,8 @@ impl Cells {
                     out.push(b',');
                 }
                 written += 1;
-                out.extend_from_slice(cell.text);
+                let better = self.json.as_ref().and_then(|json| json.better(count - 1, &cell, mode));
+                out.extend_from_slice(better.as_deref().unwrap_or(cell.text));
             }
         }
         if count != self.keep.len() {
@@ -285,7 +319,7 @@ mod tests {
     #[test]
     fn rows_that_line_up_are_not_touched() {
         let table = table();
-        let frame = Frame { table: &table, on_duplicate: OnDuplicate::Error, quoted_nulls: &Arc::default() };
+        let frame = Frame { table: &table, on_duplicate: OnDuplicate::Error, quoted_nulls: &Arc::default(), misreads_doubles: false };
         let shape = Shape::new(&frame, &file(&[], &[]), None, None).unwrap();
         assert_eq!(shape.prefix, b"INSERT INTO `d`.`t` VALUES ");
         assert_eq!(shape.rewrite, None);
@@ -305,7 +339,7 @@ mod tests {
     #[test]
     fn cells_are_left_out_and_added() {
         let table = table();
-        let frame = Frame { table: &table, on_duplicate: OnDuplicate::Error, quoted_nulls: &Arc::default() };
+        let frame = Frame { table: &table, on_duplicate: OnDuplicate::Error, quoted_nulls: &Arc::default(), misreads_doubles: false };
         let listed = names(&["a", "B", "c"]);
         let file = file(&["b"], &[("src", "it's")]);
         let shape = Shape::new(&frame, &file, Some(&listed), None).unwrap();

@@ -316,7 +316,10 @@ impl Worker {
                 self.conn = None;
             }
         }
-        result.map(|()| met.left_out)
+        result.map(|()| {
+            shared.counters.add_blanks(met.blanks);
+            met.left_out
+        })
     }
 
     /// Sets the session up for the file, if it is not.
@@ -348,9 +351,7 @@ impl Worker {
                  `conflict.strategy` replace or ignore decides between them"
             }
             ErrorClass::DataTooLong | ErrorClass::OutOfRange | ErrorClass::BadValue => {
-                "; change the column in the target so that the value fits, or, where it has the source's type already (an enum's ''), begin \
-                 anew with tidb.sql-mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', which lets it in and is less strict with all \
-                 values"
+                "; change the column in the target so that the value fits"
             }
             ErrorClass::DiskFull => "; make room on the target's disk",
             ErrorClass::ReadOnly => "; the target takes no writes: is it a replica?",
