@@ -6,6 +6,7 @@ mod dump;
 use common::error::lightning_codes as codes;
 use common::ident::TableName;
 
+use crate::checkpoint;
 use crate::cli::CtlCommand;
 use crate::config::Config;
 use crate::downstream::Target;
@@ -33,7 +34,7 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
                 format!("there is no ledger in schema `{schema}` of the target"),
             )),
             CtlCommand::Remove(table) | CtlCommand::ErrorIgnore(table) | CtlCommand::ErrorDestroy(table) => {
-                if table == "all" {
+                if in_checkpoint(config, &mut conn, command).await? || table == "all" {
                     Ok(())
                 } else {
                     Err(unknown(table, schema))
@@ -41,14 +42,27 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
             }
         };
     }
+    let known = in_checkpoint(config, &mut conn, command).await?;
     match command {
         CtlCommand::ErrorDestroy(table) => destroy::run(config, &mut conn, table).await,
         CtlCommand::Dump(dir) => dump::run(&mut conn, schema, dir).await,
         CtlCommand::List { json: true } => list_as_json(&mut conn, schema).await,
         CtlCommand::List { json: false } => list(&mut conn, schema).await,
         CtlCommand::Remove(table) if table == "all" => remove_all(config, &mut conn).await,
-        CtlCommand::Remove(table) => remove(&mut conn, schema, table).await,
-        CtlCommand::ErrorIgnore(table) => accept(&mut conn, schema, table).await,
+        CtlCommand::Remove(table) => remove(&mut conn, schema, table, known).await,
+        CtlCommand::ErrorIgnore(table) => accept(&mut conn, schema, table, known).await,
+    }
+}
+
+/// Does to a checkpoint of the real tool's form what the command says. Whether it knows the table.
+async fn in_checkpoint(config: &Config, conn: &mut mysql::Conn, command: &CtlCommand) -> Result<bool> {
+    let named = |table: &str| if table == "all" { Ok(None) } else { parse_table(table).map(Some) };
+    match command {
+        CtlCommand::Remove(table) => checkpoint::remove(config, conn, named(table)?.as_ref()).await,
+        CtlCommand::ErrorIgnore(table) => {
+            checkpoint::ignore_errors(config, conn, named(table)?.as_ref()).await
+        }
+        CtlCommand::ErrorDestroy(_) | CtlCommand::Dump(_) | CtlCommand::List { .. } => Ok(false),
     }
 }
 
@@ -109,13 +123,13 @@ async fn remove_all(config: &Config, conn: &mut mysql::Conn) -> Result<()> {
     say_put_off(conn, schema, None).await
 }
 
-async fn remove(conn: &mut mysql::Conn, schema: &str, table: &str) -> Result<()> {
+async fn remove(conn: &mut mysql::Conn, schema: &str, table: &str, known: bool) -> Result<()> {
     let name = parse_table(table)?;
     let files = ledger::remove_table(conn, schema, &name).await.context(codes::CLEAN_CHECKPOINT, changing)?;
     let marks = ledger::forget_marks(conn, schema, Some(&name), None)
         .await
         .context(codes::CLEAN_CHECKPOINT, changing)?;
-    if files == 0 && marks == 0 {
+    if files == 0 && marks == 0 && !known {
         return Err(unknown(table, schema));
     }
     if files > 0 {
@@ -127,7 +141,10 @@ async fn remove(conn: &mut mysql::Conn, schema: &str, table: &str) -> Result<()>
     say_put_off(conn, schema, Some(&name)).await
 }
 
-async fn accept(conn: &mut mysql::Conn, schema: &str, table: &str) -> Result<()> {
+async fn accept(conn: &mut mysql::Conn, schema: &str, table: &str, known: bool) -> Result<()> {
+    ledger::forget_written(conn, schema, checkpoint::WRITTEN)
+        .await
+        .context(codes::UPDATE_CHECKPOINT, changing)?;
     let names =
         if table == "all" { ledger::known_tables(conn, schema).await? } else { vec![parse_table(table)?] };
     for name in names {
@@ -139,7 +156,7 @@ async fn accept(conn: &mut mysql::Conn, schema: &str, table: &str) -> Result<()>
         let changed = ledger::accept_table(conn, schema, &name, &identity)
             .await
             .context(codes::UPDATE_CHECKPOINT, changing)?;
-        if !changed {
+        if !changed && !known {
             return Err(unknown(table, schema));
         }
         common::out::println(&format!("{name} is taken as it is now"));

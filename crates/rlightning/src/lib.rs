@@ -7,6 +7,7 @@
 
 pub mod advice;
 pub mod check;
+pub mod checkpoint;
 pub mod cli;
 pub mod config;
 pub mod ctl;

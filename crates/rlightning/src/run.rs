@@ -13,6 +13,7 @@ use mysql::{Conn, Flavor};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::checkpoint;
 use crate::config::{Config, IgnoreScope};
 use crate::downstream::tables::{self, TargetInfo};
 use crate::downstream::{Target, collation};
@@ -155,17 +156,40 @@ async fn procedure(
         go_on: config.checkpoint,
         advice: &config.advice,
     };
+    let all: Vec<TableName> = prepared.dump.tables.keys().cloned().collect();
     finished::leave_out(config, prepared, conn, &name).await?;
     let prepared = &*prepared;
     check(config, prepared, target, conn, &asked).await?;
     let ready = get_ready(config, prepared, target, conn, &asked, token).await?;
+    let result = go_on(config, prepared, target, conn, &ready, (token, status)).await;
+    if result.is_err() && ready.found != Found::Ended {
+        let left: Vec<TableName> =
+            all.into_iter().filter(|name| !prepared.dump.tables.contains_key(name)).collect();
+        let storage = &*prepared.storage;
+        let written = checkpoint::write(config, target, storage, &ready.ledger, &ready.tasks, &left).await;
+        if let Err(error) = written {
+            warn!(%error, "the state could not be written as a checkpoint of TiDB Lightning; rlightning itself goes on with its ledger");
+        }
+    }
+    result.map(|rows| (ready.ledger, rows))
+}
+
+/// Loads what is missing, and what follows the load.
+async fn go_on(
+    config: &Config,
+    prepared: &Prepared,
+    target: &Target,
+    conn: &mut Conn,
+    ready: &Ready,
+    (token, status): (&CancellationToken, Option<&Arc<Status>>),
+) -> Result<u64> {
     let mut rows = 0;
     if ready.found == Found::Ended {
         info!(
             "an earlier run of this task had imported everything and was stopped while it ended the task; nothing is left to do"
         );
     } else {
-        rows = load(config, prepared, target, conn, &ready, (token, status)).await?;
+        rows = load(config, prepared, target, conn, ready, (token, status)).await?;
         indexes::add(config, target, &prepared.dump, token).await?;
         tokio::select! {
             () = orphans::look(config, target, &prepared.dump) => {}
@@ -176,8 +200,8 @@ async fn procedure(
             creator(config, prepared, target, conn).await?.views(conn).await?;
         }
     }
-    end(config, target, conn, &ready).await?;
-    Ok((ready.ledger, rows))
+    end(config, target, conn, ready).await?;
+    Ok(rows)
 }
 
 /// Schemas, ledger and the list of work.
@@ -242,11 +266,16 @@ async fn try_ready(
     let piece_bytes = piece_bytes(config, dump);
     let mut tasks = Vec::new();
     if found != Found::Ended {
+        let foreign = checkpoint::reclaim(config, conn, &ledger).await?;
         let changed = indexes::get_ready(config, conn, &ledger, dump, &targets).await?;
         let targets = if changed { tables::load(conn, &wanted).await? } else { targets };
         register::check_identities(conn, &ledger, found, &targets, dump, config).await?;
         let known = if found == Found::Unfinished { ledger.files(conn).await? } else { HashMap::new() };
         tasks = register::files(prepared, conn, &ledger, &known, &targets, piece_bytes, asked.advice).await?;
+        if let Some(foreign) = foreign {
+            let storage = &*prepared.storage;
+            checkpoint::take_over(config, conn, target, storage, &ledger, &mut tasks, &foreign).await?;
+        }
     }
     let records = Records::new(config, ledger.task());
     records.create(conn, config.on_duplicate).await?;
@@ -535,7 +564,10 @@ async fn pass(
         warn!(fields = shared.quoted_nulls.count(), "quoted fields were read as NULL");
     }
     if counters.blanks() > 0 {
-        info!(count = counters.blanks(), "values of ENUMs that are none of the members ('', number 0) went in as they are");
+        info!(
+            count = counters.blanks(),
+            "values of ENUMs that are none of the members ('', number 0) went in as they are"
+        );
     }
     if counters.warnings() > 0 {
         warn!(count = counters.warnings(), "the target warned about rows");

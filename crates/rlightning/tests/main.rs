@@ -3,6 +3,7 @@
 mod bad_input;
 mod blank;
 mod check;
+mod checkpoint;
 mod csv;
 mod ctl;
 mod faults;

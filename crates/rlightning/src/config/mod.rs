@@ -17,6 +17,7 @@ use common::secret::Secret;
 use mysql::Endpoint;
 
 use crate::advice::Advice;
+use crate::checkpoint::Place;
 use crate::cli::Flags;
 use crate::error::{Context, Error, Result, fail};
 use raw::{KeepAfterSuccess, OpLevel, RawConfig};
@@ -71,6 +72,14 @@ pub struct Config {
     pub source: Source,
     /// Whether an unfinished task is gone on with.
     pub checkpoint: bool,
+    /// Where checkpoints of the real tool are written to and taken over from; `None`: nowhere.
+    pub checkpoint_place: Option<Place>,
+    /// The version that checkpoints of a new task name.
+    pub lightning_version: String,
+    /// `tidb.pd-addr`, for checkpoints.
+    pub pd_addr: String,
+    /// `tikv-importer.sorted-kv-dir`, for checkpoints.
+    pub sorted_kv_dir: String,
     /// The ledger's schema on the target.
     pub ledger_schema: String,
     /// What becomes of the ledger's rows.
@@ -252,6 +261,7 @@ impl Config {
         let (on_duplicate, conflict_threshold) = conflict(raw, &mut warnings)?;
         let (statement_bytes, statement_rows) = statement_limits(raw)?;
         let target = target::endpoint(raw)?;
+        let checkpoint_place = checkpoint_place(raw, &target, &mut warnings);
         let decoded_password = target::decoded(&raw.tidb.password);
         let concurrency = match raw.lightning.region_concurrency {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -280,6 +290,10 @@ impl Config {
             session: target::session(raw, flags)?,
             source: source::source(raw)?,
             checkpoint: raw.checkpoint.enable,
+            checkpoint_place,
+            lightning_version: raw.checkpoint.lightning_version.clone(),
+            pd_addr: raw.tidb.pd_addr.clone(),
+            sorted_kv_dir: raw.tikv_importer.sorted_kv_dir.clone(),
             ledger_schema,
             keep_after_success: raw.checkpoint.keep_after_success,
             defer_indexes: raw.tikv_importer.add_index_by_sql,
@@ -305,6 +319,43 @@ impl Config {
             advice: Advice::new(flags),
             shown: file("config"),
         })
+    }
+}
+
+/// Only what the configuration names: the real tool's default is a file in a folder that anybody may clean.
+fn checkpoint_place(raw: &RawConfig, target: &Endpoint, warnings: &mut Vec<String>) -> Option<Place> {
+    let checkpoint = &raw.checkpoint;
+    if !checkpoint.enable {
+        return None;
+    }
+    let dsn = checkpoint.dsn.expose();
+    match checkpoint.driver.as_str() {
+        "mysql" => {
+            let here = format!("tcp({}:{})", target.host, target.port);
+            if !dsn.is_empty() && !dsn.contains(&here) {
+                warnings.push(
+                    "checkpoint.dsn names another server than [tidb]: no checkpoints of TiDB Lightning are written there".into(),
+                );
+                return None;
+            }
+            Some(Place::Tables(checkpoint.schema.clone()))
+        }
+        "file" => {
+            let path = match dsn
+                .strip_prefix("file://")
+                .or_else(|| dsn.strip_prefix("local://"))
+                .unwrap_or(dsn)
+            {
+                "" => std::env::temp_dir().join(format!("{}.pb", checkpoint.schema)),
+                url if url.contains("://") => {
+                    warnings.push("checkpoint.dsn is no file of this machine: no checkpoints of TiDB Lightning are written".into());
+                    return None;
+                }
+                path => PathBuf::from(path),
+            };
+            Some(Place::File(path))
+        }
+        _ => None,
     }
 }
 
@@ -358,7 +409,7 @@ fn refuse_what_is_missing(raw: &RawConfig) -> Result<()> {
         ));
     }
     match raw.checkpoint.driver.as_str() {
-        "file" | "mysql" => {}
+        "" | "file" | "mysql" => {}
         other => {
             return Err(fail(
                 codes::UNKNOWN_CHECKPOINT_DRIVER,

@@ -185,7 +185,10 @@ pub struct Security {
 pub struct Checkpoint {
     pub enable: bool,
     pub schema: String,
+    /// Empty: `file`, and no checkpoints are written.
     pub driver: String,
+    /// The version that checkpoints of a new task name, of our own: real tools compare it with theirs.
+    pub lightning_version: String,
     /// May hold a password.
     pub dsn: Secret,
     pub keep_after_success: KeepAfterSuccess,
@@ -196,7 +199,8 @@ impl Default for Checkpoint {
         Self {
             enable: true,
             schema: "tidb_lightning_checkpoint".into(),
-            driver: "file".into(),
+            driver: String::new(),
+            lightning_version: common::version::RELEASE.into(),
             dsn: Secret::default(),
             keep_after_success: KeepAfterSuccess::Remove,
         }

@@ -29,7 +29,7 @@ mod task;
 use std::collections::HashMap;
 
 use common::error::lightning_codes as codes;
-use common::ident::TableName;
+use common::ident::{TableName, quote_string};
 use mysql::{Conn, ErrorClass, Flavor, Row};
 
 use crate::error::{Context, Result, fail};
@@ -39,7 +39,7 @@ pub use marks::{Mark, content, digest, forget_marks, marks};
 pub use sql::{DEFERRED, MARKS, SCHEMA_TABLES};
 pub use task::{
     Asked, Chunk, Found, Settings, Share, TaskName, TaskSummary, accept_table, chunks, current, exists,
-    known_tables, list, peek, remove, remove_table, shares,
+    forget_written, known_tables, list, peek, remove, remove_table, shares,
 };
 
 /// Version of the tables; a newer one is refused.
@@ -362,6 +362,69 @@ impl Ledger {
                 Ok((table, number(row, "row_count")?))
             })
             .collect()
+    }
+
+    /// What the task's row notes beside the settings.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn noted(&self, conn: &mut Conn, key: &str) -> Result<Option<String>> {
+        let doing = || "read the ledger".to_owned();
+        let settings = self.settings(conn, "").await.context(codes::READ_CHECKPOINT, doing)?;
+        Ok(settings.get(key).cloned())
+    }
+
+    async fn settings(&self, conn: &mut Conn, lock: &str) -> mysql::Result<Settings> {
+        let (tasks, task) = (self.table("rlightning_task"), self.task);
+        let row =
+            conn.query_one(format!("SELECT settings FROM {tasks} WHERE task_id = {task}{lock}")).await?;
+        let row = row.ok_or_else(|| mysql::Error::value("the task is not in the ledger any more"))?;
+        serde_json::from_str(&row.text(0)?).map_err(|error| {
+            mysql::Error::value(format!("the settings of the task in the ledger are damaged: {error}"))
+        })
+    }
+
+    /// Notes something in the task's row, or forgets it. It waits for batches that are open, and in a transaction no other one begins before
+    /// its end.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn note(&self, conn: &mut Conn, key: &str, value: Option<&str>) -> mysql::Result<()> {
+        let mut settings = self.settings(conn, " FOR UPDATE").await?;
+        match value {
+            Some(value) => settings.insert(key.to_owned(), value.to_owned()),
+            None => settings.remove(key),
+        };
+        let text = serde_json::to_string(&settings).unwrap_or_default();
+        let (tasks, task) = (self.table("rlightning_task"), self.task);
+        conn.exec(format!("UPDATE {tasks} SET settings = {} WHERE task_id = {task}", quote_string(&text)))
+            .await?;
+        Ok(())
+    }
+
+    /// Replaces what is known of a file, of which no batch is in; in the transaction that is open.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn set_state(
+        &self,
+        conn: &mut Conn,
+        file: u64,
+        pieces: &[Piece],
+        done: &[Done],
+    ) -> mysql::Result<()> {
+        let (ledger, task) = (self.table("rlightning_ledger"), self.task);
+        conn.exec(format!("DELETE FROM {ledger} WHERE task_id = {task} AND file = {file}")).await?;
+        let batches = done.iter().map(|done| {
+            let head = sql::or_null(done.head_at);
+            format!("({task},{file},1,{},{},{},{},{head})", done.begin, done.end, done.rows, done.checksum)
+        });
+        let rows: Vec<String> =
+            pieces.iter().map(|piece| sql::cut_row(task, file, piece)).chain(batches).collect();
+        for group in rows.chunks(500) {
+            conn.exec(&self.insert_rows(group)).await?;
+        }
+        Ok(())
     }
 
     /// Identities of the target tables that were written down.

@@ -1,0 +1,175 @@
+//! Checkpoints in the form of the real tool: ours are what is in the target, and those of the real one are gone on with.
+
+use prost::Message;
+use rlightning::checkpoint::Checkpoint;
+use testkit::{Kind, Options, Server};
+
+use crate::support::{Task, assert_no_ledger, dumpling, numbered, rlightning};
+
+const COUNT: u64 = 9000;
+
+/// An import of two files that ends at a row of the second one, and has written its state.
+fn stopped(kind: Kind, driver: &str) -> Option<(Server, Task)> {
+    let server = Server::start_or_skip(kind, Options::default())?;
+    server.sql(
+        "CREATE DATABASE d; CREATE TABLE d.t (n int, c varchar(60)); CREATE TABLE d.u (c varchar(60), m int)",
+    );
+    let mut task = Task::new(server.port()).small_batches();
+    let dsn = task.dir.join("checkpoint.pb").display().to_string();
+    task.set("checkpoint", &format!("driver = '{driver}'"));
+    if driver == "file" {
+        task.set("checkpoint", &format!("dsn = '{dsn}'"));
+    }
+    task.set("checkpoint", "lightning-version = 'v8.5.0'");
+    task.set("mydumper", "no-schema = true");
+    task.set("lightning", "region-concurrency = 2");
+    task.write("x/d.t.000000000.sql", dumpling("t", numbered(0, 4000), 250));
+    let long = format!("(7000,'{}')", "x".repeat(61));
+    let rows =
+        numbered(4000, COUNT - 4000).map(|row| if row.starts_with("(7000,") { long.clone() } else { row });
+    task.write("x/d.t.000000001.sql", dumpling("t", rows, 100_000));
+    let lines: String = (0..2000).map(|m| format!("{m},text {m}\n")).collect();
+    task.write("x/d.u.000000000.csv", format!("m,c\n{lines}"));
+    task.fails("Data too long");
+    Some((server, task))
+}
+
+fn file(task: &Task) -> std::path::PathBuf {
+    task.dir.join("checkpoint.pb")
+}
+
+fn decoded(task: &Task) -> Checkpoint {
+    Checkpoint::decode(&std::fs::read(file(task)).unwrap()[..]).unwrap()
+}
+
+fn count(server: &Server) -> u64 {
+    server.value("SELECT COUNT(*) FROM d.t").parse().unwrap()
+}
+
+/// What a real tool has written looks the same but for one mark, and no ledger knows of it.
+fn as_of_a_real_tool(server: &Server, task: &Task, driver: &str) {
+    if driver == "mysql" {
+        server.sql("UPDATE tidb_lightning_checkpoint.task_v2 SET importer_addr=''");
+    } else {
+        let mut found = decoded(task);
+        found.task.as_mut().unwrap().importer_addr.clear();
+        std::fs::write(file(task), found.encode_to_vec()).unwrap();
+    }
+    server.sql("DROP DATABASE lightning_task_info; ALTER TABLE d.t MODIFY c varchar(200)");
+}
+
+fn assert_all(server: &Server) {
+    let all = server.value("SELECT CONCAT_WS('|', COUNT(*), COUNT(DISTINCT n), MAX(n)) FROM d.t");
+    assert_eq!(all, format!("{COUNT}|{COUNT}|{}", COUNT - 1));
+    let all = server.value("SELECT CONCAT_WS('|', COUNT(*), SUM(c=CONCAT('text ', m))) FROM d.u");
+    assert_eq!(all, "2000|2000");
+}
+
+#[test]
+fn what_is_written_is_what_is_in_the_target() {
+    let Some((server, task)) = stopped(Kind::MySql8033, "mysql") else { return };
+    for _ in 0..2 {
+        let schema = "tidb_lightning_checkpoint";
+        let told =
+            server.value(format!("SELECT SUM(kvc_kvs) FROM {schema}.chunk_v5 WHERE table_name='`d`.`t`'"));
+        assert_eq!(told, count(&server).to_string());
+        assert!(count(&server) > 0 && count(&server) < COUNT);
+        let row = server.value(format!(
+            "SELECT CONCAT_WS('|', source_dir, backend, tidb_port, lightning_ver, task_id > 0) FROM {schema}.task_v2"
+        ));
+        let dumps = task.dumps().display().to_string();
+        assert_eq!(row, format!("file://{dumps}|tidb|{}|v8.5.0|1", server.port()));
+        // Every position is behind a row, and within its range.
+        let chunks = server
+            .rows(format!("SELECT path, pos, `offset`, end_offset, kvc_kvs, columns FROM {schema}.chunk_v5"));
+        assert!(chunks.len() >= 3, "{}", chunks.len());
+        for chunk in chunks.iter() {
+            let text = std::fs::read_to_string(task.dumps().join(chunk.text(0).unwrap())).unwrap();
+            let at: Vec<usize> = (1..5).map(|cell| chunk.parse(cell).unwrap().unwrap()).collect();
+            let (pos, begin, end, rows) = (at[0], at[1], at[2], at[3]);
+            assert!(begin <= pos && pos <= end && end <= text.len());
+            let marks = text[begin..pos].matches("row ").count() + text[begin..pos].matches(",text ").count();
+            assert_eq!(marks, rows);
+            assert!(pos == end || pos == begin || text[..pos].ends_with([')', '\n']), "{}", &text[..pos]);
+            if pos > 0 && pos < end && text.contains("INSERT") && begin == 0 {
+                assert_eq!(chunk.text(5).unwrap(), "[0,1]");
+            }
+        }
+        // The next run takes it back, and writes it anew.
+        task.fails("Data too long");
+    }
+    // Done with, nothing is left.
+    server.sql("ALTER TABLE d.t MODIFY c varchar(200)");
+    rlightning()
+        .args([
+            "ctl",
+            "-config",
+            task.dir.join("tidb-lightning.toml").to_str().unwrap(),
+            "-checkpoint-error-ignore=all",
+        ])
+        .run()
+        .success();
+    task.import();
+    assert_all(&server);
+    assert_eq!(server.value("SELECT COUNT(*) FROM tidb_lightning_checkpoint.task_v2"), "0");
+}
+
+#[test]
+fn a_checkpoint_of_the_real_tool_is_taken_over() {
+    for driver in ["mysql", "file"] {
+        let Some((server, task)) = stopped(Kind::MySql8033, driver) else { return };
+        as_of_a_real_tool(&server, &task, driver);
+        let before = count(&server);
+        assert!(before > 0);
+        // Killed right behind it, it goes on with its ledger.
+        task.tool().env("FAILPOINTS", "checkpoint-taken-over=return").run();
+        assert_eq!(count(&server), before);
+        task.import();
+        assert_all(&server);
+        assert_no_ledger(&server);
+        assert!(!file(&task).exists());
+        // Once more: the tables hold the rows.
+        task.import_expecting(testkit::LogCheck::new().allow("is left out"));
+        assert_all(&server);
+    }
+}
+
+#[test]
+fn what_cannot_be_exact_is_refused_by_name() {
+    for driver in ["mysql", "file"] {
+        let Some((server, task)) = stopped(Kind::MySql8033, driver) else { return };
+        // A real tool has gone on with ours.
+        if driver == "mysql" {
+            server.sql("UPDATE tidb_lightning_checkpoint.task_v2 SET importer_addr=''");
+        } else {
+            std::fs::remove_file(file(&task)).unwrap();
+        }
+        let before = count(&server);
+        task.fails("a tidb-lightning may have brought more rows");
+        assert_eq!(count(&server), before);
+        if driver == "file" {
+            continue;
+        }
+        as_of_a_real_tool(&server, &task, driver);
+        // Rows that the checkpoint does not tell of.
+        server.sql("INSERT INTO d.t VALUES (-1,'x')");
+        task.fails("taking it over cannot be exact: table `d`.`t` holds").says("and the checkpoint tells of");
+        server.sql("DELETE FROM d.t WHERE n=-1; UPDATE tidb_lightning_checkpoint.chunk_v5 SET pos=pos+1 WHERE pos>0 AND pos<end_offset");
+        task.fails("has no end of a row at byte");
+        server.sql("UPDATE tidb_lightning_checkpoint.task_v2 SET source_dir='file:///other'");
+        task.fails("config 'mydumper.data-source-dir' value");
+        // The way on that it names.
+        server.sql("TRUNCATE d.t; TRUNCATE d.u");
+        rlightning()
+            .args([
+                "ctl",
+                "-config",
+                task.dir.join("tidb-lightning.toml").to_str().unwrap(),
+                "-checkpoint-remove=all",
+            ])
+            .run()
+            .success();
+        task.import();
+        assert_all(&server);
+    }
+}
