@@ -22,6 +22,16 @@ use crate::run;
 pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
     let (_, mut conn) = Target::connect(config).await?;
     let schema = &config.ledger_schema;
+    if let CtlCommand::Dump(dir) = command
+        && let Some((_, found)) = checkpoint::ctl::of_real_tool(config, &mut conn).await?
+    {
+        return checkpoint::ctl::dump(&found, dir);
+    }
+    if matches!(command, CtlCommand::List { json: false })
+        && let Some(line) = checkpoint::ctl::line(config, &mut conn).await?
+    {
+        common::out::println(&line);
+    }
     if !ledger::exists(&mut conn, schema).await? {
         return match command {
             CtlCommand::List { json: false } => Ok(()),
@@ -44,7 +54,12 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
     }
     let known = in_checkpoint(config, &mut conn, command).await?;
     match command {
-        CtlCommand::ErrorDestroy(table) => destroy::run(config, &mut conn, table).await,
+        CtlCommand::ErrorDestroy(table) => {
+            destroy::run(config, &mut conn, table, known).await?;
+            // What the last run wrote tells of the rows, too.
+            let named = if table == "all" { None } else { Some(parse_table(table)?) };
+            checkpoint::ctl::forget(config, &mut conn, named.as_ref()).await
+        }
         CtlCommand::Dump(dir) => dump::run(&mut conn, schema, dir).await,
         CtlCommand::List { json: true } => list_as_json(&mut conn, schema).await,
         CtlCommand::List { json: false } => list(&mut conn, schema).await,
@@ -58,11 +73,14 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
 async fn in_checkpoint(config: &Config, conn: &mut mysql::Conn, command: &CtlCommand) -> Result<bool> {
     let named = |table: &str| if table == "all" { Ok(None) } else { parse_table(table).map(Some) };
     match command {
-        CtlCommand::Remove(table) => checkpoint::remove(config, conn, named(table)?.as_ref()).await,
+        CtlCommand::Remove(table) => checkpoint::ctl::remove(config, conn, named(table)?.as_ref()).await,
         CtlCommand::ErrorIgnore(table) => {
-            checkpoint::ignore_errors(config, conn, named(table)?.as_ref()).await
+            checkpoint::ctl::ignore_errors(config, conn, named(table)?.as_ref()).await
         }
-        CtlCommand::ErrorDestroy(_) | CtlCommand::Dump(_) | CtlCommand::List { .. } => Ok(false),
+        CtlCommand::ErrorDestroy(table) => {
+            checkpoint::ctl::destroy(config, conn, named(table)?.as_ref()).await
+        }
+        CtlCommand::Dump(_) | CtlCommand::List { .. } => Ok(false),
     }
 }
 

@@ -119,3 +119,35 @@ fn equal_members_are_told_apart() {
         assert_eq!(server.value("SELECT DEFAULT(d) FROM d.t LIMIT 1"), "ü");
     }
 }
+
+/// JSON of MariaDB beside JSON of MySQL is JSON, and loads.
+#[test]
+fn json_of_mariadb_beside_that_of_mysql() {
+    let Some(maria) = Server::start_or_skip(Kind::MariaDb1011, Options::default()) else { return };
+    for kind in [Kind::MySql8033, Kind::MariaDb1011] {
+        let Some(server) = Server::start_or_skip(kind, Options::default()) else { continue };
+        let mut task = Task::new(server.port());
+        maria.sql("CREATE DATABASE IF NOT EXISTS d; CREATE OR REPLACE TABLE d.t (id int PRIMARY KEY, j json) DEFAULT CHARSET=latin1");
+        let create = maria.rows("SHOW CREATE TABLE d.t").first().unwrap().text(1).unwrap();
+        assert!(create.contains("json_valid"), "{create}");
+        task.write("a/d.t-schema.sql", format!("{create};\n"));
+        task.write("b/d.t-schema.sql", "CREATE TABLE `t` (`id` int NOT NULL, `j` json DEFAULT NULL, PRIMARY KEY (`id`)) DEFAULT CHARSET=latin1;\n");
+        task.write("a/d.t.0.sql", "INSERT INTO `t` VALUES (1,'{\"a\": \"ä\"}'),(2,NULL);\n");
+        task.write("b/d.t.0.sql", "INSERT INTO `t` VALUES (3,'[1, 2]');\n");
+        let ddl = task.dir.join("ddl.sql");
+        let done = check(&task, &["-ddl-file", ddl.to_str().unwrap()]);
+        assert!(!done.stdout.contains("PROBLEM"), "{}", done.shown());
+        let text = std::fs::read_to_string(&ddl).unwrap();
+        assert!(text.contains("`j` json"), "{text}");
+        server.sql(format!("CREATE DATABASE IF NOT EXISTS d; {text}"));
+        task.set("mydumper", "no-schema = true");
+        check(&task, &[]).success();
+        task.import();
+        assert_eq!(
+            server
+                .value("SELECT GROUP_CONCAT(id,':',JSON_LENGTH(j) ORDER BY id) FROM d.t WHERE j IS NOT NULL"),
+            "1:1,3:2"
+        );
+        assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), "3");
+    }
+}

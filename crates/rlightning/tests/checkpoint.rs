@@ -34,6 +34,11 @@ fn stopped(kind: Kind, driver: &str) -> Option<(Server, Task)> {
     Some((server, task))
 }
 
+fn ctl(task: &Task, options: &[&str]) -> testkit::tool::Finished {
+    let config = task.dir.join("tidb-lightning.toml");
+    rlightning().arg("ctl").arg("-config").arg(config).args(options).run()
+}
+
 fn file(task: &Task) -> std::path::PathBuf {
     task.dir.join("checkpoint.pb")
 }
@@ -100,15 +105,7 @@ fn what_is_written_is_what_is_in_the_target() {
     }
     // Done with, nothing is left.
     server.sql("ALTER TABLE d.t MODIFY c varchar(200)");
-    rlightning()
-        .args([
-            "ctl",
-            "-config",
-            task.dir.join("tidb-lightning.toml").to_str().unwrap(),
-            "-checkpoint-error-ignore=all",
-        ])
-        .run()
-        .success();
+    ctl(&task, &["-checkpoint-error-ignore=all"]).success();
     task.import();
     assert_all(&server);
     assert_eq!(server.value("SELECT COUNT(*) FROM tidb_lightning_checkpoint.task_v2"), "0");
@@ -160,16 +157,70 @@ fn what_cannot_be_exact_is_refused_by_name() {
         task.fails("config 'mydumper.data-source-dir' value");
         // The way on that it names.
         server.sql("TRUNCATE d.t; TRUNCATE d.u");
-        rlightning()
-            .args([
-                "ctl",
-                "-config",
-                task.dir.join("tidb-lightning.toml").to_str().unwrap(),
-                "-checkpoint-remove=all",
-            ])
-            .run()
-            .success();
+        ctl(&task, &["-checkpoint-remove=all"]).success();
         task.import();
         assert_all(&server);
     }
+}
+
+#[test]
+fn the_commands_of_the_real_tool() {
+    for driver in ["mysql", "file"] {
+        let Some((server, task)) = stopped(Kind::MySql8033, driver) else { return };
+        as_of_a_real_tool(&server, &task, driver);
+        let before = count(&server);
+        let listed = ctl(&task, &["-list"]).success().stdout;
+        assert!(
+            listed.contains("checkpoint of TiDB Lightning in ") && listed.contains("2 tables"),
+            "{listed}"
+        );
+        let dir = task.dir.join("dumped");
+        ctl(&task, &["-checkpoint-dump", dir.to_str().unwrap()]).success();
+        let text = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
+        assert!(
+            text("tables.csv").contains("\"`d`.`t`\",30,30,")
+                && text("engines.csv").contains("\"`d`.`t`\",-1,30")
+        );
+        assert!(text("chunks.csv").contains("\"x/d.t.000000000.sql\",0,3,0,\"000000000\","));
+        // A table that failed there, and holds what it tells of.
+        let fail = "UPDATE tidb_lightning_checkpoint.table_v9 SET status=3 WHERE table_name='`d`.`t`'";
+        if driver == "mysql" {
+            server.sql(fail);
+        } else {
+            let mut found = decoded(&task);
+            found.tables.get_mut("`d`.`t`").unwrap().status = 3;
+            std::fs::write(file(&task), found.encode_to_vec()).unwrap();
+        }
+        ctl(&task, &["-checkpoint-error-destroy=`d`.`none`"]).failure();
+        server.sql("INSERT INTO d.t VALUES (-1,'x')");
+        ctl(&task, &["-checkpoint-error-destroy=all"]).failure().says("`d`.`t` is kept: it holds");
+        server.sql("DELETE FROM d.t WHERE n=-1");
+        assert_eq!(count(&server), before);
+        ctl(&task, &["-checkpoint-error-destroy=all"]).success();
+        assert_eq!(count(&server), 0);
+        ctl(&task, &["-checkpoint-error-ignore=`d`.`t`"]).failure();
+        ctl(&task, &["-checkpoint-error-ignore=`d`.`u`"]).success();
+        task.import();
+        assert_all(&server);
+        ctl(&task, &["-checkpoint-remove=`d`.`none`"]).failure();
+    }
+}
+
+/// What was put off is known to the ledger alone.
+#[test]
+fn no_checkpoint_without_the_indexes() {
+    let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
+    server.sql("CREATE DATABASE d; CREATE TABLE d.t (n int, c varchar(9), KEY (n))");
+    let mut task = Task::new(server.port());
+    task.set("checkpoint", "driver = 'mysql'");
+    task.set("tikv-importer", "add-index-by-sql = true");
+    task.set("mydumper", "no-schema = true");
+    task.write("d.t.0.sql", "INSERT INTO `t` VALUES (1,'x');\n");
+    task.write("d.t.1.sql", "INSERT INTO `t` VALUES (1,'0123456789');\n");
+    task.fails("Data too long");
+    assert!(task.log_text().contains("gets its indexes at the end of the import"), "{}", task.log_text());
+    server.sql("ALTER TABLE d.t MODIFY c varchar(10)");
+    ctl(&task, &["-checkpoint-error-ignore=all"]).success();
+    task.import();
+    assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), "2");
 }

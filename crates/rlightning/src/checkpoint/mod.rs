@@ -8,6 +8,7 @@
 //! 3. The rows of a real tool's checkpoint are taken for those in the target only if the table holds as many. They and the note of it get
 //!    into the ledger in one transaction.
 
+pub mod ctl;
 mod export;
 mod rows;
 mod takeover;
@@ -16,7 +17,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use common::error::lightning_codes as codes;
-use common::ident::TableName;
 use mysql::Conn;
 use prost::Message;
 use tracing::info;
@@ -270,55 +270,6 @@ pub async fn reclaim(config: &Config, conn: &mut Conn, ledger: &Ledger) -> Resul
     }
     info!(%place, "the checkpoint of the last run is taken back");
     Ok(None)
-}
-
-/// `rlightning ctl -checkpoint-remove`: whether the checkpoint, or the table in it, was there.
-///
-/// # Errors
-/// The server's, or the file's.
-pub async fn remove(config: &Config, conn: &mut Conn, table: Option<&TableName>) -> Result<bool> {
-    let Some(place) = &config.checkpoint_place else { return Ok(false) };
-    let Some(mut found) = read(conn, place).await? else { return Ok(false) };
-    let known = match table {
-        None => true,
-        Some(table) => found.tables.remove(&table.quoted()).is_some(),
-    };
-    if known {
-        let rest = (table.is_some() && !found.tables.is_empty()).then_some(&found);
-        put(conn, place, rest).await?;
-        let what = table.map_or_else(|| "the checkpoint".to_owned(), TableName::to_string);
-        common::out::println(&format!("removed {what} in {place}"));
-    }
-    Ok(known)
-}
-
-/// `rlightning ctl -checkpoint-error-ignore`: failed tables of a checkpoint are to be gone on with. Whether it knows the table.
-///
-/// # Errors
-/// The server's, or the file's.
-pub async fn ignore_errors(config: &Config, conn: &mut Conn, table: Option<&TableName>) -> Result<bool> {
-    let Some(place) = &config.checkpoint_place else { return Ok(false) };
-    let Some(mut found) = read(conn, place).await? else { return Ok(false) };
-    let wanted = table.map(TableName::quoted);
-    let mut known = false;
-    for (name, state) in &mut found.tables {
-        if wanted.as_ref().is_some_and(|wanted| wanted != name) {
-            continue;
-        }
-        known = true;
-        for status in std::iter::once(&mut state.status)
-            .chain(state.engines.values_mut().map(|engine| &mut engine.status))
-        {
-            if *status <= FAILED {
-                *status = LOADED;
-            }
-        }
-    }
-    if known {
-        put(conn, place, Some(&found)).await?;
-        common::out::println(&format!("the tables in {place} are to be gone on with"));
-    }
-    Ok(known)
 }
 
 #[cfg(test)]

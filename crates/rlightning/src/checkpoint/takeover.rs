@@ -9,6 +9,7 @@ use common::storage::Storage;
 use mysql::Conn;
 use tracing::{info, warn};
 
+use super::ctl::{held, told};
 use super::{Checkpoint, ChunkState, LOADED, Place, TAKEN_OVER, UNKNOWN_END, export, put};
 use crate::config::Config;
 use crate::downstream::Target;
@@ -153,16 +154,10 @@ fn by_file(found: &Checkpoint) -> ByFile {
 /// The real tool writes down how far it is after the rows are in: only as many rows as it tells of prove that it had come to it.
 async fn compare_rows(config: &Config, conn: &mut Conn, place: &Place, found: &Checkpoint) -> Result<()> {
     for (name, state) in &found.tables {
-        let chunks = || state.engines.values().flat_map(|engine| engine.chunks.values());
-        let told: u64 = chunks().map(|chunk| chunk.kvc_kvs).sum();
         if state.engines.is_empty() {
             continue;
         }
-        let row = conn
-            .query_one(format!("SELECT COUNT(*) AS held FROM {name}"))
-            .await
-            .context(codes::READ_CHECKPOINT, || format!("count the rows of {name}"))?;
-        let held = row.and_then(|row| row.parse::<u64>("held").ok().flatten()).unwrap_or(0);
+        let (told, held) = (told(state), held(conn, name).await?);
         if held != told {
             return refuse(
                 config,

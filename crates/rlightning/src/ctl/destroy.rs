@@ -14,8 +14,8 @@ use crate::config::Config;
 use crate::error::{Context, Result, fail};
 use crate::ledger;
 
-/// Runs it for one table, or for all of the source's unfinished tasks.
-pub(super) async fn run(config: &Config, conn: &mut Conn, table: &str) -> Result<()> {
+/// Runs it for one table, or for all of the source's unfinished tasks. `known`: a checkpoint knew the table.
+pub(super) async fn run(config: &Config, conn: &mut Conn, table: &str, known: bool) -> Result<()> {
     let schema = &config.ledger_schema;
     let own: BTreeSet<u64> = ledger::list(conn, schema)
         .await?
@@ -31,7 +31,7 @@ pub(super) async fn run(config: &Config, conn: &mut Conn, table: &str) -> Result
     if table != "all" {
         let wanted = parse_table(table)?;
         rows.retain(|name, _| **name == wanted);
-        if rows.is_empty() {
+        if rows.is_empty() && !known {
             return Err(unknown(table, schema));
         }
     }
