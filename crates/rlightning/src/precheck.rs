@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use common::error::lightning_codes as codes;
 use common::ident::TableName;
-use mysql::privileges::{Grants, Missing, Need, Privilege};
+use mysql::privileges::{Grants, Missing, Need, Privilege, Scope};
 use mysql::{Conn, Flavor};
 
 use crate::config::{Config, OnDuplicate};
@@ -74,8 +74,8 @@ pub fn file_sizes(dump: &Dump) -> Check {
     }
 }
 
-/// Rights that the import needs.
-pub fn needs(config: &Config, dump: &Dump, creates: bool) -> Vec<Need> {
+/// Rights that the import needs; tables in `to_create` are not there and will be created.
+pub fn needs(config: &Config, dump: &Dump, to_create: impl Fn(&TableName) -> bool) -> Vec<Need> {
     let mut needs: BTreeSet<Need> = BTreeSet::new();
     for (name, table) in &dump.tables {
         let mut wanted = vec![Privilege::Select, Privilege::Insert];
@@ -93,7 +93,7 @@ pub fn needs(config: &Config, dump: &Dump, creates: bool) -> Vec<Need> {
         needs.extend(
             wanted.into_iter().map(|right| Need::table(right, name.schema.as_str(), name.table.as_str())),
         );
-        if creates {
+        if to_create(name) {
             needs.insert(Need::schema(Privilege::Create, name.schema.as_str()));
         }
     }
@@ -110,15 +110,31 @@ pub fn needs(config: &Config, dump: &Dump, creates: bool) -> Vec<Need> {
     needs.into_iter().collect()
 }
 
-/// What of that the account lacks, with the GRANT that helps.
+/// What of that the account lacks, with the GRANT that helps: for tables in `to_create`, which are not there, one on the schema, since a
+/// server takes no other.
 ///
 /// # Errors
 /// The server's.
-pub async fn missing_rights(conn: &mut Conn, needs: &[Need]) -> Result<Vec<Missing>> {
+pub async fn missing_rights(
+    conn: &mut Conn,
+    needs: &[Need],
+    to_create: impl Fn(&TableName) -> bool,
+) -> Result<Vec<Missing>> {
     let grants: Grants = mysql::privileges::grants(conn)
         .await
         .context(codes::DB_CONNECT, || "read the privileges of the account".into())?;
-    Ok(mysql::privileges::missing(&grants, needs))
+    let lacking = needs
+        .iter()
+        .filter(|need| !mysql::privileges::missing(&grants, std::slice::from_ref(need)).is_empty());
+    let grantable: Vec<Need> = lacking
+        .map(|need| match &need.scope {
+            Scope::Table(schema, table) if to_create(&TableName::new(schema, table)) => {
+                Need::schema(need.privilege, schema.as_str())
+            }
+            _ => need.clone(),
+        })
+        .collect();
+    Ok(mysql::privileges::missing(&grants, &grantable))
 }
 
 /// What speaks against loading the dump into the tables as they are. `targets` holds those that exist.

@@ -374,11 +374,12 @@ async fn check(
     asked: &Asked<'_>,
 ) -> Result<()> {
     let Prepared { dump, sources, .. } = prepared;
-    let needs = precheck::needs(config, dump, false);
-    let rights = precheck::missing_rights(conn, &needs).await?;
-    let rights: Vec<String> = rights.iter().map(ToString::to_string).collect();
     let wanted: BTreeSet<&TableName> = dump.tables.keys().collect();
     let targets = tables::load(conn, &wanted).await?;
+    let to_create = |name: &TableName| !config.source.no_schema && !targets.contains_key(name);
+    let needs = precheck::needs(config, dump, to_create);
+    let rights = precheck::missing_rights(conn, &needs, to_create).await?;
+    let rights: Vec<String> = rights.iter().map(ToString::to_string).collect();
     let engines = tables::transactional_engines(conn).await?;
     let mut complaints = Vec::new();
     // Without rights the tables cannot be seen, and would be taken for missing.
@@ -391,12 +392,6 @@ async fn check(
             target.server().flavor,
             config.source.no_schema,
         );
-        let creates = !config.source.no_schema && dump.tables.keys().any(|name| !targets.contains_key(name));
-        if creates {
-            let needs = precheck::needs(config, dump, true);
-            let missing = precheck::missing_rights(conn, &needs).await?;
-            complaints.extend(missing.iter().map(ToString::to_string));
-        }
     }
     let ledger = match ledger::peek(conn, asked).await {
         Ok(()) => Vec::new(),

@@ -307,7 +307,7 @@ fn settings_that_changed_within_a_task() {
 
 #[test]
 fn logins_and_privileges() {
-    let Some((_server, mut task)) = setting() else { return };
+    let Some((server, mut task)) = setting() else { return };
     task.tool().args(["-tidb-password", "wrong-Pw1"]).run().failure().says("Access denied");
     assert!(!task.log_text().contains("wrong-Pw1"));
     let nobody = Account::Nobody.credentials();
@@ -315,6 +315,23 @@ fn logins_and_privileges() {
         task.tool().args(["-tidb-user", nobody.user, "-tidb-password", nobody.password]).run().failure();
     let shown = done.shown();
     assert!(shown.contains("missing privilege INSERT") && shown.contains("GRANT INSERT ON"), "{shown}");
+    // A table that is not there: each GRANT can be executed, and with all of them it goes on.
+    task.write("d.new-schema.sql", "CREATE TABLE `new` (n bigint, c varchar(100))");
+    task.write("d.new.0.sql", dumpling("new", numbered(0, ROWS), 100));
+    task.set("mydumper", "filter = ['d.new']");
+    let login = ["-tidb-user", nobody.user, "-tidb-password", nobody.password];
+    let shown = task.tool().args(login).run().failure().shown();
+    let grants: Vec<&str> = shown
+        .match_indices("GRANT ")
+        .filter_map(|(at, _)| shown.get(at..)?.split([';', '|']).next())
+        .filter(|grant| grant.contains(" TO "))
+        .collect();
+    assert!(grants.iter().any(|grant| grant.contains("CREATE ON `d`.*")), "{shown}");
+    for grant in &grants {
+        server.sql(grant);
+    }
+    task.tool().args(login).run().success();
+    assert_eq!(server.value("SELECT COUNT(*) FROM d.new"), ROWS.to_string());
     task.set_port(1);
     // Nothing listens there: workers would try for minutes, but at the start it is an error at once.
     task.fails("failed to connect to the target");
@@ -369,6 +386,42 @@ fn an_unfinished_dump_of_rdump() {
     }];
     task.write("rdump-manifest.jsonl", whole.render());
     task.fails("rdump wrote 1");
+}
+
+#[test]
+fn a_file_that_is_missing_in_a_dump_of_rdump() {
+    let Some((server, mut task)) = setting() else { return };
+    let line = |name: &str, table: &str| common::manifest::FileLine {
+        name: name.into(),
+        schema: "d".into(),
+        table: table.into(),
+        ..Default::default()
+    };
+    let size = fs::metadata(task.dumps().join("d.t.0.sql")).unwrap().len();
+    let manifest = common::manifest::Manifest {
+        dump: common::manifest::DumpHead { format: 1, ..Default::default() },
+        end: Some(Default::default()),
+        files: vec![
+            common::manifest::FileLine { bytes: size, ..line("d.t.0.sql", "t") },
+            // All files of a table.
+            line("d.u.0.sql", "u"),
+        ],
+        schemas: vec![common::manifest::SchemaFileLine {
+            name: "d.w-schema.sql".into(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    task.write("rdump-manifest.jsonl", manifest.render());
+    task.fails("file 'd.u.0.sql': rdump wrote it, but it is not there");
+    assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), "0");
+    task.set("mydumper", "filter = ['d.t', 'd.w']");
+    task.fails("file 'd.w-schema.sql': rdump wrote it, but it is not there");
+    // What takes no part may be missing.
+    task.unset("mydumper", "filter = ['d.t', 'd.w']");
+    task.set("mydumper", "filter = ['d.t']");
+    task.import();
+    assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), ROWS.to_string());
 }
 
 #[test]

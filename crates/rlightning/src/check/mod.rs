@@ -71,8 +71,9 @@ pub async fn run(config: &Config, options: &Options) -> Result<bool> {
     let names: BTreeSet<&TableName> = dump.tables.keys().collect();
     let targets = tables::load(&mut conn, &names).await?;
     let mut report = Report::new(storage.uri(), &dump, options.sample);
-    let needs = precheck::needs(config, &dump, true);
-    report.missing = precheck::missing_rights(&mut conn, &needs).await?;
+    let to_create = |name: &TableName| !targets.contains_key(name);
+    let needs = precheck::needs(config, &dump, to_create);
+    report.missing = precheck::missing_rights(&mut conn, &needs, to_create).await?;
     let engines = tables::transactional_engines(&mut conn).await?;
     let flavor = conn.server().flavor;
     // Tables that are not there are no complaint: their DDL is printed.

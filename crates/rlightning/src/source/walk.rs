@@ -1,13 +1,13 @@
 //! From the files of the source folder to the tables of the target.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use common::dumpfile::{DumpFile, FileKind, Format, MANIFEST, METADATA};
 use common::error::lightning_codes as codes;
-use common::ident::TableName;
-use common::manifest::Manifest;
+use common::manifest::{FileLine, Manifest};
 use common::storage::{Entry, Storage};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::form::{FileForm, Packing};
 use super::rules::Role;
@@ -44,7 +44,7 @@ pub async fn walk(source: &Source, storage: &dyn Storage) -> Result<Dump> {
     for table in dump.tables.values_mut() {
         table.files.sort_by(|a, b| (&a.key, &a.path).cmp(&(&b.key, &b.path)));
     }
-    read_manifests(&mut dump, storage, &entries).await?;
+    read_manifests(&mut dump, source, storage, &entries).await?;
     Ok(dump)
 }
 
@@ -59,14 +59,14 @@ fn name_file(error: Error, path: &str) -> Error {
 
 /// `metadata` and the manifest, which no rule takes and nobody wants to hear about.
 fn is_record(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = file_name(path);
     name == METADATA || name == MANIFEST
 }
 
 fn add(dump: &mut Dump, source: &Source, entry: &Entry, (file, packing): (&DumpFile, Packing)) -> Result<()> {
     let name = &file.table;
     if file.bad_escape {
-        tracing::warn!(path = %entry.name, "the name of the file has a bad escape, it is taken as it stands");
+        warn!(path = %entry.name, "the name of the file has a bad escape, it is taken as it stands");
     }
     let selected = if name.table.is_empty() {
         source.filter.matches_schema(&name.schema)
@@ -125,12 +125,16 @@ fn add(dump: &mut Dump, source: &Source, entry: &Entry, (file, packing): (&DumpF
 }
 
 /// Reads the manifest of every folder that has one, and refuses a dump that has not ended.
-async fn read_manifests(dump: &mut Dump, storage: &dyn Storage, entries: &[Entry]) -> Result<()> {
-    for entry in entries.iter().filter(|entry| entry.name.rsplit('/').next() == Some(MANIFEST)) {
+async fn read_manifests(
+    dump: &mut Dump,
+    source: &Source,
+    storage: &dyn Storage,
+    entries: &[Entry],
+) -> Result<()> {
+    for entry in entries.iter().filter(|entry| file_name(&entry.name) == MANIFEST) {
         let folder = folder_of(&entry.name);
-        if !dump.tables.values().flat_map(|table| &table.files).any(|file| file.folder() == folder) {
-            continue;
-        }
+        let takes_part =
+            dump.tables.values().flat_map(|table| &table.files).any(|file| file.folder() == folder);
         let bytes = storage
             .read(&entry.name)
             .await
@@ -138,6 +142,9 @@ async fn read_manifests(dump: &mut Dump, storage: &dyn Storage, entries: &[Entry
         let manifest = Manifest::from_bytes(&bytes)
             .map_err(|cause| fail(codes::CHECK_DATA_SOURCE, format!("file '{}': {cause}", entry.name)))?;
         if manifest.end.is_none() {
+            if !takes_part {
+                continue;
+            }
             return Err(fail(
                 codes::CHECK_DATA_SOURCE,
                 format!(
@@ -146,40 +153,65 @@ async fn read_manifests(dump: &mut Dump, storage: &dyn Storage, entries: &[Entry
                 ),
             ));
         }
-        against_manifest(dump, folder, &manifest)?;
-        dump.manifests.insert(folder.to_owned(), manifest);
+        whole(source, entries, folder, &manifest)?;
+        if takes_part {
+            against_manifest(dump, folder, &manifest)?;
+            dump.manifests.insert(folder.to_owned(), manifest);
+        }
     }
     Ok(())
 }
 
-/// Every file that rdump wrote for a selected table must be there, in full length.
-fn against_manifest(dump: &Dump, folder: &str, manifest: &Manifest) -> Result<()> {
-    let files: std::collections::HashMap<&str, &DataFile> = dump
-        .tables
-        .values()
-        .flat_map(|table| &table.files)
-        .filter(|file| file.folder() == folder)
-        .map(|file| (file.path.rsplit('/').next().unwrap_or(&file.path), file))
+/// Every file that rdump wrote must be there, if it would take part.
+fn whole(source: &Source, entries: &[Entry], folder: &str, manifest: &Manifest) -> Result<()> {
+    let there: HashSet<&str> = entries
+        .iter()
+        .filter(|entry| folder_of(&entry.name) == folder)
+        .map(|entry| file_name(&entry.name))
         .collect();
-    let selected: std::collections::HashSet<&TableName> = files.values().map(|file| &file.source).collect();
-    for line in &manifest.files {
-        let table = TableName::new(line.schema.as_str(), line.table.as_str());
-        if !selected.contains(&table) {
+    let schemas = manifest.schemas.iter().filter(|_| !source.no_schema).map(|line| &line.name);
+    for name in manifest.files.iter().map(|line| &line.name).chain(schemas) {
+        if there.contains(name.as_str()) {
             continue;
         }
-        let refuse = |what: String| {
-            let path = if folder.is_empty() { line.name.clone() } else { format!("{folder}/{}", line.name) };
-            Err(fail(
-                codes::CHECK_DATA_SOURCE,
-                format!("file '{path}': {what}; copy the dump again, or dump it again"),
-            ))
-        };
-        let Some(file) = files.get(line.name.as_str()) else {
-            return refuse("rdump wrote it, but it is not there".into());
-        };
-        if file.form.packing == Packing::Plain && file.size != line.bytes {
-            return refuse(format!("it has {} bytes, rdump wrote {}", file.size, line.bytes));
+        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+        let Some(Role::Part(file, packing)) = source.rules.role(&path)? else { continue };
+        let mut would = Dump::default();
+        add(&mut would, source, &Entry { name: path.clone(), size: 0 }, (&file, packing))?;
+        if !(would.tables.is_empty() && would.schemas.is_empty() && would.views.is_empty()) {
+            return Err(incomplete(&path, "rdump wrote it, but it is not there"));
         }
     }
     Ok(())
+}
+
+fn incomplete(path: &str, what: &str) -> Error {
+    fail(
+        codes::CHECK_DATA_SOURCE,
+        format!(
+            "file '{path}': {what}; copy the dump again, or dump it again, or leave its table out with `mydumper.filter`"
+        ),
+    )
+}
+
+/// Files that rdump wrote must have their length; others are named.
+fn against_manifest(dump: &Dump, folder: &str, manifest: &Manifest) -> Result<()> {
+    let lines: HashMap<&str, &FileLine> =
+        manifest.files.iter().map(|line| (line.name.as_str(), line)).collect();
+    let files = dump.tables.values().flat_map(|table| &table.files).filter(|file| file.folder() == folder);
+    for file in files {
+        match lines.get(file_name(&file.path)) {
+            Some(line) if file.form.packing == Packing::Plain && file.size != line.bytes => {
+                let what = format!("it has {} bytes, rdump wrote {}", file.size, line.bytes);
+                return Err(incomplete(&file.path, &what));
+            }
+            Some(_) => {}
+            None => warn!(path = %file.path, "file is read, but the manifest of its folder does not know it"),
+        }
+    }
+    Ok(())
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
