@@ -13,7 +13,7 @@ fn check(task: &Task, options: &[&str]) -> testkit::tool::Finished {
 }
 
 fn row(id: usize) -> String {
-    let e = if id % 3 == 0 { "''" } else { "'b'" };
+    let e = if id.is_multiple_of(3) { "''" } else { "'b'" };
     let g = ["''", "NULL", "'k'", "0", "'k'"][id % 5];
     format!("({id},{e},'v{}','',{g})", id % 100)
 }

@@ -206,6 +206,30 @@ fn the_commands_of_the_real_tool() {
     }
 }
 
+/// Two imports with one place for checkpoints do not take each other's for theirs.
+#[test]
+fn another_task_of_ours_is_not_disturbed() {
+    let Some((server, task)) = stopped(Kind::MySql8033, "mysql") else { return };
+    let told =
+        || server.value("SELECT CONCAT_WS('|', task_id, source_dir) FROM tidb_lightning_checkpoint.task_v2");
+    let before = told();
+    server.sql("CREATE TABLE d.v (n int, c varchar(9))");
+    let mut other = Task::new(server.port());
+    other.set("checkpoint", "driver = 'mysql'");
+    other.set("mydumper", "no-schema = true");
+    other.write("d.v.0.sql", "INSERT INTO `v` VALUES (1,'x'),(2,'0123456789');\n");
+    other.fails("Data too long");
+    assert!(other.log_text().contains("holds the checkpoint of another import"), "{}", other.log_text());
+    assert_eq!(told(), before);
+    other.write("d.v.0.sql", "INSERT INTO `v` VALUES (1,'x'),(2,'012345678');\n");
+    other.import();
+    assert_eq!((told(), server.value("SELECT COUNT(*) FROM d.v")), (before, "2".into()));
+    server.sql("ALTER TABLE d.t MODIFY c varchar(200)");
+    ctl(&task, &["-checkpoint-error-ignore=`d`.`t`"]).success();
+    task.import();
+    assert_all(&server);
+}
+
 /// What was put off is known to the ledger alone.
 #[test]
 fn no_checkpoint_without_the_indexes() {

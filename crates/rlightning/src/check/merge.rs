@@ -331,7 +331,7 @@ mod tests {
             CHECK (json_valid(`j`)), k longtext CHECK (json_valid(`j`))) DEFAULT CHARSET=latin1";
         let mysql = "CREATE TABLE t (id int NOT NULL PRIMARY KEY, j json DEFAULT NULL, k json) DEFAULT CHARSET=latin1";
         for texts in [[maria, mysql, maria], [mysql, maria, mysql]] {
-            let shards = texts.map(|text| with_checks(text));
+            let shards = texts.map(with_checks);
             let merged = merge("t", &shards, &[], None).expect("shards");
             let text = merged.table.to_create();
             assert!(text.contains("`j` json") && !text.contains("json_valid"), "{text}");

@@ -12,7 +12,7 @@ use tracing::info;
 
 use super::{
     Checkpoint, ChunkState, DONE, EngineState, LOADED, OURS, Place, TAKEN_OVER, TableState, TaskState,
-    UNKNOWN_END, WRITTEN, put, rows,
+    UNKNOWN_END, WRITTEN, put, read, rows,
 };
 use crate::config::Config;
 use crate::downstream::Target;
@@ -39,6 +39,15 @@ pub async fn write(
     let Some(place) = &config.checkpoint_place else { return Ok(()) };
     let doing = || format!("write the checkpoint in {place}");
     let mut conn = target.another().await.context(codes::UPDATE_CHECKPOINT, doing)?;
+    let own = i64::try_from(ledger.task()).ok();
+    if let Some(other) = read(&mut conn, place).await?
+        && !(other.is_ours() && Some(other.task_id()) == own)
+    {
+        return Err(fail(
+            codes::UPDATE_CHECKPOINT,
+            format!("{place} holds the checkpoint of another import (task {})", other.task_id()),
+        ));
+    }
     let put_off = ledger::deferred(&mut conn, &config.ledger_schema, None).await?;
     if let Some(index) = put_off.iter().find(|index| tasks.iter().any(|task| task.table.name == index.table))
     {

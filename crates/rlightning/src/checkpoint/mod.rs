@@ -232,6 +232,10 @@ pub async fn reclaim(config: &Config, conn: &mut Conn, ledger: &Ledger) -> Resul
     let found = read(conn, place).await?;
     let own = i64::try_from(ledger.task()).ok();
     let is_own = |found: &Checkpoint| found.is_ours() && Some(found.task_id()) == own;
+    let is_of_another = |found: &Checkpoint| {
+        let dir = found.task.as_ref().map(|task| task.source_dir.as_str());
+        found.is_ours() && dir != Some(export::source_dir(config).as_str())
+    };
     let written = ledger.noted(conn, WRITTEN).await?;
     match &found {
         Some(found) if is_own(found) => {}
@@ -249,6 +253,8 @@ pub async fn reclaim(config: &Config, conn: &mut Conn, ledger: &Ledger) -> Resul
             ));
         }
         None => return Ok(None),
+        // Another task of ours has stopped, and this one has nothing to do with it.
+        Some(found) if is_of_another(found) => return Ok(None),
         Some(found) => {
             let taken = ledger.noted(conn, TAKEN_OVER).await?;
             if taken != Some(found.task_id().to_string()) {

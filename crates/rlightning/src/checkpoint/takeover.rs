@@ -196,12 +196,9 @@ fn records(
     for at in wanted.into_iter().filter(|at| *at > 0 && *at < whole) {
         while file.offset() < at {
             let far = at - file.offset() > 2 * WINDOW as u64;
-            match file
-                .next(if far { WINDOW } else { 1 })
-                .context(codes::CHECK_DATA_SOURCE, || format!("file '{path}'"))?
-            {
-                Item::Eof => break,
-                _ => {}
+            let item = file.next(if far { WINDOW } else { 1 });
+            if let Item::Eof = item.context(codes::CHECK_DATA_SOURCE, || format!("file '{path}'"))? {
+                break;
             }
         }
         if file.offset() != at {
