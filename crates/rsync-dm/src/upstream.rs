@@ -20,7 +20,7 @@ pub struct ReplicatedTable {
 /// # Errors
 /// 10005 for what the source says; 40080 for a table with several routes.
 pub async fn tables(conn: &mut Conn, subtask: &SubtaskConfig) -> Result<Vec<ReplicatedTable>, DmError> {
-    const SQL: &str = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' \
+    const SQL: &str = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') \
                        ORDER BY 1, 2";
     let failed = |error: mysql::Error| {
         code::DB_QUERY_FAILED.error(format!("list the tables of source {}: {error}", subtask.source_id))

@@ -173,3 +173,51 @@ fn ids_are_never_used_twice() {
     );
     assert_eq!((table.max_column_id, table.max_index_id), (3, 3));
 }
+
+/// MariaDB's system versioning: which tables have hidden columns, over DDL and JSON, and statements without it.
+#[test]
+fn system_versioning() {
+    let environment = Environment::mariadb(10, 11);
+    let hidden = |text: &str| {
+        let table = Table::from_create_in(text.as_bytes(), SqlMode::default(), &environment).unwrap();
+        let again = sql::table_info::from_json(&sql::table_info::to_json(&table)).unwrap();
+        assert_eq!(again.hidden_period, table.hidden_period, "{text}");
+        (table.hidden_period, table.row_end().map(|(at, _)| at))
+    };
+    let explicit = "CREATE TABLE t (a int, s timestamp(6) GENERATED ALWAYS AS ROW START INVISIBLE, e timestamp(6) GENERATED ALWAYS AS ROW END, \
+                    PERIOD FOR SYSTEM_TIME (s, e)) ENGINE=InnoDB WITH SYSTEM VERSIONING";
+    assert_eq!(
+        hidden("CREATE TABLE t (a int, b int WITHOUT SYSTEM VERSIONING) WITH SYSTEM VERSIONING"),
+        (true, None)
+    );
+    assert_eq!(hidden("CREATE TABLE t (a int WITH SYSTEM VERSIONING, b int)"), (true, None));
+    assert_eq!(hidden(explicit), (false, Some(2)));
+    assert_eq!(hidden("CREATE TABLE t (a int WITHOUT SYSTEM VERSIONING)"), (false, None));
+    let mut tracker = Tracker::new(environment.clone());
+    tracker.set_database("d", "latin1", "latin1_swedish_ci");
+    let mut apply = |text: &str| {
+        tracker.apply(&sql::ddl::parse(text.as_bytes(), SqlMode::default()).unwrap(), "d").unwrap();
+        tracker.table("d", "t").unwrap().hidden_period
+    };
+    assert!(!apply("CREATE TABLE t (a int)") && apply("ALTER TABLE t ADD b int, ADD SYSTEM VERSIONING"));
+    assert!(apply("ALTER TABLE t ADD c int FIRST") && !apply("ALTER TABLE t DROP SYSTEM VERSIONING, DROP c"));
+    let without = |text: &str| {
+        let parsed = sql::ddl::parse(text.as_bytes(), SqlMode::default()).unwrap();
+        let text = parsed.without_versioning()?;
+        if !text.is_empty() {
+            sql::ddl::parse(&text, SqlMode::default()).unwrap();
+        }
+        Some(String::from_utf8(text).unwrap().split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(without(explicit).unwrap(), "CREATE TABLE t (a int) ENGINE=InnoDB");
+    assert_eq!(
+        without("CREATE TABLE t (s timestamp(6) AS ROW START, a int WITHOUT SYSTEM VERSIONING COMMENT 'WITH SYSTEM VERSIONING') WITH SYSTEM VERSIONING PARTITION BY SYSTEM_TIME (PARTITION h HISTORY, PARTITION c CURRENT)").unwrap(),
+        "CREATE TABLE t ( a int COMMENT 'WITH SYSTEM VERSIONING')"
+    );
+    assert_eq!(without("ALTER TABLE t ADD SYSTEM VERSIONING").unwrap(), "");
+    assert_eq!(
+        without("ALTER TABLE t ADD COLUMN s TIMESTAMP(6) GENERATED ALWAYS AS ROW START, ADD PERIOD FOR SYSTEM_TIME(s, e), ADD b int, ADD SYSTEM VERSIONING").unwrap(),
+        "ALTER TABLE t ADD b int"
+    );
+    assert_eq!(without("ALTER TABLE t ADD system int").is_none(), without("DROP TABLE t").is_none());
+}

@@ -17,6 +17,7 @@ use super::{
     report::{Check, Severity},
 };
 use crate::config::{ShardMode, SubtaskConfig, TaskConfig};
+use crate::syncer::{VERSIONED_BY_TRANSACTION, is_versioned_by_transaction};
 use crate::upstream::{self, ReplicatedTable};
 
 /// An upstream table that the task replicates.
@@ -76,6 +77,15 @@ pub(super) async fn checks(
     );
     if tables.is_empty() {
         structure.warn("no table of the sources matches block-allow-list, or the accounts may not see them");
+    }
+    for member in
+        tables.iter().filter(|member| member.table.as_ref().is_some_and(is_versioned_by_transaction))
+    {
+        structure.fail(format!(
+            "table {} is versioned by transaction ids, so MariaDB logs its changes as statements and not as rows",
+            member.name
+        ));
+        structure.instruct(VERSIONED_BY_TRANSACTION);
     }
     for ((schema, name), members) in &groups {
         let name = TableName::new(*schema, *name);

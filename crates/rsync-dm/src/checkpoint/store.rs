@@ -41,6 +41,9 @@ pub struct State {
     /// Shard operations carried out and not yet acknowledged.
     #[serde(default)]
     pub unacknowledged: Vec<crate::shard::ShardOperation>,
+    /// XA transactions that were met prepared and whose end the checkpoint has not passed.
+    #[serde(default)]
+    pub xa: Vec<crate::syncer::KnownXa>,
 }
 
 /// Written before a statement is run, so that after a kill it can be seen whether it was.

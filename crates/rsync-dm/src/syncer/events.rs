@@ -26,6 +26,7 @@ use super::{
     session,
     start::{another_server, free_server_id},
     unit::{Known, READ_BUDGET, Transaction, Unit},
+    xa::{self, Xa},
 };
 use crate::config::{Decision, online_ddl::TableKind};
 
@@ -182,7 +183,8 @@ impl Unit {
                     seq: gtid.seq,
                 }));
                 self.transaction.begun = !gtid.has(binlog::MariaGtid::STANDALONE);
-                self.transaction.xa = gtid.has(binlog::MariaGtid::PREPARED_XA);
+                let prepared = gtid.xid.as_ref().filter(|_| gtid.has(binlog::MariaGtid::PREPARED_XA));
+                self.transaction.xa = prepared.map(|xid| Xa::new(xa::name_of(xid)));
             }
             Body::Query(query) => {
                 let start = self.start_of(event, end);
@@ -194,6 +196,9 @@ impl Unit {
                 self.rows(rows, &start, end, inner, event.header.timestamp).await?;
             }
             Body::Xid(_) | Body::XaPrepare(_) => {
+                if let Body::XaPrepare(prepare) = &event.body {
+                    self.prepared(prepare.one_phase);
+                }
                 self.place = end.clone();
                 return self.commit(end).await;
             }
@@ -327,11 +332,8 @@ impl Unit {
         if self.is_sharded() && self.groups.is_waiting(&routed.name(), &table) || self.is_done(&table, end) {
             return Ok(());
         }
-        if self.transaction.xa {
-            let error = code::SYNCER_UNSUPPORTED_STMT
-                .error(format!("rows of {table} in an XA transaction, of which it is not known whether it will be committed"))
-                .with_workaround("Do not change replicated tables in XA transactions; dump and load the table again to go on after it.");
-            return Err(error::located(error, start, &self.committed, end));
+        if !self.counts().await? {
+            return Ok(());
         }
         if !event.is_full_image() {
             let error =
@@ -369,36 +371,33 @@ impl Unit {
         timestamp: u32,
     ) -> Result<(), binlog::DecodeError> {
         let key = (end.sequence, end.pos, inner);
-        let empty = EventRows::new(
-            plan,
-            event.kind,
-            key,
-            start.clone(),
-            end.clone(),
-            // With the set of the last mark: one that rows hold would have to be copied for the next transaction.
-            Spot {
-                place: self.committed.place.clone(),
-                gtid: self.marks.back().map_or(&self.low, |mark| &mark.spot).gtid.clone(),
-            },
-            timestamp,
-        );
+        // With the set of the last mark: one that rows hold would have to be copied for the next transaction.
+        let before = Spot {
+            place: self.committed.place.clone(),
+            gtid: self.marks.back().map_or(&self.low, |mark| &mark.spot).gtid.clone(),
+        };
+        let new = |kind| {
+            EventRows::new(
+                Arc::clone(&plan),
+                kind,
+                key,
+                start.clone(),
+                end.clone(),
+                before.clone(),
+                timestamp,
+            )
+        };
         let applied = self.applied.rows(key).unwrap_or_default();
         let mut keys = std::mem::take(&mut self.keys);
         keys.clear();
         let walked = &mut self.transaction.rows;
-        let rows = Arc::new(rows::decode(event, empty, applied, &mut self.skip_rows, walked, &mut keys)?);
-        let op = match (event.kind, self.safe.is_on()) {
-            (RowsKind::Insert, false) => Op::Insert,
-            (RowsKind::Insert, true) => Op::Replace,
-            (RowsKind::Update, false) => Op::Update,
-            (RowsKind::Update, true) => Op::SafeUpdate,
-            (RowsKind::Delete, _) => Op::Delete,
-        };
-        if !rows.is_empty() {
-            let bytes = rows.size() / rows.len() + 64;
-            for (row, keys) in keys.iter().enumerate() {
-                self.scheduler.push(Change { rows: Arc::clone(&rows), row }, op, keys, bytes);
-            }
+        let decoded = rows::decode(event, new, applied, &mut self.skip_rows, walked, &mut keys)?;
+        let safe = self.safe.is_on();
+        let sets: Vec<_> = decoded.sets.into_iter().map(|rows| as_changes(rows, safe)).collect();
+        for (number, keys) in keys.iter().enumerate() {
+            let (set, row) = decoded.order.get(number).copied().unwrap_or((0, number));
+            let (rows, op, bytes) = &sets[set];
+            self.scheduler.push(Change { rows: Arc::clone(rows), row }, *op, keys, *bytes);
         }
         self.keys = keys;
         self.send_closed();
@@ -446,6 +445,19 @@ impl Unit {
         debug!(at = %at, gtid = %set, "transactions before the start position");
         Ok(set)
     }
+}
+
+/// Rows of one kind, how they are applied, and about how many bytes each takes.
+fn as_changes(rows: EventRows, safe: bool) -> (Arc<EventRows>, Op, usize) {
+    let op = match (rows.kind, safe) {
+        (RowsKind::Insert, false) => Op::Insert,
+        (RowsKind::Insert, true) => Op::Replace,
+        (RowsKind::Update, false) => Op::Update,
+        (RowsKind::Update, true) => Op::SafeUpdate,
+        (RowsKind::Delete, _) => Op::Delete,
+    };
+    let bytes = rows.size() / rows.len().max(1) + 64;
+    (Arc::new(rows), op, bytes)
 }
 
 fn unite(set: &mut GtidSet, other: &GtidSet) -> Result<(), DmError> {

@@ -58,6 +58,7 @@ impl Unit {
         let covers_earlier = self.applied_end.as_ref().is_none_or(|end| global.place >= *end);
         self.state.safe_until = self.safe.pending();
         self.state.members = self.members();
+        self.forget_xa(&global.place);
         let flush = Flush {
             exit: (clean && self.state.safe_until.is_none() && global == low).then(|| global.clone()),
             global,

@@ -38,6 +38,7 @@ mod statements;
 mod structures;
 mod turns;
 mod unit;
+mod xa;
 
 use std::{sync::Arc, time::Duration};
 
@@ -48,6 +49,8 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, error, info, info_span};
 
 pub use self::{binlog_command::handle_before_start, session::target_endpoint};
+pub use self::xa::KnownXa;
+pub(crate) use self::structures::{VERSIONED_BY_TRANSACTION, is_versioned_by_transaction};
 use self::{shared::Shared, unit::Unit};
 use crate::{config::SubtaskConfig, proto::pb, shard::ShardCoordinator};
 

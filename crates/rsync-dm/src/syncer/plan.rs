@@ -92,6 +92,8 @@ pub struct TablePlan {
     pub columns: Vec<PlanColumn>,
     /// Number of columns of the source's rows.
     pub width: usize,
+    /// A system versioned table of MariaDB: the column with the end of a row's life, which tells current rows from their history.
+    pub row_end: Option<usize>,
     /// For the decoder, by column of the source.
     pub hints: Vec<ColumnHint>,
     /// `,literal` of the extracted columns.
@@ -129,22 +131,28 @@ impl TablePlan {
     /// A character set that the decoder does not know.
     pub fn new(sides: &Sides<'_>) -> Result<Self, DmError> {
         let Sides { source, from, routed, to, target_flavor, misreads_doubles } = *sides;
+        let to = &with_keys_of_current_rows(to);
         let target = routed.name();
         let columns: Vec<PlanColumn> = from
             .columns
             .iter()
             .enumerate()
-            .filter(|(_, column)| to.column(&column.name).is_none_or(|(_, c)| c.generated.is_none()))
+            .filter(|(_, column)| match to.column(&column.name) {
+                Some((_, c)) => c.generated.is_none(),
+                None => !column.is_row_period(),
+            })
             .map(|(at, column)| {
                 let column = plan_column(at, column, to, target_flavor);
                 PlanColumn { misread_doubles: misreads_doubles && column.json, ..column }
             })
             .collect();
-        let hints = from
+        let mut hints = from
             .columns
             .iter()
             .map(|column| hint(source, column, target_flavor))
             .collect::<Result<Vec<_>, _>>()?;
+        let width = row_width(from);
+        hints.resize(width, ColumnHint { fsp: 6, ..ColumnHint::default() });
         let mut insert_columns = vec![b'('];
         for (i, column) in columns.iter().enumerate() {
             if i > 0 {
@@ -166,7 +174,8 @@ impl TablePlan {
             source: source.clone(),
             target_sql: target.to_string().into_bytes(),
             target,
-            width: from.columns.len(),
+            width,
+            row_end: if from.hidden_period { Some(width - 1) } else { from.row_end().map(|(at, _)| at) },
             columns,
             hints,
             extracted_values,
@@ -176,6 +185,30 @@ impl TablePlan {
             keys,
         })
     }
+}
+
+/// Columns that rows of a table have: in a system versioned one two more than it shows.
+pub fn row_width(table: &Table) -> usize {
+    table.columns.len() + if table.hidden_period { 2 } else { 0 }
+}
+
+/// MariaDB puts the end of a row's life into unique keys of versioned tables; among current rows they are unique without it.
+fn with_keys_of_current_rows(table: &Table) -> Table {
+    let mut table = table.clone();
+    let ends: Vec<String> = table
+        .columns
+        .iter()
+        .filter(|column| column.is_row_period())
+        .map(|column| column.name.clone())
+        .collect();
+    if !ends.is_empty() {
+        let is_end = |name: &Option<String>| name.as_ref().is_some_and(|name| ends.contains(name));
+        for index in &mut table.indexes {
+            index.parts.retain(|part| !is_end(&part.column));
+        }
+        table.indexes.retain(|index| !index.parts.is_empty());
+    }
+    table
 }
 
 fn plan_column(at: usize, column: &Column, to: &Table, flavor: Flavor) -> PlanColumn {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use binlog::{DecodeError, Row, RowsEvent, RowsKind};
+use binlog::{Change, DecodeError, Row, RowsEvent, RowsKind, Value};
 use sql::{SqlMode, json_doubles};
 
 use super::{
@@ -45,20 +45,30 @@ fn words(columns: usize) -> usize {
     columns.div_ceil(64)
 }
 
-/// Decodes an event into `rows`. The first `skip` rows and those in `applied` are left out. `all_keys` gets the keys of each row that
-/// stays, `walked` is raised by all rows of the event.
+/// The rows of an event that stay. Those of a system versioned table may be of several kinds.
+#[derive(Debug)]
+pub struct Decoded {
+    /// One for each kind.
+    pub sets: Vec<EventRows>,
+    /// Of each row, in order, its set and its number there. Empty: they are those of the first set.
+    pub order: Vec<(usize, usize)>,
+}
+
+/// Decodes an event; `new` makes an empty set. The first `skip` rows and those in `applied` are left out. `all_keys` gets the keys of each
+/// row that stays, `walked` is raised by all rows of the event.
 ///
 /// # Errors
 /// Rows that cannot be read or written as literals.
 pub fn decode(
     event: &RowsEvent<'_>,
-    mut rows: EventRows,
+    new: impl Fn(RowsKind) -> EventRows,
     applied: &[(u32, u32)],
     skip: &mut u64,
     walked: &mut u64,
     all_keys: &mut Vec<RowKeys>,
-) -> Result<EventRows, DecodeError> {
-    let plan = Arc::clone(&rows.plan);
+) -> Result<Decoded, DecodeError> {
+    let mut decoded = Decoded { sets: vec![new(event.kind)], order: Vec::new() };
+    let plan = Arc::clone(&decoded.sets[0].plan);
     let mut walk = event.rows_with(&plan.hints);
     let mut number = 0;
     let mut scratch = Vec::new();
@@ -73,6 +83,20 @@ pub fn decode(
         if holds(applied, this) {
             continue;
         }
+        let mut set = 0;
+        let change = match plan.row_end {
+            None => change,
+            Some(row_end) => {
+                let Some((kind, change)) = of_current_rows(&change, row_end)? else { continue };
+                set = decoded.sets.iter().position(|rows| rows.kind == kind).unwrap_or(decoded.sets.len());
+                if set == decoded.sets.len() {
+                    decoded.sets.push(new(kind));
+                }
+                decoded.order.push((set, decoded.sets[set].len()));
+                change
+            }
+        };
+        let rows = &mut decoded.sets[set];
         let mut keys = RowKeys::default();
         if let Some(before) = &change.before {
             for at in &plan.where_columns {
@@ -94,7 +118,31 @@ pub fn decode(
         rows.numbers.push(this);
         all_keys.push(keys);
     }
-    Ok(rows)
+    Ok(decoded)
+}
+
+/// What a change of a system versioned table means for one that holds the current rows only: a row that is deleted is logged as an update of
+/// its end, and what becomes history as an insert with an end.
+fn of_current_rows<'r>(
+    change: &Change<'r>,
+    row_end: usize,
+) -> Result<Option<(RowsKind, Change<'r>)>, DecodeError> {
+    let current = |row: Option<Row<'r>>| -> Result<Option<Row<'r>>, DecodeError> {
+        let Some(row) = row else { return Ok(None) };
+        // The last moment that the type holds, which was moved from 2038 to 2106.
+        Ok(match row.value(row_end)? {
+            Value::Timestamp(t) if t.micros != 999_999 || !matches!(t.secs, 0x7fff_ffff | u32::MAX) => None,
+            _ => Some(row),
+        })
+    };
+    let (before, after) = (current(change.before)?, current(change.after)?);
+    let kind = match (&before, &after) {
+        (None, None) => return Ok(None),
+        (None, Some(_)) => RowsKind::Insert,
+        (Some(_), None) => RowsKind::Delete,
+        (Some(_), Some(_)) => RowsKind::Update,
+    };
+    Ok(Some((kind, Change { before, after })))
 }
 
 fn row_keys(
@@ -177,11 +225,6 @@ impl EventRows {
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.numbers.len()
-    }
-
-    /// Whether no row is left.
-    pub fn is_empty(&self) -> bool {
-        self.numbers.is_empty()
     }
 
     /// Bytes that it takes.

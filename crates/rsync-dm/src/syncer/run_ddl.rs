@@ -32,7 +32,7 @@ const LONGEST_END: Duration = Duration::from_secs(20);
 /// A statement as it will run on the target.
 #[derive(Debug, Clone)]
 pub(super) struct Prepared {
-    /// Renamed.
+    /// Renamed; empty: nothing of the statement is for the target.
     pub text: Vec<u8>,
     /// The renamed statement, parsed; for running its changes one by one.
     pub renamed: Ddl,
@@ -79,6 +79,10 @@ impl Unit {
     /// or, where its changes are made one by one, which of them were.
     pub(super) async fn run_statement(&mut self, prepared: &Prepared) -> Result<(), DmError> {
         self.drain().await?;
+        if prepared.text.is_empty() {
+            self.forget_plans();
+            return Ok(());
+        }
         if is_made_like_itself(prepared) {
             info!(sql = %prepared.shown(), "the table that a statement creates is the target of the table that it is made like");
             return Ok(());
@@ -330,6 +334,11 @@ async fn set_session(conn: &mut Conn, settings: &Settings, system_zone: Option<&
         quote_string(&settings.sql_mode),
         settings.timestamp
     );
+    let server = conn.server();
+    if server.flavor == mysql::Flavor::MariaDb && (server.version.major, server.version.minor) >= (10, 3) {
+        // What the source has allowed of a system versioned table is allowed here.
+        sql.push_str(", system_versioning_alter_history=KEEP");
+    }
     if let Some(zone) = zone {
         sql.push_str(&format!(", time_zone={}", quote_string(zone)));
     }

@@ -14,6 +14,7 @@ fn plan(n: usize) -> Arc<TablePlan> {
         target: TableName::new("d", format!("t{n}")),
         target_sql: format!("`d`.`t{n}`").into_bytes(),
         columns: Vec::new(),
+        row_end: None,
         width: 0,
         hints: Vec::new(),
         extracted_values: Vec::new(),

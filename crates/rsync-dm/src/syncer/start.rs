@@ -113,6 +113,7 @@ impl Unit {
             }
             applied = Applied::default();
             moved = true;
+            state.xa.iter_mut().for_each(|known| known.end = None);
             // Places of the old server's binlog mean nothing in this one's.
             Operators::change(&config, |all| {
                 *all = Operators::default();

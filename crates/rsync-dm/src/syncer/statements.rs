@@ -8,6 +8,7 @@ use common::{
     failpoint,
     ident::TableName,
 };
+use mysql::Flavor;
 use sql::{
     Kind, SqlMode,
     classify::Classified,
@@ -21,6 +22,7 @@ use super::{
     place::{Place, Spot},
     run_ddl::{Prepared, Settings},
     session,
+    structures::VERSIONED_BY_TRANSACTION,
     unit::{Known, Unit},
 };
 use crate::config::Decision;
@@ -99,7 +101,7 @@ impl Unit {
                 return Ok(());
             }
             Kind::Commit | Kind::Rollback => return self.commit(end).await,
-            Kind::Xa => return self.xa(&sql, end).await,
+            Kind::Xa => return self.xa(&sql, start, end).await,
             _ => {}
         }
         let micros = query.status.microseconds.unwrap_or(0);
@@ -144,20 +146,6 @@ impl Unit {
         Ok(())
     }
 
-    async fn xa(&mut self, sql: &[u8], end: &Place) -> Result<(), DmError> {
-        let words = String::from_utf8_lossy(&sql[..sql.len().min(40)]).to_ascii_uppercase();
-        match words.split_whitespace().nth(1) {
-            Some("START" | "BEGIN") => {
-                self.transaction.open = true;
-                self.transaction.begun = true;
-                self.transaction.xa = true;
-                Ok(())
-            }
-            Some("END") => Ok(()),
-            _ => self.commit(end).await,
-        }
-    }
-
     async fn statement(&mut self, text: &Text<'_>) -> Result<Outcome, DmError> {
         let kind = text.found.kind;
         if kind.is_skipped() || kind == Kind::Empty {
@@ -170,9 +158,16 @@ impl Unit {
                         info!(sql = %text.shown(), at = %text.start, "an operator passes over the statement");
                         return Ok(Outcome::Skipped);
                     }
-                    return Err(code::SYNC_UNIT_DML_STATEMENT_FOUND.error(format!(
+                    let error = code::SYNC_UNIT_DML_STATEMENT_FOUND.error(format!(
                         "only support ROW format binlog, unexpected DML statement on {table} in query event"
-                    )));
+                    ));
+                    return Err(match self.flavor {
+                        Flavor::MariaDb => error.with_workaround(format!(
+                            "Set binlog_format = ROW at the source. MariaDB also logs so what changes tables that are versioned by transaction \
+                             ids, whatever that says. {VERSIONED_BY_TRANSACTION}"
+                        )),
+                        _ => error,
+                    });
                 }
             }
             return Ok(Outcome::Skipped);
@@ -394,7 +389,18 @@ impl Unit {
         text: &Text<'_>,
     ) -> Result<Prepared, DmError> {
         let internal = |e: ddl::DdlError| code::REWRITE_SQL.error(e.to_string());
-        let again = ddl::parse(&piece.idempotent(), text.mode).map_err(internal)?;
+        let mut again = ddl::parse(&piece.idempotent(), text.mode).map_err(internal)?;
+        let mut is_for_target = true;
+        if self.flavor == Flavor::MariaDb
+            && self.target_flavor != Flavor::MariaDb
+            && let Some(rest) = again.without_versioning()
+        {
+            info!(sql = %text.shown(), "the target has no system versioning: it gets the statement without it");
+            is_for_target = !rest.is_empty();
+            if is_for_target {
+                again = ddl::parse(&rest, text.mode).map_err(internal)?;
+            }
+        }
         let router = &self.config.router;
         let mut failed = None;
         let mut objects = Vec::new();
@@ -418,7 +424,7 @@ impl Unit {
         objects.dedup();
         Ok(Prepared {
             renamed: ddl::parse(&renamed, text.mode).map_err(internal)?,
-            text: renamed,
+            text: if is_for_target { renamed } else { Vec::new() },
             objects,
             settings: text.settings.clone(),
             end: text.end.clone(),

@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use super::{
     error,
-    plan::{Sides, TablePlan},
+    plan::{Sides, TablePlan, row_width},
     session,
     unit::{Known, Unit},
 };
@@ -131,7 +131,7 @@ impl Unit {
         conn.close().await;
         let candidates = now.iter().flat_map(|now| {
             let common = without(now, |c| target.column(&c.name).is_none());
-            let mut as_there = Table::clone(target);
+            let mut as_there = Table { hidden_period: now.hidden_period, ..Table::clone(target) };
             for column in &mut as_there.columns {
                 if let Some((_, own)) = now.column(&column.name) {
                     *column = own.clone();
@@ -153,7 +153,10 @@ impl Unit {
                 "the rows of {table} have {} columns, and neither the table at the source nor its target has this structure now",
                 map.columns.len()
             ))
-            .with_workaround("Dump and load the table again, and start from there."))
+            .with_workaround(
+                "If MariaDB's SYSTEM VERSIONING came to the table or left it after these rows: give it that again at the source until the task \
+                 has passed them. Else dump and load the table again, and start from there.",
+            ))
     }
 
     /// Notes the structures of tables of which the checkpoint says nothing, as they are now: if they are the right ones shows with the
@@ -172,6 +175,7 @@ impl Unit {
         for table in wanted {
             match show_create(&mut conn, table, &environment, Scope::Upstream).await {
                 Ok(Some(found)) => {
+                    refuse_versions_by_transaction(table, &found)?;
                     self.tracker.set_table(&table.schema, &table.table, found);
                     self.unproven.insert(table.clone());
                     self.dirty.insert(table.clone(), self.committed.place.clone());
@@ -199,6 +203,26 @@ impl Unit {
 /// Tables above this number are looked at when rows of them come.
 const MOST_LOOKS: usize = 5000;
 
+/// MariaDB writes changes of tables that are versioned by transaction ids as statements, whatever `binlog_format` says.
+pub(crate) fn is_versioned_by_transaction(table: &Table) -> bool {
+    table.row_end().is_some_and(|(_, column)| column.kind == TypeKind::BigInt)
+}
+
+/// See [`is_versioned_by_transaction`].
+pub(crate) const VERSIONED_BY_TRANSACTION: &str = "Leave the table out by the block-allow-list, or give it SYSTEM VERSIONING with TIMESTAMP(6) columns, or with none, in place of BIGINT UNSIGNED ones.";
+
+fn refuse_versions_by_transaction(name: &TableName, table: &Table) -> Result<(), DmError> {
+    if !is_versioned_by_transaction(table) {
+        return Ok(());
+    }
+    Err(code::SYNC_UNIT_DML_STATEMENT_FOUND
+        .error(format!(
+            "{name} is versioned by transaction ids (BIGINT UNSIGNED … ROW START), so MariaDB logs its changes as statements and not as rows"
+        ))
+        .with_scope(Scope::Upstream)
+        .with_workaround(VERSIONED_BY_TRANSACTION))
+}
+
 fn without(table: &Table, left_out: impl Fn(&sql::schema::Column) -> bool) -> Table {
     let mut table = table.clone();
     table.columns.retain(|column| !left_out(column));
@@ -207,7 +231,10 @@ fn without(table: &Table, left_out: impl Fn(&sql::schema::Column) -> bool) -> Ta
 
 /// Whether rows with this table map can be of this structure: number of columns and kinds of types.
 fn fits(table: &Table, map: &TableMap) -> bool {
-    table.columns.len() == map.columns.len()
+    let hidden = map.columns.get(table.columns.len()..).unwrap_or_default();
+    let is_time = |kind| matches!(kind, ColumnKind::Timestamp { fsp: 6 } | ColumnKind::OldTimestamp);
+    row_width(table) == map.columns.len()
+        && hidden.iter().all(|column| is_time(column.kind))
         && table.columns.iter().zip(&map.columns).all(|(column, row)| {
             row.name.as_ref().is_none_or(|name| name.eq_ignore_ascii_case(&column.name))
                 && kind_fits(&column.kind, row.kind)

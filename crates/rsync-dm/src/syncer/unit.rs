@@ -108,7 +108,7 @@ pub(super) struct Transaction {
     pub begun: bool,
     pub gtid: Option<Gtid>,
     /// It is prepared and decided about later.
-    pub xa: bool,
+    pub xa: Option<super::xa::Xa>,
     /// Rows given to the scheduler or left out, of tables that are replicated.
     pub rows: u64,
 }
@@ -346,7 +346,7 @@ impl Unit {
         self.check_lanes()
     }
 
-    async fn after_step(&mut self) -> Result<(), DmError> {
+    pub(super) async fn after_step(&mut self) -> Result<(), DmError> {
         self.collect()?;
         let drained = self.reader.as_ref().is_none_or(Reader::is_empty);
         if drained {

@@ -178,15 +178,6 @@ fn ddl_that_the_target_refuses() {
 }
 
 #[test]
-fn a_statement_nobody_knows() {
-    let Some(mut rig) = small(Options::default()) else { return };
-    rig.note_positions();
-    rig.sources[0]
-        .sql("XA START 'x'; INSERT INTO d.t VALUES (1,'a'); XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x'");
-    says(&fails(&rig), &["code=36068", "XA"]);
-}
-
-#[test]
 fn wrong_password_and_missing_privilege() {
     let Some(mut rig) = small(Options::default()) else { return };
     rig.write_files();

@@ -103,7 +103,7 @@ impl Cursor<'_> {
         }
         let mut options = Vec::new();
         loop {
-            options.extend(self.table_option()?);
+            options.push(self.table_option()?);
             if self.at_end() || self.is_byte(b',') || self.begins_partitioning() {
                 return Ok(Change::Options(options));
             }

@@ -205,6 +205,8 @@ pub struct ColumnDef {
     pub comment: Option<String>,
     /// INVISIBLE
     pub invisible: bool,
+    /// WITH SYSTEM VERSIONING was written behind the column (MariaDB), which makes the whole table a versioned one.
+    pub versioned: bool,
     /// SRID or REF_SYSTEM_ID
     pub srid: Option<u32>,
     /// REFERENCES; InnoDB ignores it, MariaDB 10.5 and MySQL 9 make a foreign key of it.

@@ -109,6 +109,7 @@ impl Cursor<'_> {
             generated: None,
             comment: None,
             invisible: false,
+            versioned: false,
             srid: None,
             references: None,
             span: Span::default(),
@@ -289,6 +290,8 @@ impl Cursor<'_> {
             column.invisible = true;
         } else if self.accept("VISIBLE") {
             column.invisible = false;
+        } else if self.accept_all(&["WITH", "SYSTEM", "VERSIONING"]) {
+            column.versioned = true;
         } else if self.accept("SRID") {
             column.srid = Some(self.small_number()?);
         } else if self.accept("REF_SYSTEM_ID") {

@@ -1,6 +1,6 @@
 //! One statement as several, and with IF [NOT] EXISTS.
 
-use super::ast::{Change, Reference, Role, Statement};
+use super::ast::{Change, ColumnDef, Element, Reference, Role, Statement};
 use super::{Ddl, DdlError, parse};
 use crate::lexer::{Lexer, Span, TokenKind};
 
@@ -94,6 +94,90 @@ impl Ddl {
         edits
     }
 
+    /// The statement without MariaDB's system versioning, for a server that has none: clauses, period columns, changes that only concern it.
+    /// `None`: it has nothing of that; empty: it is nothing else.
+    pub fn without_versioning(&self) -> Option<Vec<u8>> {
+        let mut cuts: Vec<Span> = Vec::new();
+        match &self.statement {
+            Statement::CreateTable(create) => {
+                cuts.extend(self.versioning_clauses());
+                let members = create.elements.iter().map(|element| match element {
+                    Element::Period(span) => (*span, true),
+                    Element::Column(column) => (column.span, is_period(column)),
+                    Element::Index(index) => (index.span, false),
+                    Element::ForeignKey(key) => (key.span, false),
+                    Element::Check { span, .. } => (*span, false),
+                });
+                cuts.extend(self.cuts_of_list(members));
+                let by_time = |span: &Span| contains_word(span.of(&self.text), b"SYSTEM_TIME");
+                cuts.extend(create.partitioning.filter(by_time));
+            }
+            Statement::AlterTable(alter) => {
+                let concerns = |change: &Change| match change {
+                    Change::Neutral { what } => {
+                        matches!(*what, "ADD SYSTEM VERSIONING" | "DROP SYSTEM VERSIONING" | "DROP PERIOD")
+                    }
+                    Change::Add { element: Element::Period(_), .. } => true,
+                    Change::AddColumn { column, .. } => is_period(column),
+                    _ => false,
+                };
+                let members = alter.specs.iter().map(|spec| (spec.span, concerns(&spec.change)));
+                cuts.extend(self.cuts_of_list(members));
+                if !cuts.is_empty() && cuts.len() == alter.specs.len() {
+                    return Some(Vec::new());
+                }
+                cuts.extend(self.versioning_clauses().into_iter().filter(|clause| {
+                    !alter.specs.iter().any(|spec| {
+                        concerns(&spec.change)
+                            && spec.span.start <= clause.start
+                            && clause.end <= spec.span.end
+                    })
+                }));
+            }
+            _ => {}
+        }
+        let edits: Vec<(Span, &[u8])> = cuts.iter().map(|span| (*span, b"".as_slice())).collect();
+        (!edits.is_empty()).then(|| splice(&self.text, &edits))
+    }
+
+    /// `WITH SYSTEM VERSIONING` and `WITHOUT SYSTEM VERSIONING`, of the table and of columns.
+    fn versioning_clauses(&self) -> Vec<Span> {
+        let words: Vec<_> =
+            Lexer::new(&self.text, self.mode).filter(|token| token.kind != TokenKind::Comment).collect();
+        let is = |at: usize, names: &[&str]| {
+            let token = &words[at];
+            let word = token.span.of(&self.text);
+            token.kind == TokenKind::Word
+                && names.iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        (2..words.len())
+            .filter(|n| is(n - 2, &["WITH", "WITHOUT"]) && is(n - 1, &["SYSTEM"]) && is(*n, &["VERSIONING"]))
+            .map(|n| Span::new(words[n - 2].span.start, words[n].span.end))
+            .collect()
+    }
+
+    /// What to take out of a list so that the members that are to go are gone, each with a comma.
+    fn cuts_of_list(&self, members: impl Iterator<Item = (Span, bool)>) -> Vec<Span> {
+        let (mut cuts, mut kept) = (Vec::new(), false);
+        for (span, goes) in members {
+            if !goes {
+                kept = true;
+                continue;
+            }
+            let before = self.text[..span.start].trim_ascii_end();
+            let rest = &self.text[span.end..];
+            let blanks = rest.len() - rest.trim_ascii_start().len();
+            cuts.push(if kept && before.ends_with(b",") {
+                Span::new(before.len() - 1, span.end)
+            } else if !kept && rest.get(blanks) == Some(&b',') {
+                Span::new(span.start, span.end + blanks + 1)
+            } else {
+                span
+            });
+        }
+        cuts
+    }
+
     fn piece(&self, spans: &[Span]) -> Result<Ddl, DdlError> {
         self.piece_with(spans, b"", &[])
     }
@@ -140,6 +224,15 @@ impl Ddl {
         }
         regions
     }
+}
+
+/// Begin or end of a row's life.
+fn is_period(column: &ColumnDef) -> bool {
+    column.generated.as_ref().is_some_and(|generated| generated.expression.starts_with("ROW "))
+}
+
+fn contains_word(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
 }
 
 /// One past the last byte of a reference.

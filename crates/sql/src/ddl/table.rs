@@ -312,8 +312,8 @@ impl Cursor<'_> {
                 create.start_transaction = Some(self.span_from(start));
             } else if self.is_byte(b'(') || self.begins_query() {
                 create.select = Some(self.rest()?);
-            } else if let Some(option) = self.table_option()? {
-                create.options.push(option);
+            } else {
+                create.options.push(self.table_option()?);
             }
         }
         Ok(())
@@ -324,45 +324,47 @@ impl Cursor<'_> {
             || self.is("WITH") && !self.are(&["WITH", "SYSTEM"])
     }
 
-    /// One table option; None for `WITH SYSTEM VERSIONING` and the like that carry no value.
-    pub(super) fn table_option(&mut self) -> Result<Option<TableOption>> {
+    /// One table option.
+    pub(super) fn table_option(&mut self) -> Result<TableOption> {
         let defaulted = self.accept("DEFAULT");
         if self.accept("CHARSET")
             || self.accept_all(&["CHARACTER", "SET"])
             || self.accept_all(&["CHAR", "SET"])
         {
             self.accept_byte(b'=');
-            return Ok(Some(TableOption::Charset(self.charset_name()?)));
+            return Ok(TableOption::Charset(self.charset_name()?));
         }
         if self.accept("COLLATE") {
             self.accept_byte(b'=');
-            return Ok(Some(TableOption::Collate(self.charset_name()?)));
+            return Ok(TableOption::Collate(self.charset_name()?));
         }
         if defaulted {
             return self.expected("CHARACTER SET or COLLATE");
         }
+        let without = self.are(&["WITHOUT", "SYSTEM"]);
         if self.accept_all(&["WITH", "SYSTEM"]) || self.accept_all(&["WITHOUT", "SYSTEM"]) {
             self.expect("VERSIONING")?;
-            return Ok(None);
+            let value = if without { "WITHOUT" } else { "WITH" };
+            return Ok(TableOption::Other { name: "SYSTEM VERSIONING".into(), value: value.into() });
         }
         if self.accept_any(&["ENGINE", "TYPE"]).is_some() {
             self.accept_byte(b'=');
             let engine = if self.is_string() { self.string_text()? } else { self.name("an engine")? };
-            return Ok(Some(TableOption::Engine(engine)));
+            return Ok(TableOption::Engine(engine));
         }
         if self.accept("COMMENT") {
             self.accept_byte(b'=');
-            return Ok(Some(TableOption::Comment(self.string_text()?)));
+            return Ok(TableOption::Comment(self.string_text()?));
         }
         if self.accept("AUTO_INCREMENT") {
             self.accept_byte(b'=');
-            return Ok(Some(TableOption::AutoIncrement(self.number()?)));
+            return Ok(TableOption::AutoIncrement(self.number()?));
         }
         if self.accept("UNION") {
             self.accept_byte(b'=');
-            return self.union_option().map(Some);
+            return self.union_option();
         }
-        self.other_option().map(Some)
+        self.other_option()
     }
 
     fn union_option(&mut self) -> Result<TableOption> {

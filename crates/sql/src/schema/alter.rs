@@ -68,6 +68,14 @@ pub(super) fn alter(
         work.index_change(change)?;
     }
     work.new_keys(changes())?;
+    for change in changes() {
+        match change {
+            Change::Neutral { what: "ADD SYSTEM VERSIONING" } => work.table.hidden_period = true,
+            Change::Neutral { what: "DROP SYSTEM VERSIONING" } => work.table.hidden_period = false,
+            _ => {}
+        }
+    }
+    work.table.hidden_period &= work.table.row_end().is_none();
     Ok(work.table)
 }
 

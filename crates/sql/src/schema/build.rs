@@ -40,6 +40,7 @@ pub(super) fn table(
         engine: None,
         auto_increment: None,
         partitioning: create.partitioning.map(|span| span.text(ddl.text())),
+        hidden_period: false,
         max_column_id: 0,
         max_index_id: 0,
     };
@@ -67,6 +68,12 @@ pub(super) fn table(
         keys.element(element, ddl, environment, &mut table);
     }
     keys.add_to(&mut table, environment)?;
+    let by_table = create.options.iter().rev().find_map(|option| match option {
+        TableOption::Other { name, value } if name == "SYSTEM VERSIONING" => Some(value == "WITH"),
+        _ => None,
+    });
+    let by_column = definitions.iter().any(|definition| definition.versioned);
+    table.hidden_period = by_table.unwrap_or(by_column) && table.row_end().is_none();
     Ok(table)
 }
 

@@ -273,6 +273,17 @@ pub struct Index {
     pub clustered: Option<bool>,
 }
 
+impl Column {
+    /// Whether it is a begin or end of a row's life that the server sets (MariaDB's system versioning).
+    pub fn is_row_period(&self) -> bool {
+        self.is_period("ROW ")
+    }
+
+    fn is_period(&self, begin: &str) -> bool {
+        self.generated.as_ref().is_some_and(|generated| generated.expression.starts_with(begin))
+    }
+}
+
 impl Index {
     /// Names of the columns; a functional part gives none.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
@@ -314,6 +325,9 @@ pub struct Table {
     pub auto_increment: Option<u64>,
     /// The text from PARTITION BY on, where written.
     pub partitioning: Option<String>,
+    /// MariaDB's system versioning without columns of its own: behind the columns each row has two more, begin and end of its life
+    /// (TIMESTAMP(6)), which no statement shows.
+    pub hidden_period: bool,
     /// Highest column id ever given.
     pub max_column_id: u32,
     /// Highest index id ever given.
@@ -352,6 +366,11 @@ impl Table {
     /// The column of this name, without regard to case, and its position.
     pub fn column(&self, name: &str) -> Option<(usize, &Column)> {
         self.columns.iter().enumerate().find(|(_, column)| same_name(&column.name, name))
+    }
+
+    /// The column that holds the end of a row's life in a system versioned table of MariaDB, if it is written.
+    pub fn row_end(&self) -> Option<(usize, &Column)> {
+        self.columns.iter().enumerate().find(|(_, column)| column.is_period("ROW END"))
     }
 
     /// The index of this name, without regard to case.

@@ -191,4 +191,7 @@ pub(super) struct TableInfo {
     pub(super) exchange_partition_info: Value,
     pub(super) ttl_info: Value,
     pub(super) revision: u64,
+    /// Ours; TiDB passes over what it does not know.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) hidden_period: bool,
 }

@@ -33,6 +33,7 @@ pub fn from_json(text: &str) -> Result<Table, TableInfoError> {
         engine: None,
         auto_increment: None,
         partitioning: None,
+        hidden_period: info.hidden_period,
         max_column_id: info.max_col_id.max(infos.iter().map(|column| column.id).max().unwrap_or(0)),
         max_index_id: info.max_idx_id,
     };

@@ -45,6 +45,7 @@ fn table_info(table: &Table) -> TableInfo {
         comment: table.comment.clone(),
         max_col_id: max_column,
         max_idx_id: table.max_index_id.saturating_sub(shift),
+        hidden_period: table.hidden_period,
         version: 5,
         ..TableInfo::default()
     }

@@ -1,0 +1,131 @@
+//! XA transactions: rows of one that is committed arrive once, of one that is rolled back never, whatever is killed between.
+
+use testkit::{Kind, Options, Server, WorkDir, wait_until_blocking};
+
+use super::{
+    bad_input::says,
+    rig::{LIMIT, Rig, position, stop},
+};
+
+fn rig(kind: Kind) -> Option<Rig> {
+    let source = Server::start_or_skip(kind, Options::default())?;
+    let target = Server::start_or_skip(Kind::MySql8033, Options::default())?;
+    let rig = Rig {
+        sources: vec![source],
+        target,
+        dir: WorkDir::new("xa").unwrap(),
+        gtid: false,
+        task: "block-allow-list:\n  all: {do-dbs: [d]}\n".into(),
+        rows: 0,
+        meta: Vec::new(),
+    };
+    for server in [&rig.sources[0], &rig.target] {
+        // Without a key a row that is applied twice is there twice.
+        server.sql("CREATE DATABASE d; CREATE DATABASE x; CREATE TABLE d.n (v int, w varchar(20)); CREATE TABLE d.k (id int PRIMARY KEY, v int); CREATE TABLE x.t (v int)");
+    }
+    Some(rig)
+}
+
+/// The statements in an XA transaction that is left prepared.
+fn prepare(server: &Server, name: &str, statements: &str) {
+    server.sql(format!("XA START '{name}'; {statements}; XA END '{name}'; XA PREPARE '{name}'"));
+}
+
+fn rows(server: &Server) -> String {
+    let of = |sql: &str| server.value(format!("SELECT IFNULL(GROUP_CONCAT({sql}"));
+    format!("{} {}", of("v, ':', w ORDER BY v, w),'') FROM d.n"), of("id, ':', v ORDER BY id),'') FROM d.k"))
+}
+
+/// Waits until the task looks for the end of a transaction: it has a second stream open then.
+fn wait_look(rig: &Rig) {
+    wait_until_blocking(LIMIT, "a second stream", || {
+        let streams = rig.sources[0].value(
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%' AND USER='replicate'",
+        );
+        streams.parse::<u32>().unwrap() >= 2
+    });
+}
+
+fn committed_and_rolled_back(kind: Kind, gtid: bool) {
+    let Some(mut rig) = rig(kind) else { return };
+    rig.gtid = gtid;
+    rig.note_positions();
+    let source = &rig.sources[0];
+    source.sql("INSERT INTO d.n VALUES (1,'before'); INSERT INTO d.k VALUES (1,1),(2,2)");
+    let mut tool = rig.start();
+    rig.wait_synced(&mut tool);
+    prepare(source, "none", "INSERT INTO x.t VALUES (1)");
+    prepare(source, "one", "INSERT INTO d.n VALUES (10,'one'),(10,'one'); UPDATE d.k SET v=7 WHERE id=1");
+    prepare(source, "two", "INSERT INTO d.n VALUES (11,'two'); DELETE FROM d.k WHERE id=2");
+    source.sql("INSERT INTO d.n VALUES (2,'while')");
+    wait_look(&rig);
+    tool.kill();
+    // The next one is killed right after it has taken the rows.
+    let mut tool = rig.start_with(&[("FAILPOINTS", "syncer-after-apply=return")]);
+    wait_look(&rig);
+    assert_eq!(rows(&rig.target), "1:before 1:1,2:2", "nothing of what is only prepared");
+    source.sql("XA COMMIT 'one'");
+    wait_until_blocking(LIMIT, "its end", || !tool.is_running());
+    let mut tool = rig.start();
+    tool.wait_until(LIMIT, "it reads", |t| t.stderr_so_far().contains("replicate binlog from checkpoint"));
+    wait_look(&rig);
+    // Ended in good order while it waits.
+    stop(tool);
+    source.sql("XA ROLLBACK 'two'");
+    source.sql("XA COMMIT 'none'; INSERT INTO d.n VALUES (3,'after'); XA START 'p'; INSERT INTO d.n VALUES (12,'phase'); XA END 'p'; XA COMMIT 'p' ONE PHASE");
+    // The same name again.
+    prepare(source, "two", "INSERT INTO d.k VALUES (5,5)");
+    source.sql("XA COMMIT 'two'");
+    tool = rig.start();
+    rig.wait_synced(&mut tool);
+    let log = stop(tool);
+    assert_eq!(rows(&rig.target), rows(source), "{log}");
+    assert_eq!(rows(source), "1:before,2:while,3:after,10:one,10:one,12:phase 1:7,2:2,5:5");
+    assert!(!log.contains("[ERROR]") && !log.contains("ER_KEY_NOT_FOUND"), "{log}");
+}
+
+#[test]
+fn mysql_57() {
+    committed_and_rolled_back(Kind::MySql57, true);
+}
+
+#[test]
+fn mysql_80() {
+    committed_and_rolled_back(Kind::MySql8033, false);
+}
+
+#[test]
+fn mysql_97() {
+    committed_and_rolled_back(Kind::MySql97, true);
+}
+
+#[test]
+fn mariadb() {
+    committed_and_rolled_back(Kind::MariaDb1011, true);
+}
+
+/// A task that begins between PREPARE and COMMIT cannot have the rows: it says so, and goes on when told to.
+#[test]
+fn prepared_before_the_start() {
+    for kind in [Kind::MySql8033, Kind::MariaDb1011] {
+        let Some(mut rig) = rig(kind) else { return };
+        let source = &rig.sources[0];
+        prepare(source, "old", "INSERT INTO d.n VALUES (1,'old')");
+        rig.meta = vec![position(source)];
+        source.sql("XA COMMIT 'old'");
+        source.sql("INSERT INTO d.n VALUES (2,'new')");
+        let ended = rig.start().finish(LIMIT).expect_code(1);
+        let last = ended.stderr.lines().rfind(|line| !line.is_empty()).unwrap().to_owned();
+        says(
+            &last,
+            &["code=36068", "XA transaction x'6f6c64',x'',1", "--skip-ddl", "startLocation: [position: ("],
+        );
+        let place = last.split("startLocation: [position: (").nth(1).unwrap().split(')').next().unwrap();
+        let place = place.replace(", ", ":");
+        rig.target.sql("INSERT INTO d.n VALUES (1,'old')");
+        let mut tool = rig.start_args(&[&format!("--skip-ddl=s0={place}")]);
+        rig.wait_synced(&mut tool);
+        stop(tool);
+        assert_eq!(rows(&rig.target), rows(&rig.sources[0]));
+    }
+}
