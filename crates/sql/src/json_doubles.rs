@@ -8,9 +8,7 @@
 //! Whether a server is one of these says `mysql::session::misreads_json_doubles`. Only steps that every compiler makes the same are relied upon (no sum of a product and a digit, which may be one
 //! rounding or two).
 
-use std::fmt::Write as _;
-
-use crate::lexer::{SqlMode, unescape_into};
+use crate::lexer::{Span, SqlMode, unescape_into};
 
 /// Up to here every integer is a double.
 const INTEGERS: u64 = 1 << 53;
@@ -20,7 +18,7 @@ const EXACT_POWER: i64 = 22;
 
 /// Zeros behind an integer of up to 19 digits that are tried. Each is a rounding more, so another result; one number in a hundred needs
 /// one, one in a thousand more than ten.
-const MOST_ZEROS: usize = 280;
+const MOST_ZEROS: i64 = 280;
 
 /// Neighbours of an integer that are tried, in units of its last place.
 const STEPS: [i64; 13] = [0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6];
@@ -172,8 +170,8 @@ fn scale(value: f64, exponent: i64) -> Option<f64> {
     if exponent < -308 { step(step(value, -308)?, exponent + 308) } else { step(value, exponent) }
 }
 
-/// A text that the server reads as exactly this double; `None` for one that is not finite, or, should there be such a double, has no
-/// text.
+/// A text that the server reads as exactly this double; `None` for one that is not finite, and for some four in a million that have
+/// none among those tried.
 pub fn spell(value: f64) -> Option<String> {
     if !value.is_finite() {
         return None;
@@ -186,21 +184,24 @@ pub fn spell(value: f64) -> Option<String> {
     // An integer of 54 to 63 bits, written in full, is read without a rounding.
     let (low, high) = (INTEGERS as f64, i64::MAX as f64);
     let top = (high.log10() - wanted.log10()).floor() as i64;
-    let mut text = String::new();
     for zeros in 0..=MOST_ZEROS {
         for up in (top - 4..=top + 1).rev() {
             let near = raise(wanted, up);
             if !(low..high).contains(&near) {
                 continue;
             }
-            for step in STEPS {
-                let integer = f64::from_bits(near.to_bits().wrapping_add_signed(step));
-                if !(low..high).contains(&integer) {
+            let exponent = -up - zeros;
+            let read_back =
+                |integer: f64| scale(with_zeros(integer, zeros), exponent).unwrap_or(f64::INFINITY);
+            // The roundings may have led away from it.
+            let miss = read_back(near).to_bits() as i64 - wanted.to_bits() as i64;
+            let near = move_by(near, -miss.clamp(-1000, 1000));
+            for integer in STEPS.map(|step| move_by(near, step)) {
+                if !(low..high).contains(&integer) || read_back(integer) != wanted {
                     continue;
                 }
-                text.clear();
-                // Writing to a String cannot fail.
-                let _ = write!(text, "{sign}{}{:0<zeros$}e{}", integer as u64, "", -up - zeros as i64);
+                let zeros = usize::try_from(zeros).unwrap_or(0);
+                let text = format!("{sign}{}{:0<zeros$}e{exponent}", integer as u64, "");
                 if read(text.as_bytes()) == Some(Reading { value, is_sure: true }) {
                     return Some(text);
                 }
@@ -208,6 +209,22 @@ pub fn spell(value: f64) -> Option<String> {
         }
     }
     None
+}
+
+/// So many doubles further.
+fn move_by(value: f64, steps: i64) -> f64 {
+    f64::from_bits(value.to_bits().wrapping_add_signed(steps))
+}
+
+/// What an integer with zeros behind it is read as.
+fn with_zeros(integer: f64, zeros: i64) -> f64 {
+    let (mut whole, mut left) = (integer as u64, zeros);
+    while left > 0
+        && let Some(next) = whole.checked_mul(10).filter(|next| *next <= i64::MAX.unsigned_abs())
+    {
+        (whole, left) = (next, left - 1);
+    }
+    (0..left).fold(whole as f64, |value, _| value * 10.0)
 }
 
 /// About `value` times 10 to the power of `exponent`.
@@ -219,10 +236,19 @@ fn raise(value: f64, exponent: i64) -> f64 {
     if exponent > 308 { by(by(value, 308), exponent - 308) } else { by(value, exponent) }
 }
 
+/// A document that the server reads as what it says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exact {
+    /// It, with other digits for the numbers that would be misread.
+    pub text: Vec<u8>,
+    /// The few numbers in it that no digits stand for, by their paths.
+    pub left: Vec<(String, f64)>,
+}
+
 /// The document with other digits for the numbers that the server would not read as what they say; `None` if there are none.
 /// What is no JSON is left to the server.
-pub fn exact(text: &[u8]) -> Option<Vec<u8>> {
-    let mut out: Option<Vec<u8>> = None;
+pub fn exact(text: &[u8]) -> Option<Exact> {
+    let mut exact: Option<Exact> = None;
     let mut copied = 0;
     let mut at = 0;
     while let Some(byte) = text.get(at) {
@@ -230,20 +256,108 @@ pub fn exact(text: &[u8]) -> Option<Vec<u8>> {
             b'"' => at = end_of_string(text, at),
             b'-' | b'0'..=b'9' => {
                 let end = end_of_number(text, at);
-                if let Some(better) = text.get(at..end).and_then(better) {
-                    let out = out.get_or_insert_with(|| Vec::with_capacity(text.len() + 64));
-                    out.extend_from_slice(text.get(copied..at).unwrap_or_default());
-                    out.extend_from_slice(better.as_bytes());
+                if let Some(value) = text.get(at..end).and_then(misread) {
+                    let exact = exact.get_or_insert_with(|| Exact {
+                        text: Vec::with_capacity(text.len() + 64),
+                        left: Vec::new(),
+                    });
+                    exact.text.extend_from_slice(text.get(copied..at).unwrap_or_default());
                     copied = end;
+                    match spell(value) {
+                        Some(better) => exact.text.extend_from_slice(better.as_bytes()),
+                        None => {
+                            exact.text.extend_from_slice(text.get(at..end).unwrap_or_default());
+                            exact.left.extend(path_of(text, at).map(|path| (path, value)));
+                        }
+                    }
                 }
                 at = end;
             }
             _ => at += 1,
         }
     }
-    let mut out = out?;
-    out.extend_from_slice(text.get(copied..).unwrap_or_default());
+    let mut exact = exact?;
+    exact.text.extend_from_slice(text.get(copied..).unwrap_or_default());
+    Some(exact)
+}
+
+enum Leg {
+    Key(Span),
+    Index(usize),
+}
+
+/// The path of the value that begins at an offset.
+fn path_of(text: &[u8], wanted: usize) -> Option<String> {
+    let mut legs: Vec<Leg> = Vec::new();
+    let mut at = 0;
+    while at < wanted {
+        match text.get(at)? {
+            b'"' => {
+                let key = Span::new(at, end_of_string(text, at));
+                at = key.end;
+                let next = text.get(at..)?.iter().find(|byte| !byte.is_ascii_whitespace());
+                if let (Some(Leg::Key(last)), Some(b':')) = (legs.last_mut(), next) {
+                    *last = key;
+                }
+                continue;
+            }
+            b'{' => legs.push(Leg::Key(Span::new(0, 0))),
+            b'[' => legs.push(Leg::Index(0)),
+            b'}' | b']' => drop(legs.pop()?),
+            b',' => {
+                if let Some(Leg::Index(index)) = legs.last_mut() {
+                    *index += 1;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    let mut path = String::from("$");
+    for leg in legs {
+        match leg {
+            // A path has keys in the form in which the document has them.
+            Leg::Key(span) => path.extend([".", std::str::from_utf8(text.get(span.start..span.end)?).ok()?]),
+            Leg::Index(index) => path.extend(["[", &index.to_string(), "]"]),
+        }
+    }
+    Some(path)
+}
+
+/// The SQL of a document that the server would misread; `None` if it would not.
+pub fn exact_sql(text: &[u8], mode: SqlMode) -> Option<Vec<u8>> {
+    let exact = exact(text)?;
+    let mut out = Vec::with_capacity(exact.text.len() + 16);
+    if exact.left.is_empty() {
+        quote(&exact.text, mode, &mut out);
+        return Some(out);
+    }
+    // The functions take no text of a session whose character set is binary.
+    let text = |text: &[u8], out: &mut Vec<u8>| {
+        out.extend_from_slice(b"CONVERT(");
+        quote(text, mode, out);
+        out.extend_from_slice(b" USING utf8mb4)");
+    };
+    out.extend_from_slice(b"JSON_REPLACE(");
+    text(&exact.text, &mut out);
+    for (path, value) in &exact.left {
+        out.push(b',');
+        text(path.as_bytes(), &mut out);
+        out.extend_from_slice(format!(",{value:e}").as_bytes());
+    }
+    out.push(b')');
     Some(out)
+}
+
+fn quote(text: &[u8], mode: SqlMode, out: &mut Vec<u8>) {
+    out.push(b'\'');
+    for byte in text {
+        if *byte == b'\'' || *byte == b'\\' && mode.escapes(b'\'') {
+            out.push(*byte);
+        }
+        out.push(*byte);
+    }
+    out.push(b'\'');
 }
 
 /// The same for a document as an SQL string, `'…'` or `"…"`; `None` also for any other literal.
@@ -253,17 +367,7 @@ pub fn exact_literal(literal: &[u8], mode: SqlMode) -> Option<Vec<u8>> {
     }
     let mut text = Vec::with_capacity(literal.len());
     unescape_into(literal, mode, &mut text);
-    let text = exact(&text)?;
-    let mut out = Vec::with_capacity(text.len() + 16);
-    out.push(b'\'');
-    for byte in text {
-        if byte == b'\'' || byte == b'\\' && mode.escapes(b'\'') {
-            out.push(byte);
-        }
-        out.push(byte);
-    }
-    out.push(b'\'');
-    Some(out)
+    exact_sql(&text, mode)
 }
 
 /// Whether a text, of JSON or an SQL literal of it, may hold a number that [`exact`] changes. A quick look.
@@ -340,8 +444,8 @@ fn is_simple(number: &[u8]) -> bool {
     if is_behind { digits <= 15 && -places <= EXACT_POWER } else { digits <= 18 }
 }
 
-/// Another text for a number that is misread.
-fn better(number: &[u8]) -> Option<String> {
+/// What a number says that is read otherwise.
+fn misread(number: &[u8]) -> Option<f64> {
     if is_simple(number) {
         return None;
     }
@@ -357,10 +461,9 @@ fn better(number: &[u8]) -> Option<String> {
         return None;
     }
     let reading = read(number);
-    if reading.is_some_and(|reading| reading.is_sure && reading.value.to_bits() == value.to_bits()) {
-        return None;
-    }
-    spell(value)
+    let is_same =
+        reading.is_some_and(|reading| reading.is_sure && reading.value.to_bits() == value.to_bits());
+    (!is_same).then_some(value)
 }
 
 fn has_leading_zero(digits: &str) -> bool {

@@ -131,7 +131,10 @@ impl CsvRows {
                     quote(&value, mode, out);
                 }
                 (Cell::Binary, encoded) => hex(&decode(encoded, &value)?, out),
-                (Cell::Json, _) => quote(json_doubles::exact(&value).as_deref().unwrap_or(&value), mode, out),
+                (Cell::Json, _) => match json_doubles::exact_sql(&value, mode) {
+                    Some(sql) => out.extend_from_slice(&sql),
+                    None => quote(&value, mode, out),
+                },
                 (_, _) => quote(&value, mode, out),
             }
         }

@@ -1,7 +1,10 @@
 use super::*;
 
 fn changed(text: &str) -> Option<String> {
-    exact(text.as_bytes()).map(|text| String::from_utf8(text).unwrap())
+    exact(text.as_bytes()).map(|exact| {
+        assert_eq!(exact.left, []);
+        String::from_utf8(exact.text).unwrap()
+    })
 }
 
 /// Bits of every kind: of the whole range, of a usual size, subnormal, at the ends, integers.
@@ -26,17 +29,22 @@ fn doubles(count: u64) -> impl Iterator<Item = f64> {
 }
 
 #[test]
-fn every_double_has_a_text() {
+fn nearly_every_double_has_a_text() {
+    let mut without = 0;
     for value in
         doubles(1_000_000).chain([f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324, -0.0, 0.0, 1e308, 1e23])
     {
-        let text = spell(value).unwrap_or_else(|| panic!("{value:e}"));
+        let Some(text) = spell(value) else {
+            without += 1;
+            continue;
+        };
         assert_eq!(
             read(text.as_bytes()).map(|r| r.value.to_bits()),
             Some(value.to_bits()),
             "{value:e}: {text}"
         );
     }
+    assert!(without <= 10, "{without}");
 }
 
 #[test]
@@ -109,5 +117,28 @@ fn literals_keep_what_they_say() {
         ["NULL", "0x5b5d", "'[0.5]'", "_utf8mb4'[0.040785546898809644]'", "'", "'[0.040785546898809644"]
     {
         assert!(change(same, usual).is_none_or(|text| text.contains(&better)), "{same}");
+    }
+}
+
+#[test]
+fn a_double_without_a_text_is_put_in_by_its_path() {
+    let usual = SqlMode::default();
+    let sql = |text: &str| String::from_utf8(exact_sql(text.as_bytes(), usual).unwrap()).unwrap();
+    for number in ["-2.4947112517894706e5", "9.819373028252915e-1"] {
+        assert_eq!(spell(number.parse().unwrap()), None);
+        assert_eq!(
+            sql(&format!("{{\"a\": [1, {{\"b\": 2}}, {{\"it's \\\" ]\": {number}}}], \"c\": 1}}")),
+            format!(
+                "JSON_REPLACE(CONVERT('{{\"a\": [1, {{\"b\": 2}}, {{\"it''s \\\\\" ]\": {number}}}], \"c\": 1}}' USING utf8mb4),\
+                 CONVERT('$.\"a\"[2].\"it''s \\\\\" ]\"' USING utf8mb4),{number})"
+            )
+        );
+        assert_eq!(
+            sql(&format!("[{number},[],{number}]")),
+            format!(
+                "JSON_REPLACE(CONVERT('[{number},[],{number}]' USING utf8mb4),CONVERT('$[0]' USING utf8mb4),{number},\
+                 CONVERT('$[2]' USING utf8mb4),{number})"
+            )
+        );
     }
 }

@@ -117,6 +117,10 @@ impl Cell<'_> {
             return None;
         }
         let better = crate::json_doubles::exact_literal(self.literal, mode)?;
+        if !better.starts_with(b"'") {
+            // An expression of its own.
+            return Some(better);
+        }
         let begin = (self.literal.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
         let before = self.text.get(..begin)?;
         let behind = self.text.get(begin + self.literal.len()..)?;
