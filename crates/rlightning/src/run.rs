@@ -160,13 +160,13 @@ async fn procedure(
     finished::leave_out(config, prepared, conn, &name).await?;
     let prepared = &*prepared;
     check(config, prepared, target, conn, &asked).await?;
-    let ready = get_ready(config, prepared, target, conn, &asked, token).await?;
+    let mut ready = get_ready(config, prepared, target, conn, &asked, token).await?;
+    ready.finished = all.into_iter().filter(|name| !prepared.dump.tables.contains_key(name)).collect();
     let result = go_on(config, prepared, target, conn, &ready, (token, status)).await;
     if result.is_err() && ready.found != Found::Ended {
-        let left: Vec<TableName> =
-            all.into_iter().filter(|name| !prepared.dump.tables.contains_key(name)).collect();
         let storage = &*prepared.storage;
-        let written = checkpoint::write(config, target, storage, &ready.ledger, &ready.tasks, &left).await;
+        let written =
+            checkpoint::write(config, target, storage, &ready.ledger, &ready.tasks, &ready.finished).await;
         if let Err(error) = written {
             warn!(%error, "the state could not be written as a checkpoint of TiDB Lightning; rlightning itself goes on with its ledger");
         }
@@ -190,6 +190,12 @@ async fn go_on(
         );
     } else {
         rows = load(config, prepared, target, conn, ready, (token, status)).await?;
+        if config.checkpoint_place.is_some() && status.is_some() {
+            // One that was written while the run rested at its very end.
+            let mut conn =
+                target.another().await.context(codes::READ_CHECKPOINT, || "look for a checkpoint".into())?;
+            checkpoint::reclaim(config, &mut conn, &ready.ledger).await?;
+        }
         indexes::add(config, target, &prepared.dump, token).await?;
         tokio::select! {
             () = orphans::look(config, target, &prepared.dump) => {}
@@ -211,6 +217,8 @@ struct Ready {
     records: Records,
     tasks: Vec<Arc<FileTask>>,
     piece_bytes: u64,
+    /// Tables that an earlier run has finished.
+    finished: Vec<TableName>,
 }
 
 /// Makes everything ready for the load. Each step can be done again, so a lost connection (and a lost answer) only begins them anew.
@@ -279,7 +287,7 @@ async fn try_ready(
     }
     let records = Records::new(config, ledger.task());
     records.create(conn, config.on_duplicate).await?;
-    Ok(Ready { ledger, found, records, tasks, piece_bytes })
+    Ok(Ready { ledger, found, records, tasks, piece_bytes, finished: Vec::new() })
 }
 
 /// Ends the task; the connection may have been lost while the workers were busy.
@@ -535,6 +543,7 @@ async fn pass(
         conflict_threshold: config.conflict_threshold,
         records: ready.records.clone(),
         paused: status.map(|status| status.paused()),
+        gate: Arc::default(),
         redact: config.redact,
         patience: config.patience,
         advice: config.advice.clone(),
@@ -545,7 +554,29 @@ async fn pass(
         async move { counters.log_every(interval, ticker).await }
     });
     let (workers, tables) = (config.concurrency, config.table_concurrency);
-    let result = crate::import::run(Arc::clone(&shared), tasks, workers, tables, None).await;
+    let resting = checkpoint::Resting {
+        config,
+        target,
+        storage: &*prepared.storage,
+        ledger: &ready.ledger,
+        tasks: &tasks,
+        finished: &ready.finished,
+        gate: Arc::clone(&shared.gate),
+        token: shared.token.clone(),
+    };
+    let work = crate::import::run(Arc::clone(&shared), tasks.clone(), workers, tables, None);
+    tokio::pin!(work);
+    let result = match status.filter(|_| config.checkpoint_place.is_some()) {
+        None => work.await,
+        Some(status) => tokio::select! {
+            result = &mut work => result,
+            error = resting.keep(status.paused()) => {
+                // It ends, for nothing may be brought in any more.
+                let _ = work.await;
+                Err(error)
+            }
+        },
+    };
     ticker.cancel();
     // It only waits and prints.
     let _ = ticking.await;

@@ -175,3 +175,46 @@ fn an_address_that_is_taken_is_an_error_before_anything_is_done() {
     task.import();
     assert!(address(&task).is_some());
 }
+
+/// While it rests its state is there as a checkpoint of TiDB Lightning; with one that somebody has gone on with, it does not go on.
+#[test]
+fn a_run_that_rests_is_a_checkpoint() {
+    let Some((server, mut task)) = setting() else { return };
+    task.set("checkpoint", "driver = 'mysql'");
+    let mut tool = task.tool().env("FAILPOINTS", "batch-before-commit=sleep(30)").start();
+    let mut found = None;
+    tool.wait_until(PATIENCE, "it listens", |_| {
+        found = address(&task);
+        found.is_some()
+    });
+    let at = found.unwrap();
+    tool.wait_until(PATIENCE, "bytes are written", |_| {
+        json(&at, "GET", "/progress/task")["t"]["`d`.`t`"]["w"].as_u64().unwrap_or(0) > 0
+    });
+    let tasks = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_NAME='task_v2' AND TABLE_SCHEMA='tidb_lightning_checkpoint'";
+    let written = || {
+        server.value(tasks) == "1"
+            && server.value("SELECT COUNT(*) FROM tidb_lightning_checkpoint.task_v2") == "1"
+    };
+    for round in 0..2 {
+        assert_eq!(json(&at, "PUT", "/pause"), serde_json::json!({}));
+        tool.wait_until(PATIENCE, "its state is written", |_| written());
+        let told = server.value("SELECT SUM(kvc_kvs) FROM tidb_lightning_checkpoint.chunk_v5");
+        assert_eq!(told, server.value("SELECT COUNT(*) FROM d.t"));
+        assert!(told != "0");
+        if round == 1 {
+            server.sql("UPDATE tidb_lightning_checkpoint.task_v2 SET importer_addr=''");
+        }
+        assert_eq!(json(&at, "PUT", "/resume"), serde_json::json!({}));
+        if round == 0 {
+            tool.wait_until(PATIENCE, "its state is taken back", |_| !written());
+            let before = server.value("SELECT COUNT(*) FROM d.t");
+            tool.wait_until(PATIENCE, "it goes on", |_| server.value("SELECT COUNT(*) FROM d.t") != before);
+        } else {
+            tool.finish(PATIENCE).failure().says("a tidb-lightning may have brought more rows");
+            assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), told);
+            task.fails("a tidb-lightning may have brought more rows");
+            return;
+        }
+    }
+}

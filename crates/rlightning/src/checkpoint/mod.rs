@@ -10,6 +10,7 @@
 
 pub mod ctl;
 mod export;
+mod pause;
 mod rows;
 mod takeover;
 
@@ -26,6 +27,7 @@ use crate::error::{Context, Result, fail};
 use crate::ledger::Ledger;
 
 pub use export::write;
+pub use pause::Resting;
 pub use takeover::take_over;
 
 /// Stands in the address of an importer, which nothing uses any more: the checkpoint is ours.

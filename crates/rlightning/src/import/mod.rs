@@ -22,7 +22,7 @@ use common::ident::TableName;
 use common::retry::Backoff;
 use common::storage::Storage;
 use mysql::Conn;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedRwLockReadGuard, RwLock, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -67,6 +67,8 @@ pub struct Shared {
     pub conflict_threshold: u64,
     /// Whether somebody wants the run to rest.
     pub paused: Option<watch::Receiver<bool>>,
+    /// Held for reading by whoever has a batch open.
+    pub gate: Arc<RwLock<()>>,
     /// Keep values out of messages.
     pub redact: bool,
     /// How long something that time may cure is tried again.
@@ -86,6 +88,20 @@ impl Shared {
             // Its sender lives as long as the run.
             _ = paused.wait_for(|paused| !paused) => {}
             () = self.token.cancelled() => {}
+        }
+    }
+
+    /// Waits until a batch may begin, and keeps the run from resting until it has ended. `None`: the run is cancelled.
+    pub async fn begin_batch(&self) -> Option<OwnedRwLockReadGuard<()>> {
+        loop {
+            self.rest_while_paused().await;
+            let open = tokio::select! {
+                open = Arc::clone(&self.gate).read_owned() => open,
+                () = self.token.cancelled() => return None,
+            };
+            if self.token.is_cancelled() || !self.paused.as_ref().is_some_and(|paused| *paused.borrow()) {
+                return Some(open);
+            }
         }
     }
 

@@ -192,7 +192,7 @@ impl Worker {
         };
         let mut outcome = Ok(true);
         while let Some(batch) = batches.recv().await {
-            self.shared.rest_while_paused().await;
+            let _open = self.shared.begin_batch().await;
             if self.shared.token.is_cancelled() {
                 outcome = Err(Error::Canceled);
                 break;
