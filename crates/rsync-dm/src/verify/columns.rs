@@ -3,7 +3,9 @@
 //! Text is compared in utf8mb4, bytes in hexadecimal, times in UTC, floating point numbers as doubles. A value that may be long
 //! goes in as its own hash. NULL and every value are told apart by a letter in front.
 
-use common::ident::quote;
+use std::collections::BTreeMap;
+
+use common::ident::{quote, quote_string};
 
 use super::json;
 
@@ -17,6 +19,18 @@ pub struct Column {
     /// Whether it may hold NULL.
     pub nullable: bool,
 }
+
+/// What stands for a column that a shard lacks: the target's default, which the shard's rows have there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fill {
+    /// Its part of the hash.
+    pub part: String,
+    /// Its [text](Column::value_text); `None`: NULL.
+    pub text: Option<String>,
+}
+
+/// By the number of the column.
+pub type Fills = BTreeMap<usize, Fill>;
 
 impl Column {
     /// Whether it is an integer, so that ranges can be cut on it.
@@ -39,9 +53,8 @@ impl Column {
         self.is_json() || self.is_double()
     }
 
-    /// The text of such a value, as the server writes it.
-    pub fn value_text(&self) -> String {
-        let name = quote(&self.name);
+    /// The text of such a value, which an expression gives, as the server writes it.
+    pub fn value_text(&self, name: &str) -> String {
         if self.is_double() {
             format!("{name}+0e0")
         } else {
@@ -59,34 +72,43 @@ impl Column {
         number.map_or_else(|| text.to_vec(), |number| (number + 0.0).to_bits().to_be_bytes().to_vec())
     }
 
+    /// The part of an expression of this type in the hash.
+    pub fn part(&self, expression: &str) -> String {
+        let canonical = self.canonical(expression);
+        if self.nullable {
+            format!("IFNULL(CONCAT('v',{canonical}),'n')")
+        } else {
+            format!("CONCAT('v',{canonical})")
+        }
+    }
+
     /// The value as text without a comma.
-    fn canonical(&self) -> String {
-        let name = quote(&self.name);
+    fn canonical(&self, name: &str) -> String {
         match self.data_type.as_str() {
-            "float" | "double" => format!("({})", self.value_text()),
+            "float" | "double" => format!("({})", self.value_text(name)),
             "bit" => format!("({name}+0)"),
             "char" | "varchar" | "enum" | "set" => format!("HEX(CONVERT({name} USING utf8mb4))"),
             "tinytext" | "text" | "mediumtext" | "longtext" => {
                 format!("SHA2(CONVERT({name} USING utf8mb4),256)")
             }
-            "json" => format!("SHA2({},256)", self.value_text()),
+            "json" => format!("SHA2({},256)", self.value_text(name)),
             // BINARY's padding and a geometry's bytes are part of the value.
             "binary" | "varbinary" => format!("HEX({name})"),
             "tinyblob" | "blob" | "mediumblob" | "longblob" => format!("SHA2({name},256)"),
             "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
             | "multipolygon" | "geometrycollection" | "geomcollection" => format!("SHA2({name},256)"),
-            _ => name,
+            _ => name.to_owned(),
         }
     }
 }
 
 /// SHA-256 of these values of a row in hexadecimal.
-pub fn row_hash<'a>(columns: impl IntoIterator<Item = &'a Column>) -> String {
+pub fn row_hash<'a>(columns: impl IntoIterator<Item = (usize, &'a Column)>, fills: &Fills) -> String {
     let parts: Vec<String> = columns
         .into_iter()
-        .map(|column| match column.nullable {
-            true => format!("IFNULL(CONCAT('v',{}),'n')", column.canonical()),
-            false => format!("CONCAT('v',{})", column.canonical()),
+        .map(|(number, column)| match fills.get(&number) {
+            Some(fill) => quote_string(&fill.part),
+            None => column.part(&quote(&column.name)),
         })
         .collect();
     if parts.is_empty() {
@@ -143,8 +165,18 @@ mod tests {
     fn the_hash_tells_null_from_every_value() {
         let columns = [column("id", "bigint", false), column("c`d", "varchar", true)];
         assert_eq!(
-            row_hash(&columns),
+            row_hash(columns.iter().enumerate(), &Fills::new()),
             "SHA2(CONCAT_WS(',',CONCAT('v',`id`),IFNULL(CONCAT('v',HEX(CONVERT(`c``d` USING utf8mb4))),'n')),256)"
+        );
+    }
+
+    #[test]
+    fn a_default_stands_for_a_column_that_is_lacking() {
+        let columns = [column("id", "bigint", false), column("c", "varchar", true)];
+        let fills = Fills::from([(1, Fill { part: "v6162".into(), text: None })]);
+        assert_eq!(
+            row_hash(columns.iter().enumerate(), &fills),
+            "SHA2(CONCAT_WS(',',CONCAT('v',`id`),'v6162'),256)"
         );
     }
 

@@ -5,10 +5,10 @@ use std::fmt;
 use std::ops::AddAssign;
 
 use common::error::DmError;
-use common::ident::TableName;
+use common::ident::{TableName, quote, quote_string};
 use futures::future::try_join_all;
 
-use super::columns::{Column, group_of, key_text, row_hash, summary};
+use super::columns::{Column, Fills, group_of, key_text, row_hash, summary};
 use super::pool::{Pool, Pools};
 use super::range::Range;
 use super::tables::{Shard, TargetTable};
@@ -234,24 +234,25 @@ async fn both(
     pools: &Pools,
 ) -> Result<(Groups, Groups), DmError> {
     let group = group_of(&table.key, groups);
-    let sums_of = async |pool, name: &TableName| match look {
+    let sums_of = async |pool, name: &TableName, fills: &Fills| match look {
         Look::Texts => {
-            let hash = row_hash(&table.columns);
+            let hash = row_hash(table.columns.iter().enumerate(), fills);
             sums(pool, format!("SELECT {hash} h,{group} g FROM {} WHERE {condition}", name.quoted())).await
         }
         Look::Values => {
             let mut sums = Groups::new();
-            read(table, pool, select(table, name, &group, condition), |hash, group| {
+            read(table, pool, select(table, name, fills, &group, condition), |hash, group| {
                 sums.entry(group.parse().unwrap_or_default()).or_default().count(&hash);
             })
             .await?;
             Ok(sums)
         }
     };
-    let target = sums_of(&pools.target, &table.name);
-    let shards = table.shards.iter().map(async |shard| {
+    let nothing = Fills::new();
+    let target = sums_of(&pools.target, &table.name, &nothing);
+    let shards = table.shards.iter().zip(&table.fills).map(async |(shard, fills)| {
         let pool = pools.source(&shard.source_id)?;
-        sums_of(pool, &shard.name).await
+        sums_of(pool, &shard.name, fills).await
     });
     let (target, shards) = futures::try_join!(target, try_join_all(shards))?;
     let mut union = Groups::new();
@@ -288,17 +289,17 @@ struct Copies {
 /// Lists both sides; rows of one hash are the same row.
 async fn rows_of(table: &TargetTable, condition: &str, pools: &Pools) -> Result<Outcome, DmError> {
     let key = key_text(&table.key);
-    let select = |name: &TableName| select(table, name, &key, condition);
+    let select = |name: &TableName, fills: &Fills| select(table, name, fills, &key, condition);
     let mut copies: HashMap<[u8; 32], Copies> = HashMap::new();
-    read(table, &pools.target, select(&table.name), |hash, key| {
+    read(table, &pools.target, select(&table.name, &Fills::new()), |hash, key| {
         let copy = copies.entry(hash).or_default();
         copy.target += 1;
         copy.key = key;
     })
     .await?;
-    for (number, shard) in table.shards.iter().enumerate() {
+    for (number, (shard, fills)) in table.shards.iter().zip(&table.fills).enumerate() {
         let pool = pools.source(&shard.source_id)?;
-        read(table, pool, select(&shard.name), |hash, key| {
+        read(table, pool, select(&shard.name, fills), |hash, key| {
             let copy = copies.entry(hash).or_default();
             copy.shards += 1;
             copy.key = key;
@@ -310,14 +311,18 @@ async fn rows_of(table: &TargetTable, condition: &str, pools: &Pools) -> Result<
 }
 
 /// What [`read`] takes: each row's hash without the values of many texts, something that is wanted with it, and these values.
-fn select(table: &TargetTable, name: &TableName, wanted: &str, condition: &str) -> String {
-    let hash = row_hash(table.columns.iter().filter(|column| !column.has_texts()));
-    let texts: String = with_texts(table).map(|column| format!(",{}", column.value_text())).collect();
+fn select(table: &TargetTable, name: &TableName, fills: &Fills, wanted: &str, condition: &str) -> String {
+    let hash = row_hash(table.columns.iter().enumerate().filter(|(_, column)| !column.has_texts()), fills);
+    let text = |(number, column): (usize, &Column)| match fills.get(&number) {
+        Some(fill) => fill.text.as_deref().map_or_else(|| "NULL".into(), quote_string),
+        None => column.value_text(&quote(&column.name)),
+    };
+    let texts: String = with_texts(table).map(|numbered| format!(",{}", text(numbered))).collect();
     format!("SELECT {hash},{wanted}{texts} FROM {} WHERE {condition}", name.quoted())
 }
 
-fn with_texts(table: &TargetTable) -> impl Iterator<Item = &Column> {
-    table.columns.iter().filter(|column| column.has_texts())
+fn with_texts(table: &TargetTable) -> impl Iterator<Item = (usize, &Column)> {
+    table.columns.iter().enumerate().filter(|(_, column)| column.has_texts())
 }
 
 /// Streams rows as their hash and what was wanted with it.
@@ -335,7 +340,8 @@ async fn read(
         let text = row.text(0).map_err(wrong)?;
         hex::decode_to_slice(&text, &mut hash)
             .map_err(|error| broken(&pool.name(), &format!("`{text}` is no hash: {error}")))?;
-        take(with_values(hash, with_texts(table).zip(row.cells().skip(2))), row.text(1).map_err(wrong)?);
+        let values = with_texts(table).map(|(_, column)| column).zip(row.cells().skip(2));
+        take(with_values(hash, values), row.text(1).map_err(wrong)?);
     }
     drop(stream);
     pool.put(borrowed).await;

@@ -14,6 +14,7 @@
 mod columns;
 mod compare;
 mod json;
+mod lacking;
 mod pool;
 mod range;
 mod tables;
@@ -78,6 +79,8 @@ pub struct Verdict {
     pub unlisted: Vec<String>,
     /// What could not be compared, in words.
     pub remarks: Vec<String>,
+    /// Tables that could not be compared at all.
+    pub failed: Vec<DmError>,
 }
 
 /// Runs the command: prints the verdict, and returns whether all rows are equal.
@@ -101,18 +104,28 @@ pub async fn run(args: &VerifyArgs, key: Option<&Key>) -> Result<bool, DmError> 
     for crowd in &verdict.unlisted {
         out::println(crowd);
     }
+    for error in &verdict.failed {
+        out::eprintln(&error.to_string());
+    }
     if verdict.is_equal() {
         out::println(&format!("verified: {} rows equal", verdict.equal));
         return Ok(true);
     }
-    out::println(&format!("not equal: {} rows differ, {} are equal", verdict.differing, verdict.equal));
+    let not_compared = match verdict.failed.len() {
+        0 => String::new(),
+        tables => format!("; {tables} tables could not be compared"),
+    };
+    out::println(&format!(
+        "not equal: {} rows differ, {} are equal{not_compared}",
+        verdict.differing, verdict.equal
+    ));
     Ok(false)
 }
 
 impl Verdict {
     /// Whether all that was compared is equal.
     pub fn is_equal(&self) -> bool {
-        self.differing == 0 && self.unlisted.is_empty()
+        self.differing == 0 && self.unlisted.is_empty() && self.failed.is_empty()
     }
 
     fn take(&mut self, table: &TargetTable, outcome: Outcome, named: usize) {

@@ -7,7 +7,8 @@ use common::ident::{TableName, quote_string};
 use mysql::Row;
 
 use super::Verdict;
-use super::columns::Column;
+use super::columns::{Column, Fills};
+use super::lacking;
 use super::pool::{Pool, Pools};
 use super::wait::broken;
 use crate::config::SubtaskConfig;
@@ -31,6 +32,8 @@ pub struct TargetTable {
     pub shards: Vec<Shard>,
     /// Columns that are compared.
     pub columns: Vec<Column>,
+    /// For each shard: what stands for those that it lacks.
+    pub fills: Vec<Fills>,
     /// Whether all sides write its JSON themselves: then texts are mostly equal where values are.
     pub same_json: bool,
     /// Columns that tell a row for a person, none of JSON.
@@ -41,10 +44,11 @@ pub struct TargetTable {
     pub estimated_rows: u64,
 }
 
-/// Finds the tables of the task on all sources and reads their structures.
+/// Finds the tables of the task on all sources and reads their structures. Tables that can't be compared, such as one of which the target
+/// lacks a column, are in the verdict.
 ///
 /// # Errors
-/// A target table that is missing; shards and target with different columns.
+/// What the servers say.
 pub async fn find(subtasks: &[SubtaskConfig], pools: &Pools) -> Result<(Vec<TargetTable>, Verdict), DmError> {
     let mut merged: BTreeMap<TableName, Vec<Shard>> = BTreeMap::new();
     for subtask in subtasks {
@@ -60,76 +64,96 @@ pub async fn find(subtasks: &[SubtaskConfig], pools: &Pools) -> Result<(Vec<Targ
     let mut verdict = Verdict::default();
     let mut tables = Vec::new();
     for (name, shards) in merged {
-        tables.push(describe(name, shards, pools, &mut verdict).await?);
+        match describe(name, shards, pools, &mut verdict).await? {
+            Ok(table) => tables.push(table),
+            Err(error) => verdict.failed.push(error),
+        }
     }
     Ok((tables, verdict))
 }
 
+/// The inner error is about this table alone.
 async fn describe(
     name: TableName,
     shards: Vec<Shard>,
     pools: &Pools,
     verdict: &mut Verdict,
-) -> Result<TargetTable, DmError> {
-    let target = columns_of(&pools.target, &name).await?;
-    if target.is_empty() {
-        return Err(broken(&pools.target.name(), &format!("the target table {name} does not exist")));
+) -> Result<Result<TargetTable, DmError>, DmError> {
+    let mut columns = columns_of(&pools.target, &name).await?;
+    if columns.is_empty() {
+        return Ok(Err(broken(&pools.target.name(), &format!("the target table {name} does not exist"))));
     }
-    let mut columns = target.clone();
+    let mut upstreams: Vec<Vec<Column>> = Vec::new();
+    for shard in &shards {
+        let upstream = columns_of(pools.source(&shard.source_id)?, &shard.name).await?;
+        if let Some(unknown) = upstream.iter().find(|column| same_name(&columns, column).is_none()) {
+            return Ok(Err(no_such_column(&name, shard, &unknown.name)));
+        }
+        upstreams.push(upstream);
+    }
+    let (shared, extra): (Vec<Column>, Vec<Column>) = columns
+        .into_iter()
+        .partition(|column| upstreams.iter().any(|upstream| same_name(upstream, column).is_some()));
+    columns = shared;
+    if !extra.is_empty() {
+        let names: Vec<&str> = extra.iter().map(|column| column.name.as_str()).collect();
+        verdict.remarks.push(format!("{name}: only the target has {}: not compared", names.join(", ")));
+    }
     let mut same_json = true;
-    for (index, shard) in shards.iter().enumerate() {
-        let pool = pools.source(&shard.source_id)?;
-        let upstream = columns_of(pool, &shard.name).await?;
-        if index == 0 {
-            let extra: Vec<&str> = target
-                .iter()
-                .filter(|column| same_name(&upstream, column).is_none())
-                .map(|column| column.name.as_str())
-                .collect();
-            if !extra.is_empty() {
-                verdict
-                    .remarks
-                    .push(format!("{name}: only the target has {}: not compared", extra.join(", ")));
-            }
-            columns.retain(|column| same_name(&upstream, column).is_some());
-        }
-        check_same(&name, &columns, shard, &upstream)?;
-        for column in &mut columns {
+    for column in &mut columns {
+        let ups: Vec<Column> = upstreams.iter().filter_map(|up| same_name(up, column).cloned()).collect();
+        for up in ups {
             // A value that is NULL on one side only must not vanish from the hash.
-            column.nullable |= same_name(&upstream, column).is_some_and(|up| up.nullable);
-            if let Some(up) = same_name(&upstream, column) {
-                same_json &= column.is_json() == up.is_json();
-                settle_type(column, &up.data_type);
-            }
+            column.nullable |= up.nullable;
+            same_json &= column.is_json() == up.is_json();
+            settle_type(column, &up.data_type);
         }
     }
-    let (key, cut_column) = keys(&pools.target, &name, &columns).await?;
+    let lacks = |column: &Column| {
+        let lacking = upstreams.iter().enumerate().filter(|(_, up)| same_name(up, column).is_none());
+        lacking.map(|(number, _)| number).collect::<Vec<usize>>()
+    };
+    let mut fills = vec![Fills::new(); shards.len()];
+    let (mut compared, mut everywhere) = (Vec::new(), Vec::new());
+    for column in columns {
+        let lacking = lacks(&column);
+        if let Some(first) = lacking.first() {
+            match lacking::default_of(&pools.target, &name, &column).await? {
+                Ok(fill) => lacking.iter().for_each(|number| {
+                    fills[*number].insert(compared.len(), fill.clone());
+                }),
+                Err(why) => {
+                    let (shard, more) = (&shards[*first], lacking.len() - 1);
+                    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                    verdict.remarks.push(format!(
+                        "{name}: column `{}` is not compared: {} of source {}{more} has no such column, and in the target {why}",
+                        column.name, shard.name, shard.source_id
+                    ));
+                    continue;
+                }
+            }
+        } else {
+            everywhere.push(column.clone());
+        }
+        compared.push(column);
+    }
+    // Rows are found by columns that all shards have.
+    let (key, cut_column) = keys(&pools.target, &name, &everywhere).await?;
     let estimated_rows = estimate(&pools.target, &name).await?;
-    Ok(TargetTable { name, shards, columns, same_json, key, cut_column, estimated_rows })
+    Ok(Ok(TargetTable { name, shards, columns: compared, fills, same_json, key, cut_column, estimated_rows }))
 }
 
 fn same_name<'a>(columns: &'a [Column], wanted: &Column) -> Option<&'a Column> {
     columns.iter().find(|column| column.name.eq_ignore_ascii_case(&wanted.name))
 }
 
-fn check_same(
-    name: &TableName,
-    columns: &[Column],
-    shard: &Shard,
-    upstream: &[Column],
-) -> Result<(), DmError> {
-    let missing = columns.iter().find(|column| same_name(upstream, column).is_none());
-    let unknown = upstream.iter().find(|column| same_name(columns, column).is_none());
-    let text = match (missing, unknown) {
-        (None, None) => return Ok(()),
-        (Some(column), _) => format!("has no column `{}`, which {name} and other shards have", column.name),
-        (None, Some(column)) => {
-            format!("has a column `{}`, which {name} or other shards do not have", column.name)
-        }
-    };
-    Err(code::SYNCER_UNIT_DML_COLUMN_NOT_MATCH
-        .error(format!("{} of source {} {text}", shard.name, shard.source_id))
-        .with_workaround("Finish the shard DDL on all sources, then verify again."))
+fn no_such_column(name: &TableName, shard: &Shard, column: &str) -> DmError {
+    code::SYNCER_UNIT_DML_COLUMN_NOT_MATCH
+        .error(format!(
+            "{} of source {} has a column `{column}`, which the target table {name} does not have: the table is not compared",
+            shard.name, shard.source_id
+        ))
+        .with_workaround("Finish the shard DDL on all sources, or add the column to the target, then verify again.")
 }
 
 /// Types whose text differs are compared in the form that both can take.
