@@ -5,6 +5,7 @@ mod begun;
 mod blank_enums;
 mod exact;
 mod filters;
+mod json_doubles;
 mod kills;
 mod locks;
 mod maria_tables;
