@@ -429,13 +429,10 @@ pub(crate) fn quoted_end(text: &[u8], open: usize, escapes: bool) -> Option<usiz
         let rest = text.get(at..)?;
         let found = if escapes { memchr::memchr2(quote, b'\\', rest)? } else { memchr::memchr(quote, rest)? };
         at += found + 1;
-        if rest[found] == b'\\' {
-            at += 1;
-        } else if text.get(at) == Some(&quote) {
-            at += 1;
-        } else {
+        if rest[found] != b'\\' && text.get(at) != Some(&quote) {
             return Some(at);
         }
+        at += 1;
     }
 }
 

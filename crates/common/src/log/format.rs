@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn text_has_pingcaps_form() {
-        let table: &[(&str, &[(&'static str, &str)], &str)] = &[
+        type Case<'a> = (&'a str, &'a [(&'static str, &'a str)], &'a str);
+        let table: &[Case<'_>] = &[
             ("progress", &[("total", "3.3%")], "[progress] [total=3.3%]"),
             ("two words", &[], "[\"two words\"]"),
             ("x", &[("a b", "1")], "[x] [\"a b\"=1]"),

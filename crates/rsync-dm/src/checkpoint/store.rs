@@ -41,6 +41,9 @@ pub struct State {
     /// Shard operations carried out and not yet acknowledged.
     #[serde(default)]
     pub unacknowledged: Vec<crate::shard::ShardOperation>,
+    /// Targets, each with an upstream table that joins its group when the statement that the group is at is settled.
+    #[serde(default)]
+    pub joining: Vec<(TableName, TableName)>,
     /// XA transactions that were met prepared and whose end the checkpoint has not passed.
     #[serde(default)]
     pub xa: Vec<crate::syncer::KnownXa>,

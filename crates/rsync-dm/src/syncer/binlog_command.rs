@@ -1,6 +1,10 @@
 //! `binlog skip | replace | revert | inject | list` at one subtask (`pb.Worker/HandleError`).
 
 use common::error::{DmError, dm_codes as code};
+use sql::{
+    SqlMode,
+    ddl::{self, Statement},
+};
 use tracing::info;
 
 use super::{
@@ -95,6 +99,22 @@ pub async fn handle_before_start(
     set(config, None, op, &[parse_place(place)?], sqls).await.map(drop)
 }
 
+/// RENAME TABLE of a shard is refused where it stands in the binlog; in place of a statement it would stop the subtask in the same way.
+fn without_rename(sqls: &[String]) -> Result<(), DmError> {
+    let is_rename = |sql: &&String| {
+        ddl::parse(sql.as_bytes(), SqlMode::default())
+            .is_ok_and(|parsed| matches!(parsed.statement, Statement::RenameTable { .. }))
+    };
+    match sqls.iter().find(is_rename) {
+        None => Ok(()),
+        Some(sql) => Err(code::SYNCER_UNSUPPORTED_STMT
+            .error(format!("RENAME TABLE is not supported with shard-mode, in place of a statement either: {sql}"))
+            .with_workaround(
+                "Rename the table in the target by hand if that is what is wanted, and pass the statement of the binlog over with `binlog skip`.",
+            )),
+    }
+}
+
 /// Sets or takes back what is wanted at places; gives what is kept then.
 async fn set(
     config: &SubtaskConfig,
@@ -115,6 +135,9 @@ async fn set(
     };
     if let (Some(checkpoint), Some(_)) = (checkpoint, &what) {
         not_passed(places, checkpoint)?;
+    }
+    if let (Some(operator), ShardMode::Pessimistic) = (&what, config.shard_mode) {
+        without_rename(&operator.sqls)?;
     }
     let all = Operators::change(config, |all| {
         if let Some(checkpoint) = checkpoint {

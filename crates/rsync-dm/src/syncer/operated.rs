@@ -270,10 +270,24 @@ impl Unit {
         }
     }
 
-    /// New tables of groups; one in the middle of a statement gets them with the next one.
+    /// New tables of groups; one in the middle of a statement gets them after it.
     fn join(&mut self, tables: &[(TableName, TableName)]) {
         for (table, target) in tables.iter().filter(|_| self.is_sharded()).cloned().collect::<Vec<_>>() {
-            let _ = self.groups.add(&target, &table);
+            if self.groups.add(&target, &table).is_err() {
+                self.state.joining.push((target, table));
+            }
         }
+    }
+
+    /// The statement of a group is settled: tables that were made meanwhile are its members from now on.
+    pub(super) async fn join_late(&mut self, target: &TableName) -> Result<(), DmError> {
+        let all = std::mem::take(&mut self.state.joining);
+        let (late, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|(of, _)| of == target);
+        self.state.joining = others;
+        if late.is_empty() {
+            return Ok(());
+        }
+        self.join(&late.into_iter().map(|(target, table)| (table, target)).collect::<Vec<_>>());
+        self.announce_tables().await
     }
 }

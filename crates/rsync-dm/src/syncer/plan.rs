@@ -357,6 +357,8 @@ fn fold(from: &Column, to: &Column) -> Fold {
             Fold::Literal
         }
         (Enum, Enum) | (Set, Set) if from.members == to.members => Fold::Literal,
+        // Written as the one text that the server shows.
+        (Uuid, Uuid) | (Inet6, Inet6) | (Inet4, Inet4) => Fold::Literal,
         (a, b) if is_binary(a) && is_binary(b) => Fold::Bytes,
         (a, b) if is_text(a) && is_text(b) => {
             let charset = from.charset.as_deref().and_then(Charset::from_name);

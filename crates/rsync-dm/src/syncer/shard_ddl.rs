@@ -249,6 +249,7 @@ impl Unit {
         }
         self.proposed.remove(&target);
         let places = self.groups.resolve(&target);
+        self.join_late(&target).await?;
         for (table, _) in &places {
             if let Some(held) = self.held.remove(table) {
                 self.follow_held(table, &held);

@@ -246,6 +246,9 @@ impl Unit {
     fn take_members(&mut self, now: &[(TableName, TableName)]) -> Result<(), DmError> {
         let recorded = self.state.members.clone();
         for (target, table) in now {
+            if self.state.joining.iter().any(|(_, late)| late == table) {
+                continue;
+            }
             if !recorded.is_empty() && !recorded.values().flatten().any(|member| member == table) {
                 // It was created after the checkpoint; its CREATE TABLE is still to come.
                 continue;

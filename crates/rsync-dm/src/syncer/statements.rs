@@ -351,6 +351,7 @@ impl Unit {
         let info = structure.map(|structure| table_info::to_json(&structure));
         self.gone.insert(table.clone(), (self.after(end), info));
         self.tracker.forget_table(&table.schema, &table.table);
+        self.state.joining.retain(|(_, late)| late != table);
         self.dirty.remove(table);
         if let Some(Known::Kept { plan, .. }) =
             self.known.get_mut(&table.schema).and_then(|tables| tables.get_mut(&table.table))

@@ -8,13 +8,13 @@ use super::{
 
 const TABLES: [&str; 2] = ["table1", "table2"];
 
-fn after_errors() -> LogCheck {
+pub(super) fn after_errors() -> LogCheck {
     after_kills().allow("task can't auto resume").allow("shard DDL conflict")
 }
 
 impl Dm {
     /// Waits for an error of a source's subtask and gives it.
-    fn wait_error(&self, task: &str, source: usize, code: u64) -> serde_json::Value {
+    pub(super) fn wait_error(&self, task: &str, source: usize, code: u64) -> serde_json::Value {
         let mut error = serde_json::Value::Null;
         wait_until(SOON, &format!("error {code} of source {source}"), || {
             let status = self.status(task);
@@ -24,7 +24,7 @@ impl Dm {
         error
     }
 
-    fn wait_running(&self, task: &str) {
+    pub(super) fn wait_running(&self, task: &str) {
         wait_until(SOON, "both run", || {
             let status = self.status(task);
             (0..2).all(|i| status["sources"][i]["subTaskStatus"][0]["stage"] == "Running")
@@ -40,7 +40,7 @@ impl Dm {
 }
 
 /// Where the event of the last statement with this text begins.
-fn begin_of(server: &Server, text: &str) -> String {
+pub(super) fn begin_of(server: &Server, text: &str) -> String {
     let file = server.rows("SHOW MASTER STATUS").first().unwrap().text("File").unwrap();
     let mut at = None;
     for row in server.rows(format!("SHOW BINLOG EVENTS IN '{file}'")).iter() {
@@ -51,7 +51,7 @@ fn begin_of(server: &Server, text: &str) -> String {
     at.unwrap_or_else(|| panic!("`{text}` is not in the binlog"))
 }
 
-fn alter(servers: &Servers, i: usize, change: &str) {
+pub(super) fn alter(servers: &Servers, i: usize, change: &str) {
     for table in TABLES {
         servers.sources[i].sql(format!("ALTER TABLE my_db1.{table} {change}"));
     }

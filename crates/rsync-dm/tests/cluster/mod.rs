@@ -6,6 +6,7 @@ mod binlog;
 mod kills;
 mod operations;
 mod partitions;
+mod shards;
 mod tls;
 
 use std::{

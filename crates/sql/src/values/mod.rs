@@ -284,7 +284,7 @@ impl ValuesReader {
                 scan::Row::Unclosed { what, at } => {
                     return Err(ValuesError::Unclosed { what, offset: self.offset + at as u64 });
                 }
-                scan::Row::NotARow(at) => return Err(self.unexpected(window, at, "a row in parentheses")),
+                scan::Row::None(at) => return Err(self.unexpected(window, at, "a row in parentheses")),
             }
             count += 1;
             if end - first >= max_bytes {

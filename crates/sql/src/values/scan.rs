@@ -30,7 +30,7 @@ pub(super) enum Row {
         at: usize,
     },
     /// No row begins here.
-    NotARow(usize),
+    None(usize),
 }
 
 pub(super) struct RowScanner<'a> {
@@ -122,7 +122,7 @@ impl<'a> RowScanner<'a> {
             _ => match self.row_word(start) {
                 Some(Ok(open)) => open,
                 Some(Err(())) => return Row::More,
-                None => return Row::NotARow(start),
+                None => return Row::None(start),
             },
         };
         let mut depth = 1u32;
