@@ -412,3 +412,105 @@ fn a_second_run_of_the_same_source() {
     task.tool().run().success();
     assert_eq!(rows(), 8_000);
 }
+
+/// Doubles in JSON arrive bit by bit, at servers too that misread the text of many of them.
+#[test]
+fn doubles_in_json_arrive_exactly() {
+    let mut state = 0x1234_5678_9abc_def1_u64;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let doubles = (0..3000).map(|n| match n % 4 {
+        0 => next() as f64 / u64::MAX as f64,
+        1 => f64::from_bits(next() >> 12),
+        2 => f64::from_bits(next()),
+        _ => -1e6 * (next() as f64 / u64::MAX as f64),
+    });
+    // The last one has no text that is read exactly: it goes by its path.
+    let special = [0.040785546898809644, -0.0, f64::MAX, 1e23, -2.4947112517894706e5];
+    let doubles: Vec<f64> = doubles.filter(|value| value.is_finite()).chain(special).collect();
+    let documents: Vec<String> = doubles
+        .chunks(5)
+        .map(|part| {
+            let all: Vec<String> = part.iter().map(|value| format!("{value:?}")).collect();
+            format!(
+                r#"{{"it's \"x\"": [{}], "s": "0.040785546898809644", "o": {{"a": {}}}}}"#,
+                all.join(", "),
+                all[0]
+            )
+        })
+        .collect();
+    let bits = |server: &Server, table: &str| -> Vec<u64> {
+        let rows = server.rows(format!("SELECT CAST(j AS CHAR) FROM {table} ORDER BY n"));
+        let numbers = |text: String| -> Vec<u64> {
+            let parts = text.split(['[', ']', '{', '}', ',', ':', ' ', '"']);
+            parts.filter_map(|part| part.parse::<f64>().ok()).map(f64::to_bits).collect()
+        };
+        rows.iter().flat_map(|row| numbers(row.text(0).unwrap())).collect()
+    };
+    let single =
+        |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('"', "\\\""));
+    let converted = |text: &str| {
+        format!("CONVERT(\"{}\" USING UTF8MB4)", text.replace('\\', "\\\\").replace('"', "\\\""))
+    };
+    let rows = |literal: &dyn Fn(&str) -> String| -> Vec<String> {
+        documents
+            .iter()
+            .enumerate()
+            .map(|(n, text)| format!("({n},{},'0.040785546898809644')", literal(text)))
+            .collect()
+    };
+    for kind in [Kind::MySql57, Kind::MySql8033, Kind::MySql97, Kind::MariaDb1011] {
+        let tables: String = ["a", "b", "c", "d"]
+            .iter()
+            .map(|table| format!("CREATE TABLE d.{table} (n int PRIMARY KEY, j json, c varchar(30));"))
+            .collect();
+        let Some(server) = server_with(kind, &format!("CREATE DATABASE d; {tables}")) else { continue };
+        let mut task = Task::new(server.port()).small_batches();
+        // As Dumpling, as mydumper, with a column that is left out, as CSV.
+        task.write("d.a.0.sql", dumpling("a", rows(&single).into_iter(), 30));
+        task.write("d.b.0.sql", dumpling("b", rows(&converted).into_iter(), 30));
+        let wide = rows(&single).into_iter().map(|row| row.replacen(',', ",7,", 1));
+        task.write("d.c-schema.sql", "CREATE TABLE `c` (`n` int, `gone` int, `j` json, `c` varchar(30));\n");
+        task.write("d.c.0.sql", dumpling("c", wide, 30));
+        let csv: String = documents
+            .iter()
+            .enumerate()
+            .map(|(n, text)| {
+                let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+                format!("{n},\"{text}\",\"0.040785546898809644\"\n")
+            })
+            .collect();
+        task.write("d.d.0.csv", format!("n,j,c\n{csv}"));
+        task.set("mydumper", "ignore-columns = [{ db = 'd', table = 'c', columns = ['gone'] }]");
+        task.import();
+        let wanted: Vec<u64> = documents
+            .iter()
+            .zip(doubles.chunks(5))
+            .flat_map(|(_, part)| {
+                let mut all: Vec<u64> = part.iter().map(|value| value.to_bits()).collect();
+                // In the order in which the server has the keys of the document.
+                let string = 0.040785546898809644_f64.to_bits();
+                match kind {
+                    Kind::MariaDb1011 => all.extend([string, part[0].to_bits()]),
+                    _ => all = [vec![part[0].to_bits()], vec![string], all].concat(),
+                }
+                all
+            })
+            .collect();
+        for table in ["a", "b", "c", "d"] {
+            let there = bits(&server, &format!("d.{table}"));
+            assert_eq!(there.len(), wanted.len(), "{kind:?} {table}");
+            let mut differ = there.iter().zip(&wanted).filter(|(there, wanted)| there != wanted);
+            let first =
+                differ.next().map(|(there, wanted)| (f64::from_bits(*there), f64::from_bits(*wanted)));
+            assert_eq!(first, None, "{kind:?} {table}, and {} more", differ.count());
+            let others =
+                server.value(format!("SELECT COUNT(*) FROM d.{table} WHERE c<>'0.040785546898809644'"));
+            assert_eq!(others, "0");
+        }
+    }
+}
