@@ -129,7 +129,7 @@ fn timestamps_are_read_in_the_zone_of_the_dump() {
         ..Default::default()
     };
     task.write("rdump-manifest.jsonl", manifest.render());
-    task.import();
+    task.import_expecting(testkit::LogCheck::new().allow("the manifest of its folder does not know it"));
     assert_eq!(at_utc(1), "2024-01-01 00:00:00");
     // The command line wins.
     let task = Task::new(server.port());
