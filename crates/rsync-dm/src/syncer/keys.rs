@@ -26,8 +26,15 @@ pub enum Fold {
     Folded(Charset),
     /// Bytes, but for zero bytes at their end.
     Bytes,
+    /// Addresses and UUIDs of MariaDB in a column of text or bytes: by the text that is written, `folded` under a collation that folds.
+    Shown {
+        /// Case does not count.
+        folded: bool,
+    },
     /// Nothing is known: all values count as equal.
     Constant,
+    /// Nothing is known, and rows of other shards have values of the column's own type: every row is a barrier.
+    Unknown,
 }
 
 /// A part of a unique key.
@@ -154,6 +161,17 @@ pub fn add_key<C: Cells>(
         let bytes = value.as_bytes().unwrap_or_default();
         match (part.fold, value) {
             (Fold::Constant, _) => {}
+            (Fold::Unknown, _) => barrier = true,
+            (Fold::Shown { folded }, _) => {
+                row.literal(column, scratch)?;
+                // It is between quotes and has nothing to escape.
+                let text = scratch.get(1..scratch.len().saturating_sub(1)).unwrap_or_default();
+                let mut text = prefix(text, part.prefix).to_vec();
+                if folded {
+                    text.make_ascii_lowercase();
+                }
+                hash.bytes(&text);
+            }
             // A number reads the same with and without sign.
             (Fold::Literal, Value::Int(number)) => hash.word(number as u64),
             (Fold::Literal, Value::UInt(number)) => hash.word(number),
@@ -223,6 +241,10 @@ mod tests {
             Ok(self.0)
         }
         fn literal(&self, _: usize, out: &mut Vec<u8>) -> Result<(), Self::Error> {
+            if let Value::Bytes([uuid @ .., b'U']) = self.0 {
+                out.extend_from_slice(&[b"'", uuid, b"'"].concat());
+                return Ok(());
+            }
             self.0.write_text(out, 0)
         }
     }
@@ -249,6 +271,19 @@ mod tests {
         assert!(same(bin, Some(2), "aéx", "aéy") && same(ci, Some(2), "abx", "ABy"));
         assert!(same(Fold::Constant, None, "a", "b") && same(Fold::Bytes, None, "a\0\0", "a"));
         assert!(same(Fold::Literal, None, "-0e0", "0e0") && !same(Fold::Literal, None, "1", "2"));
+    }
+
+    /// A shard with UUIDs and one with their text go into one column of text. (`U` at the end of a value stands for its type here.)
+    #[test]
+    fn addresses_compare_as_their_text() {
+        let hash = |fold, prefix, text| key(fold, prefix, text).hashes;
+        let (shown, folded) = (Fold::Shown { folded: false }, Fold::Shown { folded: true });
+        assert_ne!(hash(shown, None, "a1-b2U"), hash(shown, None, "a1-b3U"));
+        assert_eq!(hash(shown, Some(4), "a1-b2U"), hash(shown, Some(4), "a1-b3U"));
+        assert_eq!(hash(shown, None, "a1-b2U"), hash(Fold::Text(Charset::Utf8mb4), None, "a1-b2"));
+        assert_eq!(hash(shown, None, "a1-b2U"), hash(Fold::Bytes, None, "a1-b2"));
+        assert_eq!(hash(folded, None, "a1-b2U"), hash(Fold::Folded(Charset::Utf8mb4), None, "A1-B2"));
+        assert!(key(Fold::Unknown, None, "x").barrier && !key(shown, None, "xU").barrier);
     }
 
     #[test]

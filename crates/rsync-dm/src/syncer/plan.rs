@@ -359,6 +359,11 @@ fn fold(from: &Column, to: &Column) -> Fold {
         (Enum, Enum) | (Set, Set) if from.members == to.members => Fold::Literal,
         // Written as the one text that the server shows.
         (Uuid, Uuid) | (Inet6, Inet6) | (Inet4, Inet4) => Fold::Literal,
+        (_, Uuid | Inet6 | Inet4) => Fold::Unknown,
+        (Uuid | Inet6 | Inet4, to_kind) if is_binary(to_kind) => Fold::Shown { folded: false },
+        (Uuid | Inet6 | Inet4, to_kind) if is_text(to_kind) => {
+            Fold::Shown { folded: !to.collation.as_deref().unwrap_or("").ends_with("_bin") }
+        }
         (a, b) if is_binary(a) && is_binary(b) => Fold::Bytes,
         (a, b) if is_text(a) && is_text(b) => {
             let charset = from.charset.as_deref().and_then(Charset::from_name);

@@ -48,7 +48,7 @@ impl Xa {
 pub struct KnownXa {
     /// Its name.
     pub xid: String,
-    /// End of its XA COMMIT or XA ROLLBACK, if that is known.
+    /// End of its XA COMMIT or XA ROLLBACK, once that was met.
     pub end: Option<(String, u64)>,
 }
 
@@ -115,16 +115,14 @@ impl Unit {
     pub(super) fn prepared(&mut self, one_phase: bool) {
         if let Some(xa) = self.transaction.xa.as_ref().filter(|_| !one_phase) {
             let xid = xa.xid.clone();
-            self.know(xid, None);
+            self.know(xid);
         }
     }
 
-    fn know(&mut self, xid: String, end: Option<Place>) {
-        let end = end.map(|end| (end.file.to_string(), end.pos));
-        match self.state.xa.iter_mut().find(|known| known.xid == xid) {
-            Some(known) => known.end = end.or(known.end.take()),
-            None => self.state.xa.push(KnownXa { xid, end }),
-        }
+    /// Its end is to come; a former one of the name is over.
+    fn know(&mut self, xid: String) {
+        self.state.xa.retain(|known| known.xid != xid);
+        self.state.xa.push(KnownXa { xid, end: None });
     }
 
     /// Forgets those whose end the checkpoint has passed.
@@ -144,7 +142,7 @@ impl Unit {
         let fate = self.look_ahead(&xid).await?;
         info!(xid, committed = fate.committed, decided = %fate.end, "an XA transaction with rows of replicated tables");
         if fate.later {
-            self.know(xid, Some(fate.end));
+            self.know(xid);
         }
         if let Some(xa) = &mut self.transaction.xa {
             xa.committed = Some(fate.committed);
