@@ -303,7 +303,9 @@ fn path_of(text: &[u8], wanted: usize) -> Option<String> {
             }
             b'{' => legs.push(Leg::Key(Span::new(0, 0))),
             b'[' => legs.push(Leg::Index(0)),
-            b'}' | b']' => drop(legs.pop()?),
+            b'}' | b']' => {
+                legs.pop()?;
+            }
             b',' => {
                 if let Some(Leg::Index(index)) = legs.last_mut() {
                     *index += 1;
