@@ -68,6 +68,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn tables_without_json_need_nothing() {
+        let column = |full_type: &str| TargetColumn {
+            name: "c".into(),
+            full_type: full_type.into(),
+            required: false,
+            generated: false,
+        };
+        let (text, json) = (column("longtext"), column("json"));
+        assert_eq!(JsonCells::of([Some(&text), None].into_iter()), None);
+        let found = JsonCells::of([Some(&text), Some(&json), None].into_iter());
+        assert_eq!(found, Some(JsonCells(vec![false, true, false])));
+    }
+
+    #[test]
     fn only_cells_of_json_change() {
         let json = JsonCells(vec![false, true, true]);
         let change = |run: &str| {
