@@ -211,9 +211,7 @@ impl Rewrite {
         let bytes = run.len();
         let digits = |json: Option<&JsonCells>| json.map_or(0, |_| likely_growth(run));
         match self {
-            Self::Cells(cells) => {
-                bytes.saturating_mul(1 + cells.append.len()) + digits(cells.json.as_ref())
-            }
+            Self::Cells(cells) => bytes.saturating_mul(1 + cells.append.len()) + digits(cells.json.as_ref()),
             Self::Json(json) => bytes + digits(Some(json)),
             Self::Csv(rows) => bytes.saturating_mul(12 + rows.append.len()),
         }
@@ -319,7 +317,12 @@ mod tests {
     #[test]
     fn rows_that_line_up_are_not_touched() {
         let table = table();
-        let frame = Frame { table: &table, on_duplicate: OnDuplicate::Error, quoted_nulls: &Arc::default(), misreads_doubles: false };
+        let frame = Frame {
+            table: &table,
+            on_duplicate: OnDuplicate::Error,
+            quoted_nulls: &Arc::default(),
+            misreads_doubles: false,
+        };
         let shape = Shape::new(&frame, &file(&[], &[]), None, None).unwrap();
         assert_eq!(shape.prefix, b"INSERT INTO `d`.`t` VALUES ");
         assert_eq!(shape.rewrite, None);
@@ -339,7 +342,12 @@ mod tests {
     #[test]
     fn cells_are_left_out_and_added() {
         let table = table();
-        let frame = Frame { table: &table, on_duplicate: OnDuplicate::Error, quoted_nulls: &Arc::default(), misreads_doubles: false };
+        let frame = Frame {
+            table: &table,
+            on_duplicate: OnDuplicate::Error,
+            quoted_nulls: &Arc::default(),
+            misreads_doubles: false,
+        };
         let listed = names(&["a", "B", "c"]);
         let file = file(&["b"], &[("src", "it's")]);
         let shape = Shape::new(&frame, &file, Some(&listed), None).unwrap();

@@ -33,7 +33,12 @@ const LIMITS: Limits =
 fn shapes() -> Arc<ShapeMaker> {
     Arc::new(|head: &Head| {
         let columns = head.columns.clone().map_or(String::new(), |names| format!(" ({})", names.join(",")));
-        Ok(Shape { prefix: format!("I{columns} V ").into_bytes(), suffix: Vec::new(), rewrite: None, enums: Vec::new() })
+        Ok(Shape {
+            prefix: format!("I{columns} V ").into_bytes(),
+            suffix: Vec::new(),
+            rewrite: None,
+            enums: Vec::new(),
+        })
     })
 }
 
