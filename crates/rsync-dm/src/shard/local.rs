@@ -253,6 +253,16 @@ mod tests {
         // Killed while it waits; the next process knows the lock and its owner.
         waiting.abort();
         let local = Arc::new(Local::open(store.clone(), ["a".into(), "b".into()]).await.unwrap());
+        let waiting = tokio::spawn({
+            let local = local.clone();
+            async move { local.propose(info("a")).await }
+        });
+        // Nobody is told anything before all sources have said which tables they have.
+        local.tables("t", "a", table()).await.unwrap();
+        tokio::task::yield_now().await;
+        assert!(local.state.lock().await.met.is_empty());
+        waiting.abort();
+        local.tables("t", "b", table()).await.unwrap();
         let propose = |source: &'static str| {
             let local = local.clone();
             tokio::spawn(async move { local.propose(info(source)).await })
