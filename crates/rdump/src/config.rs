@@ -1,6 +1,7 @@
 //! The checked configuration: flags and environment in, one struct out. Nothing downstream sees raw flags.
 
 mod output;
+mod rules;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use common::storage::Options;
 use crate::cli::flags::{FLAGS, STORAGE};
 use crate::cli::pflag::Parsed;
 use crate::gentle::Limits;
+use crate::mask::Masks;
 
 pub use output::Output;
 use output::output_form;
@@ -164,6 +166,8 @@ pub struct Config {
     pub resume: bool,
     /// The flags that decide what is in the files, each as `--name=value`.
     pub options: Vec<String>,
+    /// Values that are replaced.
+    pub masks: Masks,
     /// Sentences to print before the dump starts.
     pub warnings: Vec<String>,
 }
@@ -230,13 +234,7 @@ impl Config {
             return Err(ConfigError::NotYet(flag.name));
         }
         let flags = Flags(parsed);
-        let threads: i64 = flags.number("threads");
-        if threads <= 0 {
-            return Err(value_error(format!("--threads is set to {threads}. It should be greater than 0")));
-        }
-        let port: i64 = flags.number("port");
-        let port = u16::try_from(port)
-            .map_err(|_| value_error(format!("--port is set to {port}. It must lie between 0 and 65535")))?;
+        let (threads, port) = (threads(&flags)?, port(&flags)?);
         let sql = flags.optional("sql");
         let where_clause = flags.optional("where");
         if sql.is_some() && where_clause.is_some() {
@@ -251,6 +249,9 @@ impl Config {
         if cert.is_some() != key.is_some() {
             return Err(value_error("--cert and --key belong together: give both or none"));
         }
+        let masks = rules::masks(parsed, &flags, sql.is_some())?;
+        let mut options = parsed.rendered(|flag| flag.shapes_files());
+        options.extend(rules::fingerprints(&flags, &masks)?);
         Ok(Config {
             host: flags.text("host"),
             port,
@@ -260,21 +261,13 @@ impl Config {
             ca: flags.optional("ca").map(PathBuf::from),
             cert: cert.map(PathBuf::from),
             key: key.map(PathBuf::from),
-            params: parsed
-                .all("params")
-                .iter()
-                .filter_map(|pair| pair.split_once('='))
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-            read_timeout: flags
-                .text("read-timeout")
-                .parse::<GoDuration>()
-                .map_or(Duration::from_secs(900), GoDuration::get),
+            params: session_variables(parsed),
+            read_timeout: read_timeout(&flags),
             tidb_mem_quota_query: flags.number("tidb-mem-quota-query"),
             databases: parsed.all("database").to_vec(),
             tables,
             filter,
-            column_filters: column_filters(parsed, &flags, sql.is_some())?,
+            column_filters: rules::column_filters(parsed, &flags, sql.is_some())?,
             where_clause,
             sql,
             no_data: flags.bool("no-data"),
@@ -282,14 +275,8 @@ impl Config {
             no_views: flags.bool("no-views"),
             no_sequences: flags.bool("no-sequences"),
             dump_empty_database: flags.bool("dump-empty-database"),
-            threads: threads as usize,
-            rows: match flags.text("rows").as_str() {
-                "auto" => ChunkSize::Auto,
-                text => match text.parse() {
-                    Ok(rows) if rows > 0 => ChunkSize::Rows(rows),
-                    _ => ChunkSize::Whole,
-                },
-            },
+            threads,
+            rows: chunk_size(&flags),
             order_by_primary_key: flags.bool("order-by-primary-key"),
             output,
             output_url: flags.optional("output").unwrap_or_else(|| format!("./export-{now}")),
@@ -299,11 +286,7 @@ impl Config {
             transactional_consistency: flags.bool("transactional-consistency"),
             log_level: log_level(&flags)?,
             log_file: flags.optional("logfile").map(PathBuf::from),
-            log_json: match flags.text("logfmt").as_str() {
-                "text" => false,
-                "json" => true,
-                other => return Err(value_error(format!("unknown log format `{other}`: text or json"))),
-            },
+            log_json: log_json(&flags)?,
             status_addr: flags.optional("status-addr"),
             lock_wait: flags.duration("lock-wait-timeout")?,
             long_query: flags.duration("long-query-limit")?,
@@ -314,7 +297,8 @@ impl Config {
             dry_run: flags.bool("dry-run"),
             against_source: flags.bool("against-source"),
             resume: flags.bool("resume"),
-            options: parsed.rendered(|flag| flag.shapes_files()),
+            options,
+            masks,
             warnings,
         })
     }
@@ -327,6 +311,41 @@ impl Config {
             .iter()
             .find(|(tables, _)| tables.matches_table(&table.schema, &table.table))
             .map(|(_, columns)| columns)
+    }
+}
+
+fn threads(flags: &Flags<'_>) -> Result<usize, ConfigError> {
+    let threads: i64 = flags.number("threads");
+    usize::try_from(threads)
+        .ok()
+        .filter(|threads| *threads > 0)
+        .ok_or_else(|| value_error(format!("--threads is set to {threads}. It should be greater than 0")))
+}
+
+fn port(flags: &Flags<'_>) -> Result<u16, ConfigError> {
+    let port: i64 = flags.number("port");
+    u16::try_from(port)
+        .map_err(|_| value_error(format!("--port is set to {port}. It must lie between 0 and 65535")))
+}
+
+/// The pairs of `--params`.
+fn session_variables(parsed: &Parsed) -> Vec<(String, String)> {
+    let pairs = parsed.all("params").iter().filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn read_timeout(flags: &Flags<'_>) -> Duration {
+    let given = flags.text("read-timeout").parse::<GoDuration>();
+    given.map_or(Duration::from_secs(900), GoDuration::get)
+}
+
+fn chunk_size(flags: &Flags<'_>) -> ChunkSize {
+    match flags.text("rows").as_str() {
+        "auto" => ChunkSize::Auto,
+        text => match text.parse() {
+            Ok(rows) if rows > 0 => ChunkSize::Rows(rows),
+            _ => ChunkSize::Whole,
+        },
     }
 }
 
@@ -379,64 +398,6 @@ fn rate_limit(flags: &Flags<'_>) -> Result<Option<u64>, ConfigError> {
     }
 }
 
-/// One entry of `--column-filter` or of `--column-filter-file`.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ColumnRule {
-    matcher: Vec<String>,
-    columns: Vec<String>,
-}
-
-/// The form of `--column-filter-file`.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ColumnRules {
-    #[serde(rename = "column-filter")]
-    rules: Vec<ColumnRule>,
-}
-
-fn column_filters(
-    parsed: &Parsed,
-    flags: &Flags<'_>,
-    has_sql: bool,
-) -> Result<Vec<(TableFilter, ColumnFilter)>, ConfigError> {
-    let mut rules = Vec::new();
-    for text in parsed.all("column-filter") {
-        // An inline table stands behind a key.
-        let document: std::collections::BTreeMap<String, ColumnRule> =
-            toml::from_str(&format!("rule = {text}"))
-                .map_err(|error| value_error(format!("--column-filter '{text}': {}", error.message())))?;
-        rules.extend(document.into_values());
-    }
-    if let Some(file) = flags.optional("column-filter-file") {
-        let text = std::fs::read_to_string(&file)
-            .map_err(|error| value_error(format!("--column-filter-file {file} can't be read: {error}")))?;
-        let document: ColumnRules = toml::from_str(&text)
-            .map_err(|error| value_error(format!("--column-filter-file {file}: {error}")))?;
-        rules.extend(document.rules);
-    }
-    if !rules.is_empty() && has_sql {
-        return Err(value_error(
-            "--column-filter and --sql exclude each other: name the columns in the query",
-        ));
-    }
-    if !rules.is_empty() && !flags.bool("no-schemas") {
-        return Err(value_error(
-            "--column-filter needs --no-schemas: the files hold fewer columns than the tables have",
-        ));
-    }
-    let case_sensitive = flags.bool("case-sensitive");
-    rules
-        .iter()
-        .map(|rule| {
-            let tables = TableFilter::parse(&rule.matcher, case_sensitive);
-            let columns = ColumnFilter::parse(&rule.columns);
-            let wrong = |error| value_error(format!("--column-filter: {error}"));
-            Ok((tables.map_err(wrong)?, columns.map_err(wrong)?))
-        })
-        .collect()
-}
-
 fn table_choice(parsed: &Parsed, flags: &Flags<'_>) -> Result<(Vec<TableName>, TableFilter), ConfigError> {
     let list = parsed.all("tables-list");
     if !list.is_empty() && parsed.given("filter") {
@@ -471,6 +432,14 @@ fn consistency(flags: &Flags<'_>) -> Result<Consistency, ConfigError> {
         "none" => Consistency::None,
         other => return Err(value_error(format!("invalid consistency option {other}"))),
     })
+}
+
+fn log_json(flags: &Flags<'_>) -> Result<bool, ConfigError> {
+    match flags.text("logfmt").as_str() {
+        "text" => Ok(false),
+        "json" => Ok(true),
+        other => Err(value_error(format!("unknown log format `{other}`: text or json"))),
+    }
 }
 
 fn log_level(flags: &Flags<'_>) -> Result<String, ConfigError> {

@@ -230,23 +230,27 @@ async fn block_ddl(source: &Source, config: &Config) -> Result<Option<WireConn>>
     if !config.block_ddl {
         return Ok(None);
     }
-    if !source.server.is_mysql(8, 0, 0) {
+    let server = &source.server;
+    let (statements, privilege): (&[&str], _) = if server.is_mysql(8, 0, 0) {
+        (&["LOCK INSTANCE FOR BACKUP"], "BACKUP_ADMIN")
+    } else if server.is_mariadb(10, 4, 1) {
+        (&["BACKUP STAGE START", "BACKUP STAGE BLOCK_DDL"], "RELOAD")
+    } else {
         return Err(DumpError::Consistency(
-            "--block-ddl needs LOCK INSTANCE FOR BACKUP, which MySQL has from 8.0 on".into(),
+            "--block-ddl needs LOCK INSTANCE FOR BACKUP, which MySQL has from 8.0 on, or BACKUP STAGE, which MariaDB has \
+             from 10.4 on"
+                .into(),
         ));
-    }
+    };
     let mut conn = source.connect().await?;
     lock_guard::limit_waiting(&mut conn, config, config.lock_wait.as_secs().max(1)).await?;
-    match conn.simple("LOCK INSTANCE FOR BACKUP").await {
-        Ok(_) => Ok(Some(conn)),
-        Err(error) => Err(needs_privilege(
-            error,
-            "lock instance for backup".into(),
-            "BACKUP_ADMIN",
-            "*.*",
-            &source.account,
-        )),
+    for statement in statements {
+        if let Err(error) = conn.simple(*statement).await {
+            let doing = statement.to_lowercase();
+            return Err(needs_privilege(error, doing, privilege, "*.*", &source.account));
+        }
     }
+    Ok(Some(conn))
 }
 
 async fn open_readers(source: &Source, config: &Config) -> Result<Vec<WireConn>> {

@@ -1,15 +1,16 @@
 //! Reads the rows of one chunk and writes its files: the hot path.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::dumpfile::Compression;
 use common::ident::TableName;
 use common::manifest::{ChunkLine, FileLine};
 use common::storage::{Storage, StorageError};
 use futures::FutureExt;
-use mysql::wire::{RowStream, WireConn};
+use mysql::wire::{ColumnDef, RowRef, RowStream, WireConn};
 use mysql::{Endpoint, ErrorClass};
 use tokio::task::JoinHandle;
 
@@ -20,7 +21,7 @@ use crate::key::KeyRange;
 use crate::metrics::Metrics;
 use crate::naming::Naming;
 use crate::queue::{Question, Running};
-use crate::render::{CellKind, ChunkText, Form, Todo, csv_header};
+use crate::render::{CellForms, CellKind, ChunkText, Form, Todo, csv_header};
 use crate::table::Table;
 
 /// What all chunks share.
@@ -106,6 +107,13 @@ impl TableJob {
         (rows > 0).then(|| (bytes / rows, rows.saturating_mul(1_000_000) / micros.max(1)))
     }
 
+    /// Counts what a reader has read, for [`TableJob::pace`].
+    fn count_read(&self, rows: u64, bytes: u64, time: Duration) {
+        self.rows_read.fetch_add(rows, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.micros.fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     /// Counts a finished chunk; gives the table's rows when it was the last.
     pub fn finish_chunk(&self, rows: u64) -> Option<u64> {
         let total = self.rows.fetch_add(rows, Ordering::SeqCst) + rows;
@@ -145,6 +153,42 @@ impl Chunk {
         Chunk { sql, range, attempts: self.attempts + 1, ..self.clone() }
     }
 
+    /// How its rows look; CSV of a query takes the header from the result.
+    fn form(&self, columns: &[ColumnDef]) -> Cow<'_, Form> {
+        match (&self.job.form, self.header_from_result) {
+            (Form::Csv { writer, .. }, true) => {
+                let names = columns.iter().map(|column| column.name.as_str());
+                Cow::Owned(Form::Csv { header: csv_header(writer, names), writer: writer.clone() })
+            }
+            (form, _) => Cow::Borrowed(form),
+        }
+    }
+
+    /// How each cell is written.
+    fn cell_forms(&self, columns: &[ColumnDef]) -> CellForms<'_> {
+        if self.job.empty_rows {
+            return CellForms::default();
+        }
+        let mut kinds: Vec<CellKind> = columns.iter().map(CellKind::of).collect();
+        for field in self.job.table.iter().flat_map(Table::float_fields) {
+            if let Some(kind) = kinds.get_mut(field) {
+                *kind = CellKind::Float;
+            }
+        }
+        CellForms::new(kinds, self.job.table.as_ref().map_or(&[], |table| &table.masks))
+    }
+
+    /// What the manifest says of it.
+    fn line(&self, rows: u64, running: &Running) -> ChunkLine {
+        ChunkLine {
+            schema: self.job.name.schema.clone(),
+            table: self.job.name.table.clone(),
+            chunk: self.index,
+            rows,
+            range: self.job.condition(running.range().as_ref()),
+        }
+    }
+
     /// For messages.
     pub fn describe(&self) -> String {
         match self.job.name.table.is_empty() {
@@ -170,6 +214,29 @@ struct Finishing {
     turn: u64,
     line: FileLine,
     task: JoinHandle<Result<Stored, StorageError>>,
+}
+
+/// What one call of [`Reader::dump_chunk`] has written.
+#[derive(Default)]
+struct Output {
+    /// The file that is open.
+    open: Option<String>,
+    /// Files that are complete.
+    files: u64,
+    /// Rows in them.
+    rows: u64,
+    /// Their bytes.
+    bytes: u64,
+    /// Rows that the metrics have not seen.
+    rows_uncounted: u64,
+}
+
+impl Output {
+    /// Shows the metrics what is about to be written, and waits where the source shall have rest.
+    async fn pass(&mut self, shared: &Shared, bytes: u64) {
+        shared.metrics.read(std::mem::take(&mut self.rows_uncounted), bytes);
+        shared.gate.pass(bytes).await;
+    }
 }
 
 /// One reader: its buffer, its file, and the file that is being synced.
@@ -212,51 +279,20 @@ impl Reader {
     ) -> Result<()> {
         let chunk = &running.chunk;
         let id = conn.connection_id();
-        let (begun, mut bytes_written) = (std::time::Instant::now(), 0);
+        let begun = Instant::now();
         self.turn += 1;
-        let mut stream = match tokio::time::timeout(shared.read_timeout, conn.query(&chunk.sql)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(mysql::Error::timeout(shared.read_timeout)),
-        }
-        .doing(|| chunk.describe())?;
-        let position = chunk.position_column.as_ref();
-        let position =
-            position.and_then(|name| stream.columns().iter().position(|column| column.name == *name));
+        let mut stream = run_query(conn, shared, chunk).await?;
+        let position = chunk
+            .position_column
+            .as_ref()
+            .and_then(|name| stream.columns().iter().position(|column| column.name == *name));
+        let form = chunk.form(stream.columns());
+        let cells = chunk.cell_forms(stream.columns());
+        let mut text = ChunkText::new(&form, cells, shared.file_size, std::mem::take(&mut self.buffer));
+        let mut output = Output::default();
         let mut stop: Option<Vec<u8>> = None;
         let mut stopped = false;
-        let mut kinds: Vec<CellKind> = stream.columns().iter().map(CellKind::of).collect();
-        for field in chunk.job.table.iter().flat_map(Table::float_fields) {
-            if let Some(kind) = kinds.get_mut(field) {
-                *kind = CellKind::Float;
-            }
-        }
-        if chunk.job.empty_rows {
-            kinds.clear();
-        }
-        let own_form;
-        let form = match (&chunk.job.form, chunk.header_from_result) {
-            (Form::Csv { writer, .. }, true) => {
-                let names = stream.columns().iter().map(|column| column.name.as_str());
-                own_form = Form::Csv { header: csv_header(writer, names), writer: writer.clone() };
-                &own_form
-            }
-            (form, _) => form,
-        };
-        let mut text = ChunkText::new(form, kinds, shared.file_size, std::mem::take(&mut self.buffer));
-        let mut name: Option<String> = None;
-        let mut file_number = 0;
-        let mut rows_written = 0;
-        let mut rows_counted = 0;
-        loop {
-            // The common case, a row in the buffer, without a timer.
-            let row = match stream.next().now_or_never() {
-                Some(row) => row,
-                None => match tokio::time::timeout(shared.read_timeout, stream.next()).await {
-                    Ok(row) => row,
-                    Err(_) => Err(mysql::Error::timeout(shared.read_timeout)),
-                },
-            };
-            let Some(row) = row.doing(|| chunk.describe())? else { break };
+        while let Some(row) = next_row(&mut stream, shared.read_timeout).await.doing(|| chunk.describe())? {
             if let (Some(stop), Some(position)) = (&stop, position)
                 && row.cell(position) == Some(stop)
             {
@@ -264,30 +300,19 @@ impl Reader {
                 break;
             }
             let todo = text.push_row(row.cells());
-            rows_counted += 1;
+            output.rows_uncounted += 1;
             if todo == Todo::Nothing {
                 continue;
             }
             let bytes = text.pending().len() as u64;
-            shared.metrics.read(rows_counted, bytes);
-            running.advance(rows_counted, bytes);
-            shared.gate.pass(bytes).await;
-            rows_counted = 0;
+            running.advance(output.rows_uncounted, bytes);
+            output.pass(shared, bytes).await;
             if let Some(question) = running.question()
                 && let Some(here) = position.and_then(|position| row.cell(position))
             {
                 stop = agree(question, here).await.or(stop);
             }
-            if name.is_none() {
-                name = Some(self.begin_file(shared, chunk, file_number).await?);
-            }
-            if todo == Todo::Write {
-                self.writer.write_pending(&mut text).await?;
-            } else if let Some(name) = name.take() {
-                let (rows, bytes) = self.end_file(shared, chunk, &mut text, name).await?;
-                (rows_written, bytes_written) = (rows_written + rows, bytes_written + bytes);
-                file_number += 1;
-            }
+            self.put(shared, chunk, &mut text, &mut output, todo).await?;
         }
         let rows_read = stream.rows_read() - u64::from(stopped);
         if stop.is_some() && !stopped {
@@ -304,39 +329,52 @@ impl Reader {
             drop(stream);
         }
         if text.in_file() {
-            let bytes = text.pending().len() as u64;
-            shared.metrics.read(rows_counted, bytes);
-            shared.gate.pass(bytes).await;
-            let name = match name {
-                Some(name) => name,
-                None => self.begin_file(shared, chunk, file_number).await?,
-            };
-            let (rows, bytes) = self.end_file(shared, chunk, &mut text, name).await?;
-            (rows_written, bytes_written) = (rows_written + rows, bytes_written + bytes);
+            output.pass(shared, text.pending().len() as u64).await;
+            self.put(shared, chunk, &mut text, &mut output, Todo::EndFile).await?;
         }
-        self.buffer = text.into_buffer();
-        // A row of 1 MB must not keep its memory for ever.
-        self.buffer.clear();
-        self.buffer.shrink_to(256 * 1024);
-        if rows_written != rows_read {
+        self.keep_buffer(text.into_buffer());
+        if output.rows != rows_read {
             return Err(DumpError::Count(format!(
-                "{}: {rows_read} rows were read and {rows_written} written",
-                chunk.describe()
+                "{}: {rows_read} rows were read and {} written",
+                chunk.describe(),
+                output.rows
             )));
         }
-        let line = ChunkLine {
-            schema: chunk.job.name.schema.clone(),
-            table: chunk.job.name.table.clone(),
-            chunk: chunk.index,
-            rows: rows_read,
-            range: chunk.job.condition(running.range().as_ref()),
-        };
-        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        chunk.job.rows_read.fetch_add(rows_read, Ordering::Relaxed);
-        chunk.job.bytes.fetch_add(bytes_written, Ordering::Relaxed);
-        chunk.job.micros.fetch_add(micros, Ordering::Relaxed);
-        self.ended.push((self.turn, Arc::clone(&chunk.job), line));
+        chunk.job.count_read(rows_read, output.bytes, begun.elapsed());
+        self.ended.push((self.turn, Arc::clone(&chunk.job), chunk.line(rows_read, running)));
         Ok(())
+    }
+
+    /// Writes what is pending, into a new file if none is open, and ends the file where `todo` says so.
+    async fn put(
+        &mut self,
+        shared: &Shared,
+        chunk: &Chunk,
+        text: &mut ChunkText<'_>,
+        output: &mut Output,
+        todo: Todo,
+    ) -> Result<()> {
+        let name = match output.open.take() {
+            Some(name) => name,
+            None => self.begin_file(shared, chunk, output.files).await?,
+        };
+        if todo == Todo::Write {
+            self.writer.write_pending(text).await?;
+            output.open = Some(name);
+            return Ok(());
+        }
+        let (rows, bytes) = self.end_file(shared, chunk, text, name).await?;
+        output.rows += rows;
+        output.bytes += bytes;
+        output.files += 1;
+        Ok(())
+    }
+
+    /// Keeps the buffer for the next chunk: a row of 1 MB must not keep its memory for ever.
+    fn keep_buffer(&mut self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        buffer.shrink_to(256 * 1024);
+        self.buffer = buffer;
     }
 
     /// Takes the chunks all of whose files are durable.
@@ -384,7 +422,7 @@ impl Reader {
         };
         let metrics = shared.metrics.clone();
         let task = tokio::spawn(async move {
-            let begin = std::time::Instant::now();
+            let begin = Instant::now();
             let result = durable.await;
             metrics.file_synced(begin.elapsed());
             result
@@ -422,6 +460,31 @@ impl Reader {
             std::mem::take(&mut self.done).into_iter().partition(|(of, _)| *of == turn);
         self.done = keep;
         Ok(again.into_iter().map(|(_, line)| line.name).collect())
+    }
+}
+
+/// Sends the chunk's statement.
+async fn run_query<'c>(conn: &'c mut WireConn, shared: &Shared, chunk: &Chunk) -> Result<RowStream<'c>> {
+    match tokio::time::timeout(shared.read_timeout, conn.query(&chunk.sql)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(mysql::Error::timeout(shared.read_timeout)),
+    }
+    .doing(|| chunk.describe())
+}
+
+/// The next row; in the common case, a row in the buffer, without a timer.
+#[inline]
+async fn next_row<'s>(
+    stream: &'s mut RowStream<'_>,
+    read_timeout: Duration,
+) -> mysql::Result<Option<RowRef<'s>>> {
+    let mut next = std::pin::pin!(stream.next());
+    match next.as_mut().now_or_never() {
+        Some(row) => row,
+        None => match tokio::time::timeout(read_timeout, next).await {
+            Ok(row) => row,
+            Err(_) => Err(mysql::Error::timeout(read_timeout)),
+        },
     }
 }
 

@@ -85,6 +85,9 @@ pub enum DumpError {
         "--column-filter leaves no column of table {0}: let it take some, or leave the table out with -f"
     )]
     ColumnFilter(String),
+    /// `--mask` can't be followed.
+    #[error("--mask: {0}")]
+    Mask(String),
     /// A file name template that can't be followed.
     #[error("{0}")]
     Template(String),

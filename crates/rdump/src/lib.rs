@@ -28,6 +28,7 @@ pub mod journal;
 pub mod key;
 pub mod listing;
 pub mod lock_guard;
+pub mod mask;
 pub mod metrics;
 pub mod naming;
 pub mod password;

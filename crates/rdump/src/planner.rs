@@ -52,6 +52,11 @@ impl Planner {
         } else {
             self.plan_policies().await?;
             let listing = std::mem::take(&mut self.listing);
+            if let Some(rule) = self.config.masks.idle(&listing) {
+                return Err(DumpError::Mask(format!(
+                    "rule {rule} takes no table of the dump, so nothing would be masked by it"
+                )));
+            }
             for database in &listing.databases {
                 if !self.config.no_schemas {
                     let create = schema::database(&mut self.meta, database).await?;

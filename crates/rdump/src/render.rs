@@ -10,6 +10,7 @@ use mysql::wire::{ColumnDef, ColumnType, flag};
 
 use crate::csv::CsvWriter;
 use crate::escape::{escape_backslash, escape_doubling, hex};
+use crate::mask::Mask;
 
 /// How a column's cells are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum CellKind {
     Text,
     /// `x'...'` in SQL.
     Binary,
+    /// Replaced by the mask of this number.
+    Masked(usize),
 }
 
 impl CellKind {
@@ -55,6 +58,55 @@ impl CellKind {
             _ => CellKind::Text,
         }
     }
+}
+
+/// How the cells of a row are written.
+#[derive(Debug, Default)]
+pub struct CellForms<'m> {
+    kinds: Vec<CellKind>,
+    /// Kinds and masks of fields that are replaced.
+    masks: Vec<(CellKind, &'m Mask)>,
+    /// Where a mask makes its text.
+    scratch: Vec<u8>,
+}
+
+impl<'m> CellForms<'m> {
+    /// `kinds` may be empty for a table without columns to insert. `masks` name their fields.
+    pub fn new(mut kinds: Vec<CellKind>, masks: &'m [(usize, Mask)]) -> Self {
+        let mut replaced = Vec::with_capacity(masks.len());
+        for (field, mask) in masks {
+            if let Some(kind) = kinds.get_mut(*field) {
+                replaced.push((std::mem::replace(kind, CellKind::Masked(replaced.len())), mask));
+            }
+        }
+        Self { kinds, masks: replaced, scratch: Vec::new() }
+    }
+}
+
+/// What is written for a cell: the mask's kind and text where there is one.
+#[inline]
+fn replaced<'s>(
+    kind: CellKind,
+    value: &'s [u8],
+    masks: &'s [(CellKind, &Mask)],
+    scratch: &'s mut Vec<u8>,
+) -> (CellKind, Option<&'s [u8]>) {
+    match kind {
+        CellKind::Masked(number) => masked(number, value, masks, scratch),
+        kind => (kind, Some(value)),
+    }
+}
+
+#[cold]
+fn masked<'s>(
+    number: usize,
+    value: &[u8],
+    masks: &'s [(CellKind, &Mask)],
+    scratch: &'s mut Vec<u8>,
+) -> (CellKind, Option<&'s [u8]>) {
+    // A mask that is not there must not let the value out.
+    let Some((kind, mask)) = masks.get(number) else { return (CellKind::Text, None) };
+    (*kind, mask.apply(value, scratch))
 }
 
 /// The text form of one table's rows.
@@ -101,7 +153,7 @@ const BUFFER: usize = WRITE_AT + 32 * 1024;
 #[derive(Debug)]
 pub struct ChunkText<'f> {
     form: &'f Form,
-    kinds: Vec<CellKind>,
+    cells: CellForms<'f>,
     file_limit: u64,
     buffer: Vec<u8>,
     /// A file is begun: its header was put into the buffer.
@@ -115,13 +167,13 @@ pub struct ChunkText<'f> {
 }
 
 impl<'f> ChunkText<'f> {
-    /// `buffer` is taken empty, for its memory. `kinds` may be empty for a table without columns to insert.
-    pub fn new(form: &'f Form, kinds: Vec<CellKind>, file_limit: Option<u64>, mut buffer: Vec<u8>) -> Self {
+    /// `buffer` is taken empty, for its memory.
+    pub fn new(form: &'f Form, cells: CellForms<'f>, file_limit: Option<u64>, mut buffer: Vec<u8>) -> Self {
         buffer.clear();
         buffer.reserve_exact(BUFFER);
         Self {
             form,
-            kinds,
+            cells,
             file_limit: file_limit.unwrap_or(u64::MAX),
             buffer,
             in_file: false,
@@ -155,7 +207,7 @@ impl<'f> ChunkText<'f> {
                     self.in_statement = true;
                 }
                 let start = self.buffer.len();
-                sql_row(&mut self.buffer, &self.kinds, *backslash, cells);
+                sql_row(&mut self.buffer, &mut self.cells, *backslash, cells);
                 // The line end belongs to the row, though it is written with the next one.
                 let size = (self.buffer.len() - start) as u64 + 2;
                 self.statement_bytes += size;
@@ -166,7 +218,7 @@ impl<'f> ChunkText<'f> {
             }
             Form::Csv { writer, .. } => {
                 let start = self.buffer.len();
-                csv_row(&mut self.buffer, &self.kinds, writer, cells);
+                csv_row(&mut self.buffer, &mut self.cells, writer, cells);
                 self.file_bytes += (self.buffer.len() - start) as u64 + 1;
                 self.buffer.extend_from_slice(&writer.options().terminator);
             }
@@ -235,15 +287,20 @@ impl<'f> ChunkText<'f> {
 #[inline]
 fn sql_row<'a>(
     out: &mut Vec<u8>,
-    kinds: &[CellKind],
+    forms: &mut CellForms<'_>,
     backslash: bool,
     cells: impl Iterator<Item = Option<&'a [u8]>>,
 ) {
+    let CellForms { kinds, masks, scratch } = forms;
     out.push(b'(');
-    for (i, (cell, kind)) in cells.zip(kinds).enumerate() {
+    for (i, (cell, kind)) in cells.zip(&*kinds).enumerate() {
         if i > 0 {
             out.push(b',');
         }
+        let (kind, cell) = match cell {
+            Some(value) => replaced(*kind, value, masks, scratch),
+            None => (*kind, None),
+        };
         let Some(value) = cell else {
             out.extend_from_slice(b"NULL");
             continue;
@@ -264,6 +321,8 @@ fn sql_row<'a>(
                 hex(out, value);
                 out.push(b'\'');
             }
+            // `replaced` gives the kind below it.
+            CellKind::Masked(_) => {}
         }
     }
     out.push(b')');
@@ -272,16 +331,21 @@ fn sql_row<'a>(
 /// Appends a record without its terminator.
 fn csv_row<'a>(
     out: &mut Vec<u8>,
-    kinds: &[CellKind],
+    forms: &mut CellForms<'_>,
     writer: &CsvWriter,
     cells: impl Iterator<Item = Option<&'a [u8]>>,
 ) {
-    for (i, (cell, kind)) in cells.zip(kinds).enumerate() {
+    let CellForms { kinds, masks, scratch } = forms;
+    for (i, (cell, kind)) in cells.zip(&*kinds).enumerate() {
         if i > 0 {
             out.extend_from_slice(&writer.options().separator);
         }
+        let (kind, cell) = match cell {
+            Some(value) => replaced(*kind, value, masks, scratch),
+            None => (*kind, None),
+        };
         match (cell, kind) {
-            (None, _) => out.extend_from_slice(&writer.options().null),
+            (None, _) | (_, CellKind::Masked(_)) => out.extend_from_slice(&writer.options().null),
             (Some(value), CellKind::Number) => out.extend_from_slice(value),
             (Some(value), CellKind::Float) => float(out, value),
             (Some(value), CellKind::Text) => writer.text(out, value),
@@ -335,7 +399,12 @@ mod tests {
     fn files(form: &Form, file_limit: Option<u64>, rows: u64) -> Vec<(String, u64)> {
         let mut files = Vec::new();
         let mut file = Vec::new();
-        let mut text = ChunkText::new(form, vec![CellKind::Number, CellKind::Text], file_limit, Vec::new());
+        let mut text = ChunkText::new(
+            form,
+            CellForms::new(vec![CellKind::Number, CellKind::Text], &[]),
+            file_limit,
+            Vec::new(),
+        );
         for i in 1..=rows {
             let number = i.to_string();
             let todo = text.push_row([Some(number.as_bytes()), Some(&b"a"[..])].into_iter());
@@ -405,15 +474,16 @@ mod tests {
     #[test]
     fn values_by_kind() {
         let mut out = Vec::new();
-        let kinds = [CellKind::Number, CellKind::Text, CellKind::Binary, CellKind::Text];
+        let kinds = vec![CellKind::Number, CellKind::Text, CellKind::Binary, CellKind::Text];
+        let mut kinds = CellForms::new(kinds, &[]);
         let cells = [Some(&b"-1.5"[..]), Some(b"a'\\"), Some(b"\x00\xff"), None];
-        sql_row(&mut out, &kinds, true, cells.into_iter());
+        sql_row(&mut out, &mut kinds, true, cells.into_iter());
         assert_eq!(out, b"(-1.5,'a\\'\\\\',x'00ff',NULL)");
         out.clear();
-        sql_row(&mut out, &kinds, false, cells.into_iter());
+        sql_row(&mut out, &mut kinds, false, cells.into_iter());
         assert_eq!(out, b"(-1.5,'a''\\',x'00ff',NULL)");
         out.clear();
-        sql_row(&mut out, &[], true, cells.into_iter());
+        sql_row(&mut out, &mut CellForms::default(), true, cells.into_iter());
         assert_eq!(out, b"()");
     }
 }

@@ -3,10 +3,12 @@
 use common::ident::{TableName, quote, quote_list};
 use mysql::Flavor;
 use mysql::wire::WireConn;
+use tracing::warn;
 
 use crate::config::{ChunkSize, Config};
 use crate::error::{Doing, DumpError, Result};
 use crate::key::{Bound, ChunkKey, Class, KeyColumn, KeyRange};
+use crate::mask::{Mask, MaskedColumn};
 use crate::source::{Answer, Source, ask, needs_privilege};
 
 /// A table that is dumped.
@@ -23,6 +25,8 @@ pub struct Table {
     /// Those of `columns` that are FLOAT without a fixed number of decimals. The server prints six digits of them, so they
     /// are read as DOUBLE, which it prints exactly.
     pub floats: Vec<String>,
+    /// Fields whose values are replaced, by their place in `columns`.
+    pub masks: Vec<(usize, Mask)>,
     /// Columns of ORDER BY, may be empty.
     pub order_by: Vec<String>,
     /// Where the table can be cut.
@@ -71,10 +75,21 @@ pub async fn describe(
             return Err(DumpError::ColumnFilter(name.quoted()));
         }
     }
+    let masks = masks(config, name, &columns, &selected)?;
     Ok(Table {
         name: name.clone(),
         create,
-        chunk_key: if config.rows != ChunkSize::Whole { chunk_key(&index, &columns) } else { None },
+        // A condition on a column that is masked would name its values, in the manifest and in logs.
+        chunk_key: match config.rows {
+            ChunkSize::Whole => None,
+            _ => {
+                let masked = |column: &Column| {
+                    masks.iter().any(|(field, _)| selected.get(*field) == Some(&column.name))
+                };
+                let open: Vec<Column> = columns.iter().filter(|column| !masked(column)).cloned().collect();
+                chunk_key(&index, &open)
+            }
+        },
         floats: match config.output.dumpling_bytes || source.server.flavor == Flavor::TiDb {
             true => Vec::new(),
             false => {
@@ -83,9 +98,37 @@ pub async fn describe(
             }
         },
         columns: selected,
+        masks,
         explicit,
         order_by,
     })
+}
+
+/// The masks of the fields that are selected. A rule that does not fit ends the dump before a row of the table is read.
+fn masks(
+    config: &Config,
+    name: &TableName,
+    columns: &[Column],
+    selected: &[String],
+) -> Result<Vec<(usize, Mask)>> {
+    let wrong = |what: String| DumpError::Mask(format!("table {name}: {what}"));
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    if let Some(missing) = config.masks.missing(name, &names) {
+        return Err(wrong(format!("there is no column `{missing}`, so nothing of it would be masked")));
+    }
+    let mut masks = Vec::new();
+    for (field, selected) in selected.iter().enumerate() {
+        let Some(column) = columns.iter().find(|column| column.name == *selected) else { continue };
+        let masked =
+            MaskedColumn { name: selected, column_type: &column.column_type, nullable: column.nullable };
+        if let Some(mask) = config.masks.of(name, masked).map_err(wrong)? {
+            if mask.is_ambiguous() && column.indexed {
+                warn!(table = %name, column = %selected, "different values may get the same mask, which a unique key refuses");
+            }
+            masks.push((field, mask));
+        }
+    }
+    Ok(masks)
 }
 
 async fn has_row_id(conn: &mut WireConn, name: &TableName) -> Result<bool> {
@@ -160,6 +203,9 @@ impl Table {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Column {
     name: String,
+    column_type: String,
+    /// The first column of a unique index.
+    indexed: bool,
     class: Option<Class>,
     nullable: bool,
     generated: bool,
@@ -177,6 +223,8 @@ fn read_columns(fields: &Answer) -> Vec<Column> {
             let extra = text("Extra").to_ascii_uppercase();
             Column {
                 name: text("Field"),
+                indexed: matches!(text("Key").as_str(), "PRI" | "UNI"),
+                column_type: text("Type"),
                 class: Class::of(&text("Type")),
                 nullable: text("Null").eq_ignore_ascii_case("YES"),
                 // DEFAULT_GENERATED is an ordinary column with an expression as default.
@@ -286,6 +334,7 @@ mod tests {
             columns: columns.iter().map(|&name| name.to_owned()).collect(),
             explicit,
             floats: Vec::new(),
+            masks: Vec::new(),
             order_by: vec!["a".into(), "b".into()],
             chunk_key: None,
         }

@@ -1,6 +1,6 @@
 //! Planner and readers at work, until all chunks are durable.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use common::ident::TableName;
 use common::manifest::{ChunkLine, DoneTable, FileLine, SchemaFileLine, StartPoint, TableLine};
 use common::progress::{Progress, Show, Unit};
 use futures::FutureExt;
+use mysql::Endpoint;
 use mysql::wire::WireConn;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -73,11 +74,37 @@ pub(crate) struct Work {
     journal: Journal,
     /// Looks at the server's load; its end is an error.
     watch: JoinSet<Result<()>>,
-    /// Keeps the tables locked to the end, if asked for.
-    _lock: Option<WireConn>,
+    /// Keep the tables locked, and definitions as they are, to the end, if asked for.
+    _locks: [Option<WireConn>; 2],
+}
+
+/// What the readers of this dump share.
+fn shared(config: &Config, folder: &Folder, metrics: Metrics, gate: Arc<Gate>, endpoint: Endpoint) -> Shared {
+    let output = &config.output;
+    Shared {
+        storage: Arc::clone(&folder.storage),
+        compression: output.compression,
+        compress_level: output.compress_level,
+        naming: Naming::new(
+            output.compression,
+            output.format,
+            config.rows != ChunkSize::Whole,
+            output.file_size.is_some(),
+            output.templates.clone(),
+        ),
+        file_size: output.file_size,
+        read_timeout: config.read_timeout,
+        metrics,
+        gate,
+        endpoint,
+    }
 }
 
 impl Work {
+    /// Sends planner and readers off. `kept` are the tables that an earlier, unfinished run has made whole.
+    ///
+    /// # Errors
+    /// A journal that can't be opened.
     pub(crate) fn start(
         config: Arc<Config>,
         source: Source,
@@ -87,32 +114,13 @@ impl Work {
         metrics: Metrics,
         gate: Arc<Gate>,
     ) -> Result<Work> {
-        let Snapshot { consistency, meta, readers, lock, listing, position, .. } = snapshot;
-        let names =
-            kept.iter().map(|done| TableName::new(done.table.schema.clone(), done.table.table.clone()));
-        let names: HashSet<TableName> = names.collect();
+        let Snapshot { consistency, meta, readers, lock, ddl, listing, position, .. } = snapshot;
         let mut written = Written::default();
         kept.into_iter().for_each(|done| written.add(done));
         let journal = Journal::open(folder.storage.as_ref())?;
-        let output = &config.output;
         let chunked = config.rows != ChunkSize::Whole;
-        let shared = Arc::new(Shared {
-            storage: Arc::clone(&folder.storage),
-            compression: output.compression,
-            compress_level: output.compress_level,
-            naming: Naming::new(
-                output.compression,
-                output.format,
-                chunked,
-                output.file_size.is_some(),
-                output.templates.clone(),
-            ),
-            file_size: output.file_size,
-            read_timeout: config.read_timeout,
-            metrics: metrics.clone(),
-            gate: Arc::clone(&gate),
-            endpoint: source.endpoint().clone(),
-        });
+        let shared =
+            Arc::new(shared(&config, folder, metrics.clone(), Arc::clone(&gate), source.endpoint().clone()));
         let source = Arc::new(source);
         // Two readers must see the same rows to share a chunk.
         let shares = chunked && matches!(consistency, Consistency::Flush | Consistency::Lock);
@@ -144,7 +152,7 @@ impl Work {
             listing,
             meta,
             queue,
-            kept: names,
+            kept: written.tables.keys().cloned().collect(),
             reports: report,
             writes: JoinSet::new(),
         };
@@ -159,7 +167,7 @@ impl Work {
             start: position.as_ref().map(start_point),
             journal,
             watch,
-            _lock: lock,
+            _locks: [lock, ddl],
         })
     }
 

@@ -231,6 +231,24 @@ pub const FLAGS: &[Flag] = &[
     ),
     flag(
         WHAT,
+        "mask",
+        None,
+        Texts,
+        "",
+        "Values to replace: {matcher=['db.t*'], columns=['email'], with='hash'}; with = hash, keep-length, null, or fixed \
+         and a value; may be repeated, the first that takes a column decides",
+    ),
+    flag(WHAT, "mask-file", None, Text, "", "TOML file with [[mask]] tables of the same form"),
+    flag(
+        WHAT,
+        "mask-key-file",
+        None,
+        Text,
+        "",
+        "File with the secret of hash and keep-length; equal values have equal masks under the same secret",
+    ),
+    flag(
+        WHAT,
         "column-filter-file",
         None,
         Text,
@@ -295,7 +313,7 @@ pub const FLAGS: &[Flag] = &[
         None,
         Bool,
         "false",
-        "MySQL 8.0: LOCK INSTANCE FOR BACKUP to the end of the dump, so that no DDL spoils it",
+        "MySQL 8.0: LOCK INSTANCE FOR BACKUP, MariaDB 10.4: BACKUP STAGE BLOCK_DDL, to the end, so that no DDL spoils the dump",
     ),
     hidden(flag(
         CONSISTENCY,

@@ -72,6 +72,8 @@ impl Flag {
     pub fn shapes_files(&self) -> bool {
         use super::flags::{FORMAT, SPLIT, WHAT};
         match self.name {
+            // Of these the content counts, not the name.
+            "column-filter-file" | "mask-file" | "mask-key-file" => false,
             "threads" | "output" | "compress-level" | "rate-limit" | "max-load" | "critical-load" => false,
             "params" => true,
             _ => [WHAT, SPLIT, FORMAT].contains(&self.group),

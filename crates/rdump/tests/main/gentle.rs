@@ -198,48 +198,45 @@ fn long_statements_are_waited_for_first() {
 
 #[test]
 fn definitions_are_kept_as_they_are() {
-    let Some(server) = server(Kind::MySql8033) else { return };
-    server.sql(
-        "CREATE USER locker@'%' IDENTIFIED BY 'locker-Pw1'; GRANT SELECT, RELOAD, REPLICATION CLIENT, PROCESS, BACKUP_ADMIN ON *.* TO locker@'%'",
-    );
-    let dir = work_dir();
-    let out = dir.join("o");
-    let port = server.port().to_string();
-    let tool = |out: &std::path::Path| {
-        testkit::Tool::at("rdump", &crate::support::program())
-            .args([
-                "-P",
-                &port,
-                "-u",
-                "locker",
-                "-p",
-                "locker-Pw1",
-                "-B",
-                "g",
-                "--status-addr=",
-                "--block-ddl",
-                "-o",
-            ])
-            .arg(out)
-    };
-    let tool_now = tool(&out).args(["-t", "1", "--rate-limit", "3MiB"]).start();
-    testkit::wait_until_blocking(Duration::from_secs(20), "rows are read", || {
-        tool_now.bytes_moved() > 500_000
-    });
-    let mut session = Session::open(&server);
-    session.run("SET SESSION lock_wait_timeout = 1");
-    let refused = session.runtime.block_on(session.conn.exec("ALTER TABLE g.d ADD c INT")).unwrap_err();
-    assert_eq!(refused.code(), Some(1205));
-    session.run("INSERT INTO g.d VALUES (200)");
-    tool_now.finish(Duration::from_secs(60)).success();
-    session.run("ALTER TABLE g.d ADD c INT");
-    rdump(&server, Account::Dump, &dir.join("none"))
-        .args(["-B", "g", "--block-ddl"])
-        .run()
-        .expect_code(1)
-        .says("GRANT BACKUP_ADMIN ON *.* TO");
+    for (kind, privilege) in [(Kind::MySql8033, "BACKUP_ADMIN"), (Kind::MariaDb1011, "RELOAD")] {
+        let Some(server) = server(kind) else { continue };
+        server.sql(
+            "CREATE USER locker@'%' IDENTIFIED BY 'locker-Pw1';
+             GRANT SELECT, RELOAD, LOCK TABLES, REPLICATION CLIENT, PROCESS ON *.* TO locker@'%';
+             CREATE USER few@'%' IDENTIFIED BY 'locker-Pw1'; GRANT SELECT, REPLICATION CLIENT ON *.* TO few@'%'",
+        );
+        if kind == Kind::MySql8033 {
+            server.sql("GRANT BACKUP_ADMIN ON *.* TO locker@'%'");
+        }
+        let mut session = Session::open(&server);
+        let dir = work_dir();
+        let port = server.port().to_string();
+        let tool = |user: &str, out: &str| {
+            testkit::Tool::at("rdump", &crate::support::program())
+                .args(["-P", &port, "-u", user, "-p", "locker-Pw1", "-B", "g", "--status-addr="])
+                .args(["--block-ddl", "-t", "1", "--rate-limit", "2MiB", "-o"])
+                .arg(&dir.join(out))
+        };
+        for consistency in ["flush", "lock"] {
+            let dump = tool("locker", consistency).args(["--consistency", consistency]).start();
+            testkit::wait_until_blocking(Duration::from_secs(20), "rows are read", || {
+                dump.bytes_moved() > 500_000
+            });
+            session.run("SET SESSION lock_wait_timeout = 1");
+            for ddl in ["CREATE TABLE g.e (a INT)", "ALTER TABLE g.d ADD c INT"] {
+                let refused = session.runtime.block_on(session.conn.exec(ddl)).err();
+                let code = refused.and_then(|error| error.code());
+                assert_eq!(code, Some(1205), "{kind}, {consistency}: {ddl}");
+            }
+            session.run(&format!("INSERT INTO g.d VALUES ({})", 200 + consistency.len()));
+            dump.finish(Duration::from_secs(60)).success();
+            session.run("CREATE TABLE g.e (a INT)");
+            session.run("DROP TABLE g.e");
+        }
+        tool("few", "none").run().expect_code(1).says(&format!("GRANT {privilege} ON *.* TO"));
+    }
     if let Some(old) = Server::start_or_skip(Kind::MySql57, Options::default()) {
-        rdump(&old, Account::Dump, &dir.join("old"))
+        rdump(&old, Account::Dump, &work_dir().join("old"))
             .arg("--block-ddl")
             .run()
             .expect_code(1)

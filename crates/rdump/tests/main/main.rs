@@ -8,6 +8,7 @@ mod forms;
 mod gentle;
 mod golden;
 mod kills;
+mod masks;
 mod portable;
 mod resume;
 mod round_trip;
