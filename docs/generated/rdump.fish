@@ -27,6 +27,9 @@ complete -c rdump -l csv-output-dialect -d 'How CSV shows binary data: default (
 complete -c rdump -s o -l output -d 'Folder for the dump; default ./export-TIME' -r
 complete -c rdump -l output-filename-template -d 'Names of files by Go\'s text/template, for example \'{{fn .DB}}/{{fn .Table}}.{{.Index}}\'' -r
 complete -c rdump -l column-filter -d 'Columns to dump: {matcher=[\'db.t*\'], columns=[\'*\', \'!secret\']}; may be repeated, the first that takes a table decides; with -m' -r
+complete -c rdump -l mask -d 'Values to replace: {matcher=[\'db.t*\'], columns=[\'email\'], with=\'hash\'}; with = hash, keep-length, null, or fixed and a value; may be repeated, the first that takes a column decides' -r
+complete -c rdump -l mask-file -d 'TOML file with [[mask]] tables of the same form' -r
+complete -c rdump -l mask-key-file -d 'File with the secret of hash and keep-length; equal values have equal masks under the same secret' -r
 complete -c rdump -l column-filter-file -d 'TOML file with [[column-filter]] tables of the same form' -r
 complete -c rdump -l include-generated-columns -d 'none, or stored: columns that are generated and stored are written to CSV, too' -r
 complete -c rdump -l consistency -d 'auto, flush (global read lock), lock (LOCK TABLES), snapshot (TiDB) or none' -r
@@ -71,7 +74,7 @@ complete -c rdump -l against-source -d 'rdump verify: read all rows again and co
 complete -c rdump -l resume -d 'Go on with an unfinished dump in the folder: tables that are whole are kept, the others are dumped anew'
 complete -c rdump -l dumpling-bytes -d 'FLOAT with six digits, as Dumpling; else with all digits that make the same number again'
 complete -c rdump -l portable -d 'Files that any MySQL or MariaDB client loads exactly (utf8mb4, UTC), with triggers, routines and events'
-complete -c rdump -l block-ddl -d 'MySQL 8.0: LOCK INSTANCE FOR BACKUP to the end of the dump, so that no DDL spoils it'
+complete -c rdump -l block-ddl -d 'MySQL 8.0: LOCK INSTANCE FOR BACKUP, MariaDB 10.4: BACKUP STAGE BLOCK_DDL, to the end, so that no DDL spoils the dump'
 complete -c rdump -l dry-run -d 'Say what would be dumped, its size, locks, missing privileges and binlog retention; lock and write nothing'
 complete -c rdump -l help -d 'Print this text'
 complete -c rdump -s V -l version -d 'Print the version'

@@ -215,7 +215,7 @@ fn definitions_are_kept_as_they_are() {
             testkit::Tool::at("rdump", &crate::support::program())
                 .args(["-P", &port, "-u", user, "-p", "locker-Pw1", "-B", "g", "--status-addr="])
                 .args(["--block-ddl", "-t", "1", "--rate-limit", "2MiB", "-o"])
-                .arg(&dir.join(out))
+                .arg(dir.join(out))
         };
         for consistency in ["flush", "lock"] {
             let dump = tool("locker", consistency).args(["--consistency", consistency]).start();
