@@ -119,11 +119,7 @@ fn option_row(arg: &clap::Arg) -> String {
         names.push(format!("`{}`", arg.get_id().as_str().to_uppercase()));
     }
     let default: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-    let default = if default.is_empty() {
-        String::new()
-    } else {
-        format!("`{}`", default.join(",").replace('\r', "\\r").replace('\n', "\\n"))
-    };
+    let default = if default.is_empty() { String::new() } else { format!("`{}`", default.join(",")) };
     let help = arg.get_help().map(|help| help.to_string()).unwrap_or_default();
     let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
     format!("| {} | {} | {} |\n", names.join(", "), cell(&default), cell(&help))

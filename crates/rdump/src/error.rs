@@ -35,16 +35,13 @@ pub enum DumpError {
     },
     /// The server leaves out what the account may not see, without a word.
     #[error(
-        "--portable: the account does not see all {what}: it lacks the privilege {privilege}; an administrator can give it: \
-         {grant}"
+        "--portable: the account does not see all {what}, for lack of privileges; an administrator can give them: {grants}"
     )]
     Invisible {
-        /// Triggers, routines or events.
-        what: &'static str,
-        /// Name of the privilege.
-        privilege: &'static str,
-        /// The statement that helps.
-        grant: String,
+        /// Triggers, routines, events.
+        what: String,
+        /// The statements that help.
+        grants: String,
     },
     /// The storage.
     #[error(transparent)]

@@ -1,9 +1,11 @@
 //! Triggers, routines and events for `--portable`, in files that Lightning leaves alone (facts/lightning.md 2.2):
 //! `db.table-schema-trigger.sql` and `db-schema-post.sql`. Load them after the rows: a trigger must not fire for them.
 
+use std::collections::BTreeSet;
+
 use common::ident::{TableName, quote, quote_string};
 use mysql::Flavor;
-use mysql::privileges::{Grants, Need, Privilege, missing};
+use mysql::privileges::{Grants, Need, Privilege, Scope, missing};
 use mysql::wire::WireConn;
 
 use crate::error::{Doing, DumpError, Result};
@@ -29,18 +31,30 @@ pub fn check_privileges(grants: &Grants, listing: &Listing) -> Result<()> {
     let sees_routines =
         !server.is_mysql(8, 0, 0) && grants.allows(&Need::table(Privilege::Select, "mysql", "proc"));
     let routines = (!listing.databases.is_empty() && !sees_routines).then_some(routines);
-    let needs: [(&'static str, Vec<Need>); 3] = [
-        ("triggers", triggers.collect()),
+    // One statement for a database, not one for each of its tables.
+    let triggers: BTreeSet<Need> = triggers
+        .filter(|need| !grants.allows(need))
+        .map(|need| match need.scope {
+            Scope::Table(schema, _) => Need::schema(need.privilege, schema),
+            scope => Need { scope, ..need },
+        })
+        .collect();
+    let needs: [(&str, Vec<Need>); 3] = [
+        ("triggers", triggers.into_iter().collect()),
         ("routines", routines.into_iter().collect()),
         ("events", events.collect()),
     ];
-    for (what, needs) in needs {
-        if let Some(missing) = missing(grants, &needs).into_iter().next() {
-            let (privilege, grant) = (missing.privilege, missing.grant_statement);
-            return Err(DumpError::Invisible { what, privilege, grant });
-        }
+    let lacking = needs.map(|(what, needs)| (what, missing(grants, &needs)));
+    let lacking: Vec<_> = lacking.iter().filter(|(_, missing)| !missing.is_empty()).collect();
+    if lacking.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let what: Vec<&str> = lacking.iter().map(|(what, _)| *what).collect();
+    let grants: Vec<&str> = lacking
+        .iter()
+        .flat_map(|(_, missing)| missing.iter().map(|missing| missing.grant_statement.as_str()))
+        .collect();
+    Err(DumpError::Invisible { what: what.join(", "), grants: grants.join(" ") })
 }
 
 /// The triggers of a table, in the order in which they fire; `None` if there are none.

@@ -31,7 +31,13 @@ fn arg(flag: &pflag::Flag) -> clap::Arg {
         Kind::List => arg.value_name("LIST").action(ArgAction::Append),
         Kind::Map => arg.value_name("KEY=VALUE").action(ArgAction::Append),
     };
-    if flag.default.is_empty() || flag.kind == Kind::Bool { arg } else { arg.default_value(flag.default) }
+    match flag.default {
+        "" => arg,
+        _ if flag.kind == Kind::Bool => arg,
+        // Pages take no bare control characters.
+        "\r\n" => arg.default_value("\\r\\n"),
+        default => arg.default_value(default),
+    }
 }
 
 #[cfg(test)]

@@ -184,6 +184,13 @@ fn missing_privileges_for_programs_are_named_before_anything_is_written() {
         done.says(missing);
         assert!(!out.exists());
     }
+    // All at once, and no statement for each table.
+    let source = Server::start(Kind::MySql8033, Options::default()).unwrap();
+    fill(&source, Kind::MySql8033);
+    let dir = work_dir();
+    let out = dir.join("out");
+    let done = rdump(&source, Account::Dump, &out).args(["-B", "pt", "--portable"]).run().failure();
+    done.says("GRANT TRIGGER ON `pt`.* TO").says("GRANT EVENT ON `pt`.* TO");
 }
 
 /// Where tables are told apart by case, so are their triggers, although information_schema does not.
