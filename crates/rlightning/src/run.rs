@@ -1,5 +1,8 @@
 //! One import from start to end.
 
+mod checks;
+mod task;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::checkpoint;
-use crate::config::{Config, IgnoreScope};
+use crate::config::Config;
 use crate::downstream::tables::{self, TargetInfo};
 use crate::downstream::{Target, collation};
 use crate::error::{Context, Error, Result, fail};
@@ -23,15 +26,18 @@ use crate::import::Shared;
 use crate::import::batch::Limits;
 use crate::import::file::FileTask;
 use crate::indexes;
-use crate::ledger::{self, Asked, Found, Ledger, Settings, TaskName};
+use crate::ledger::{Asked, Found, Ledger};
 use crate::orphans;
-use crate::precheck::{self, Check};
 use crate::progress::Counters;
 use crate::records::Records;
 use crate::register;
 use crate::schema::{self, Creator, SourceTables};
 use crate::source::{Dump, walk};
 use crate::status::{Loading, Status};
+
+use checks::{check, final_complaints};
+pub use task::source_name;
+use task::{settings, task_name};
 
 /// Rows of one transaction: enough that commits do not count, little enough that a lost one costs no time.
 const TRANSACTION_BYTES: usize = 8 << 20;
@@ -326,99 +332,6 @@ async fn try_end(config: &Config, conn: &mut Conn, ready: &Ready) -> Result<()> 
     ready.ledger.end(conn, config.keep_after_success).await.context(codes::CLEAN_CHECKPOINT, doing)
 }
 
-/// The dump's place as a part of the task's name: one folder, however it was written.
-pub fn source_name(storage: &dyn Storage) -> String {
-    let path = storage.local_path(".").or_else(|| Some(storage.uri().into()));
-    path.and_then(|path| std::fs::canonicalize(path).ok())
-        .map_or_else(|| storage.uri().to_owned(), |path| path.display().to_string())
-}
-
-/// The name of the task: the folder as the system knows it, and the routes.
-fn task_name(config: &Config, storage: &dyn Storage) -> Result<TaskName> {
-    let source = source_name(storage);
-    let routes = serde_json::to_string(&config.source.routes)
-        .context(codes::INVALID_CONFIG, || "name the task".into())?;
-    Ok(TaskName::new(&source, &routes))
-}
-
-/// Settings that must not change within a task, by the names that the user knows.
-fn settings(config: &Config, dump: &Dump) -> Settings {
-    let session = &config.session;
-    let has_csv = dump.tables.values().flat_map(|table| &table.files).any(|file| file.form.csv.is_some());
-    let csv = if has_csv { config.source.csv_settings() } else { String::new() };
-    let variables: Vec<String> =
-        session.variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let ignored: Vec<String> = config
-        .source
-        .ignore_columns
-        .iter()
-        .map(|rule| {
-            let tables = match &rule.tables {
-                IgnoreScope::Table(name) => name.quoted(),
-                IgnoreScope::Filter(filter) => format!("{filter:?}"),
-            };
-            format!("{tables}: {}", rule.columns.join(","))
-        })
-        .collect();
-    [
-        ("conflict.strategy", config.on_duplicate.name().to_owned()),
-        ("tidb.sql-mode", session.sql_mode.clone().unwrap_or_default()),
-        ("tidb.session-vars", variables.join(",")),
-        ("--source-time-zone", session.source_time_zone.clone().unwrap_or_default()),
-        ("mydumper.ignore-columns", ignored.join("; ")),
-        ("mydumper.case-sensitive", config.source.case_sensitive.to_string()),
-        ("mydumper.csv", csv),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .into()
-}
-
-/// All checks that write nothing.
-async fn check(
-    config: &Config,
-    prepared: &Prepared,
-    target: &Target,
-    conn: &mut Conn,
-    asked: &Asked<'_>,
-) -> Result<()> {
-    let Prepared { dump, sources, .. } = prepared;
-    let wanted: BTreeSet<&TableName> = dump.tables.keys().collect();
-    let targets = tables::load(conn, &wanted).await?;
-    let to_create = |name: &TableName| !config.source.no_schema && !targets.contains_key(name);
-    let needs = precheck::needs(config, dump, to_create);
-    let rights = precheck::missing_rights(conn, &needs, to_create).await?;
-    let rights: Vec<String> = rights.iter().map(ToString::to_string).collect();
-    let engines = tables::transactional_engines(conn).await?;
-    let mut complaints = Vec::new();
-    // Without rights the tables cannot be seen, and would be taken for missing.
-    if rights.is_empty() {
-        complaints = precheck::tables(
-            dump,
-            &targets,
-            sources,
-            &engines,
-            target.server().flavor,
-            config.source.no_schema,
-        );
-    }
-    let ledger = match ledger::peek(conn, asked).await {
-        Ok(()) => Vec::new(),
-        Err(Error::Failed(error)) => vec![error.message().to_owned()],
-        Err(other) => return Err(other),
-    };
-    let mut checks = vec![
-        precheck::file_sizes(dump),
-        Check::critical("the checkpoints are valid", ledger),
-        Check::critical("Cluster version check passed", Vec::new()),
-        Check::critical("Lightning has the correct storage permission", Vec::new()),
-        Check::critical("the account has the privileges it needs", rights),
-    ];
-    if config.check_requirements {
-        checks.push(Check::critical("the target tables take the rows of the dump", complaints));
-    }
-    precheck::conclude(&checks, config.check_requirements)
-}
-
 async fn creator<'a>(
     config: &'a Config,
     prepared: &'a Prepared,
@@ -452,20 +365,6 @@ async fn create_missing(
     creator(config, prepared, target, conn).await?.run(conn, &missing).await?;
     info!(takeTime = %GoDuration::from(begun.elapsed()), "restore all schema completed");
     Ok(())
-}
-
-/// The checks without which rows could be lost or doubled, whatever `check-requirements` says.
-async fn final_complaints(
-    config: &Config,
-    prepared: &Prepared,
-    target: &Target,
-    conn: &mut Conn,
-    targets: &BTreeMap<TableName, TargetInfo>,
-) -> Result<Vec<String>> {
-    let engines = tables::transactional_engines(conn).await?;
-    let none = SourceTables::new();
-    let sources = if config.check_requirements { &prepared.sources } else { &none };
-    Ok(precheck::tables(&prepared.dump, targets, sources, &engines, target.server().flavor, true))
 }
 
 /// Loads all data files. Returns the rows in the target.
