@@ -6,6 +6,7 @@ mod source;
 mod tables;
 mod target;
 
+pub(crate) use source::never_had;
 pub use source::warn_of_format;
 pub(crate) use tables::narrower;
 
@@ -23,7 +24,10 @@ use mysql::{Conn, Location};
 
 use crate::checkpoint::{Store, Tables};
 use crate::config::{Database, SourceConfig, SubtaskConfig, TaskConfig};
-use crate::upstream;
+use crate::{
+    syncer::{connect_source, connect_target},
+    upstream,
+};
 
 /// Where sources begin, by their id.
 pub type Begins = BTreeMap<String, Location>;
@@ -79,8 +83,9 @@ async fn checks(
         starts.push(target::start_of(&mut target, subtask).await?);
     }
     let asked = subtasks.iter().zip(&starts).map(|(subtask, start)| {
-        let start = begins.get(&subtask.source_id).or(start.as_ref().map(|start| &start.at));
-        source::checks(task, subtask, start)
+        let chosen =
+            begins.get(&subtask.source_id).map(|at| target::Start { at: at.clone(), is_checkpoint: false });
+        source::checks(task, subtask, chosen.or(start.clone()))
     });
     let mut checks = Vec::new();
     let mut found = Vec::new();
@@ -96,37 +101,54 @@ async fn checks(
     Ok(checks)
 }
 
-/// What a task that starts without the other checks can't do without: rights of its accounts, and a binlog that holds whole rows. What
-/// can't be asked here replication will meet itself.
+/// What a task that starts without the other checks can't do without: servers that let its accounts in, their rights, a binlog that holds
+/// whole rows, and the place to start from. What can't be asked here replication will meet itself. `anew`: the checkpoint does not count.
 ///
 /// # Errors
-/// 26005 with all failures and what helps. Warnings are logged.
-pub async fn before_run(task: &TaskConfig, subtasks: &[SubtaskConfig]) -> Result<(), DmError> {
-    if task.ignores_check("all") {
-        return Ok(());
-    }
+/// A server that can't be reached, or refuses; 26005 with all failures and what helps. Warnings are logged.
+pub async fn before_run(task: &TaskConfig, subtasks: &[SubtaskConfig], anew: bool) -> Result<(), DmError> {
     let mut checks = Vec::new();
     let mut schemas = BTreeSet::new();
     for subtask in subtasks {
-        let Ok(mut conn) = connect(&subtask.source, "source").await else { continue };
-        checks.extend(source::of_run(task, subtask, &mut conn).await.unwrap_or_default());
-        let tables = upstream::tables(&mut conn, subtask).await.unwrap_or_default();
-        schemas.extend(tables.into_iter().map(|table| table.target.schema));
+        let mut target = connect_target(subtask).await?;
+        let start = target::start_of(&mut target, subtask).await;
+        let start = start?.filter(|start| !(anew && start.is_checkpoint));
+        let start = start.or(target::start_of_meta(subtask)?);
+        target.close().await;
+        let mut conn = connect_source(subtask).await?;
+        if !task.ignores_check("all") {
+            let tables = upstream::tables(&mut conn, subtask).await.unwrap_or_default();
+            let rules = task.block_allow_rules(&subtask.source_id);
+            let named = source::named_schemas(&rules);
+            checks.extend(source::of_run(task, subtask, start, &mut conn).await.unwrap_or_default());
+            if !task.ignores_check("dump_privilege") {
+                checks.extend(source::select_privileges(subtask, &named, &tables, &mut conn).await);
+            }
+            schemas.extend(tables.into_iter().map(|table| table.target.schema));
+            schemas.extend(subtask.router.target_schemas().into_iter().map(str::to_owned));
+        }
         conn.close().await;
+    }
+    if task.ignores_check("all") {
+        return Ok(());
     }
     if !task.ignores_check("target_privilege")
         && let Ok(mut conn) = connect(task.target(), "target").await
     {
         let schemas = schemas.iter().map(String::as_str).chain([task.meta_schema()]).collect();
-        checks.extend(target::privileges(schemas, &mut conn).await);
+        checks.extend(target::privileges(schemas, false, &mut conn).await);
         conn.close().await;
     }
     report::conclude_for_log(&checks)
 }
 
 /// The statements that give the target's account what it lacks in these databases, as far as that can be asked.
-pub(crate) async fn grants_for_target(conn: &mut Conn, schemas: BTreeSet<&str>) -> Option<String> {
-    let check = target::privileges(schemas, conn).await.ok()?;
+pub(crate) async fn grants_for_target(
+    conn: &mut Conn,
+    schemas: BTreeSet<&str>,
+    has_foreign_keys: bool,
+) -> Option<String> {
+    let check = target::privileges(schemas, has_foreign_keys, conn).await.ok()?;
     Some(check.instruction().to_owned()).filter(|text| !text.is_empty())
 }
 

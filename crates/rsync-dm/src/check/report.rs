@@ -79,6 +79,10 @@ impl Check {
         &self.instruction
     }
 
+    pub(super) fn has_failed(&self) -> bool {
+        self.state() == Some(Severity::Fail)
+    }
+
     fn state(&self) -> Option<Severity> {
         if self.findings.iter().any(|f| f.severity == Severity::Fail) {
             Some(Severity::Fail)
@@ -164,7 +168,8 @@ pub(super) fn conclude_for_log(checks: &[Check]) -> Result<(), DmError> {
     for check in checks {
         for finding in &check.findings {
             match finding.severity {
-                Severity::Fail => failures.push(&finding.short_error),
+                // A statement at its end has a semicolon of its own.
+                Severity::Fail => failures.push(finding.short_error.trim_end_matches(';')),
                 Severity::Warn => {
                     tracing::warn!(workaround = %check.instruction, "{}", finding.short_error);
                 }

@@ -1,14 +1,20 @@
 //! What one source must be able to do.
 
-use common::error::DmError;
+use common::{block_allow::BlockAllowRules, error::DmError, ident::quote_string};
 use mysql::{
-    Conn, Flavor, GtidSet, Location, ServerVersion,
+    Conn, Flavor, GtidSet, ServerVersion,
     privileges::{self, Need, Privilege},
     session,
 };
 
-use super::{connect, failed, report::Check, tables::SourceTable};
-use crate::config::{SubtaskConfig, TaskConfig};
+use super::{connect, failed, report::Check, tables::SourceTable, target::Start};
+use crate::{
+    config::{SubtaskConfig, TaskConfig},
+    upstream::ReplicatedTable,
+};
+
+/// What helps when the binlog is gone.
+const PURGED: &str = "Dump again and start from there: what lies between is lost.";
 
 /// A pause of this length should not lose the binlog.
 const LEAST_RETENTION: u64 = 24 * 3600;
@@ -17,7 +23,7 @@ const LEAST_RETENTION: u64 = 24 * 3600;
 pub(super) async fn checks(
     task: &TaskConfig,
     subtask: &SubtaskConfig,
-    start: Option<&Location>,
+    start: Option<Start>,
 ) -> Result<(Vec<Check>, Vec<SourceTable>), DmError> {
     let mut conn = connect(&subtask.source, "source").await?;
     let mut out = Vec::new();
@@ -63,9 +69,10 @@ pub(super) async fn checks(
 pub(super) async fn of_run(
     task: &TaskConfig,
     subtask: &SubtaskConfig,
+    start: Option<Start>,
     conn: &mut Conn,
 ) -> Result<Vec<Check>, DmError> {
-    let source = Source { subtask, start: None };
+    let source = Source { subtask, start };
     let mut out = Vec::new();
     let (privileges, may_ask) = source.privileges(conn).await?;
     if !task.ignores_check("replication_privilege") {
@@ -78,14 +85,96 @@ pub(super) async fn of_run(
         out.push(source.row_image(conn).await?);
     }
     if may_ask {
+        if !task.ignores_check("meta_position") && variable(conn, "log_bin").await?.eq_ignore_ascii_case("ON")
+        {
+            out.extend(source.meta_position(conn).await.ok());
+        }
         out.push(source.retention(conn).await?);
     }
     Ok(out)
 }
 
+/// Databases that a block-allow-list names, no patterns.
+pub(super) fn named_schemas(rules: &BlockAllowRules) -> Vec<&str> {
+    let all = rules.do_dbs.iter().chain(rules.do_tables.iter().map(|rule| &rule.db_name));
+    let is_name =
+        |name: &&str| !name.is_empty() && !name.starts_with('~') && !name.contains(['*', '?', '[', '!']);
+    let mut names: Vec<&str> = all.map(String::as_str).filter(is_name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Whether the account may read the tables that the task replicates: those that it sees, and, of databases that the task names and of
+/// which it sees nothing, all.
+pub(super) async fn select_privileges(
+    subtask: &SubtaskConfig,
+    named: &[&str],
+    seen: &[ReplicatedTable],
+    conn: &mut Conn,
+) -> Result<Check, DmError> {
+    let mut check = Check::new("source db dump privilege checker", "check dump privileges of source DB", "");
+    let grants = privileges::grants(conn).await.map_err(|e| failed(&e))?;
+    let sees = |schema: &str| seen.iter().any(|table| table.name.schema.eq_ignore_ascii_case(schema));
+    let mut needs: Vec<Need> = named
+        .iter()
+        .filter(|schema| !sees(schema) && subtask.block_allow.matches_schema(schema))
+        .map(|schema| Need::schema(Privilege::Select, *schema))
+        .collect();
+    for table in seen {
+        let whole = Need::schema(Privilege::Select, table.name.schema.as_str());
+        let one = Need::table(Privilege::Select, table.name.schema.as_str(), table.name.table.as_str());
+        if !grants.allows(&one) && !needs.contains(&whole) {
+            needs.push(whole);
+        }
+    }
+    let missing = privileges::missing(&grants, &needs);
+    let id = &subtask.source_id;
+    for item in &missing {
+        check.fail(format!("source {id}: {item}"));
+    }
+    for statement in privileges::grant_statements(&grants, &missing) {
+        check.instruct(statement);
+    }
+    if seen.is_empty() && missing.is_empty() {
+        check.warn(format!(
+            "source {id}: its account {} sees no table that the task replicates; if there are some, it lacks SELECT on them",
+            grants.account()
+        ));
+    }
+    Ok(check)
+}
+
+/// Whether a GTID set holds transactions that the source, as far as it can be asked, never had. Servers of MariaDB know the last number of
+/// each server in each domain; a domain that they have nothing of says nothing.
+pub(crate) async fn never_had(conn: &mut Conn, wanted: &GtidSet) -> mysql::Result<bool> {
+    if conn.server().flavor != Flavor::MariaDb {
+        return Ok(!session::gtid_executed(conn).await?.contains(wanted));
+    }
+    let row = conn.query_one("SELECT @@GLOBAL.gtid_binlog_state").await?;
+    let state = row.map(|row| row.str(0)).transpose()?.flatten().unwrap_or_default();
+    Ok(is_foreign(&state, &wanted.to_string()))
+}
+
+/// Whether MariaDB's state, the last transaction of each server of each domain, lacks one of these of a domain that it has.
+fn is_foreign(state: &str, wanted: &str) -> bool {
+    let read = |text: &str| -> Vec<(u32, u32, u64)> {
+        let one = |gtid: &str| {
+            let mut parts = gtid.trim().splitn(3, '-');
+            Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+        };
+        text.split(',').filter_map(one).collect()
+    };
+    let state = read(state);
+    read(wanted).iter().any(|(domain, server, number)| {
+        let mut of_domain = state.iter().filter(|last| last.0 == *domain).peekable();
+        of_domain.peek().is_some() && !of_domain.any(|last| last.1 == *server && last.2 >= *number)
+    })
+}
+
 struct Source<'a> {
     subtask: &'a SubtaskConfig,
-    start: Option<&'a Location>,
+    start: Option<Start>,
 }
 
 impl Source<'_> {
@@ -231,30 +320,70 @@ impl Source<'_> {
         let mut check = Check::new(
             "meta position check",
             "check whether the binlog still holds the position where replication starts",
-            "Dump again and start from there: what lies between is lost.",
+            "",
         );
-        let Some(start) = self.start else { return Ok(check) };
-        let gtid = start.gtid.as_ref().filter(|set| !set.is_empty());
-        if let (true, Some(wanted)) = (self.subtask.enable_gtid, gtid) {
+        let Some(start) = &self.start else { return Ok(check) };
+        let gtid = start.at.gtid.as_ref().filter(|set| !set.is_empty());
+        if let Some(wanted) = gtid {
             self.gtid_position(conn, wanted, &mut check).await?;
-        } else if !start.file.is_empty() {
-            let logs = session::binary_logs(conn).await.map_err(|e| failed(&e))?;
-            match logs.iter().find(|log| log.name == start.file) {
-                Some(log) if start.pos > log.size => check.fail(self.say(&format!(
-                    "position {} is beyond the end of {} ({} bytes)",
-                    start.pos, log.name, log.size
-                ))),
-                Some(_) => {}
-                None => {
-                    let first = logs.first().map_or("none", |log| log.name.as_str());
-                    check.fail(self.say(&format!(
-                        "binlog file {} is not there (purged?), the oldest is {first}",
-                        start.file
-                    )));
-                }
-            }
+        }
+        if !start.at.file.is_empty() && (gtid.is_none() || !self.subtask.enable_gtid) {
+            self.file_position(conn, &start.at.file, start.at.pos, &mut check).await?;
+        }
+        if start.is_checkpoint && check.has_failed() {
+            check.instruct(
+                "The place is from the checkpoint in the target, not from `meta` of the task: to begin at `meta`, start with `--remove-meta`.",
+            );
         }
         Ok(check)
+    }
+
+    async fn file_position(
+        &self,
+        conn: &mut Conn,
+        file: &str,
+        pos: u64,
+        check: &mut Check,
+    ) -> Result<(), DmError> {
+        let logs = session::binary_logs(conn).await.map_err(|e| failed(&e))?;
+        let Some(log) = logs.iter().find(|log| log.name == file) else {
+            let (first, last) = match (logs.first(), logs.last()) {
+                (Some(first), Some(last)) => (first.name.as_str(), last.name.as_str()),
+                _ => ("none", "none"),
+            };
+            if same_name(first, file) && number_of(file) < number_of(first) {
+                check.fail(
+                    self.say(&format!("binlog file {file} is not there (purged), the oldest is {first}")),
+                );
+                check.instruct(PURGED);
+            } else {
+                check.fail(self.say(&format!(
+                    "binlog file {file} is not there, and never was: the source's are {first} to {last}"
+                )));
+                check.instruct("Check `binlog-name` of `meta`, and that it is of this source.");
+            }
+            return Ok(());
+        };
+        if pos > log.size {
+            check.fail(
+                self.say(&format!("position {pos} is beyond the end of {} ({} bytes)", log.name, log.size)),
+            );
+            check.instruct(
+                "Check `binlog-name` and `binlog-pos` of `meta`, and that they are of this source.",
+            );
+        } else if pos > 4 && pos < log.size {
+            // Only places where an event begins can be read from.
+            let events = format!("SHOW BINLOG EVENTS IN {} FROM {pos} LIMIT 1", quote_string(file));
+            if let Err(error) = conn.query(events).await
+                && error.code() == Some(1220)
+            {
+                check.fail(
+                    self.say(&format!("no event begins at position {pos} of {file}: {}", error.message())),
+                );
+                check.instruct("Check `binlog-pos` of `meta`: SHOW BINLOG EVENTS lists where events begin.");
+            }
+        }
+        Ok(())
     }
 
     async fn gtid_position(
@@ -263,16 +392,21 @@ impl Source<'_> {
         wanted: &GtidSet,
         check: &mut Check,
     ) -> Result<(), DmError> {
-        let purged = session::gtid_purged(conn).await.map_err(|e| failed(&e))?;
-        if !wanted.contains(&purged) {
-            check.fail(
-                self.say(&format!(
-                    "transactions after GTID set {wanted} have been purged (purged: {purged})"
-                )),
-            );
+        if (wanted.flavor() == Flavor::MariaDb) != (conn.server().flavor == Flavor::MariaDb) {
+            check.fail(self.say(&format!("GTID set {wanted} is not of a server of this kind")));
+            check.instruct("Check that `meta` is of this source.");
+            return Ok(());
         }
-        let executed = session::gtid_executed(conn).await.map_err(|e| failed(&e))?;
-        if conn.server().flavor == Flavor::MySql && !executed.contains(wanted) {
+        if self.subtask.enable_gtid {
+            let purged = session::gtid_purged(conn).await.map_err(|e| failed(&e))?;
+            if !wanted.contains(&purged) {
+                check.fail(self.say(&format!(
+                    "transactions after GTID set {wanted} have been purged (purged: {purged})"
+                )));
+                check.instruct(PURGED);
+            }
+        }
+        if never_had(conn, wanted).await.map_err(|e| failed(&e))? {
             check.fail(self.say(&format!("GTID set {wanted} holds transactions that the source never had")));
             check.instruct("Check that `meta` is of this source.");
         }
@@ -309,6 +443,16 @@ pub async fn warn_of_format(conn: &mut Conn, source_id: &str) {
     }
 }
 
+/// `binlog.000012` → `binlog`; whether two files have the same.
+fn same_name(a: &str, b: &str) -> bool {
+    let base = |name: &str| name.rsplit_once('.').map(|(base, _)| base.to_owned());
+    base(a) == base(b)
+}
+
+fn number_of(file: &str) -> Option<u64> {
+    file.rsplit_once('.').and_then(|(_, number)| number.parse().ok())
+}
+
 /// How long the server keeps its binlog, in seconds; `None` for ever.
 async fn retention(conn: &mut Conn) -> Result<Option<u64>, DmError> {
     let auto = session::variable(conn, "binlog_expire_logs_auto_purge").await.map_err(|e| failed(&e))?;
@@ -327,4 +471,32 @@ async fn retention(conn: &mut Conn) -> Result<Option<u64>, DmError> {
 
 async fn variable(conn: &mut Conn, name: &str) -> Result<String, DmError> {
     Ok(session::variable(conn, name).await.map_err(|e| failed(&e))?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transactions_that_a_mariadb_never_had() {
+        for (state, wanted, foreign) in [
+            ("0-1-80", "0-1-80", false),
+            ("0-1-80,0-2-70", "0-2-60", false),
+            ("0-1-80", "0-1-81", true),
+            ("0-1-80", "0-2-50", true),
+            ("0-1-80", "7-2-50", false),
+            ("", "0-1-1", false),
+        ] {
+            assert_eq!(is_foreign(state, wanted), foreign, "{wanted} in {state}");
+        }
+    }
+
+    #[test]
+    fn names_of_a_list() {
+        let rules: BlockAllowRules = serde_yaml::from_str(
+            "{do-dbs: [b, '~^c', 'd*'], do-tables: [{db-name: a, tbl-name: t}, {db-name: b, tbl-name: '*'}]}",
+        )
+        .unwrap();
+        assert_eq!(named_schemas(&rules), ["a", "b"]);
+    }
 }

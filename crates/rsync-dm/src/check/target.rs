@@ -16,6 +16,7 @@ use super::{failed, report::Check, tables::SourceTable};
 use crate::config::{SubtaskConfig, TaskConfig};
 
 /// Where replication of a source will start.
+#[derive(Debug, Clone)]
 pub(super) struct Start {
     pub at: Location,
     /// The checkpoint says so, not the task's `meta`.
@@ -36,8 +37,7 @@ pub(super) async fn start_of(target: &mut Conn, subtask: &SubtaskConfig) -> Resu
         Err(e) if matches!(e.code(), Some(1049 | 1146 | 1142 | 1044)) => None,
         Err(e) => return Err(failed(&e)),
     };
-    let flavor = subtask.flavor.unwrap_or(Flavor::MySql);
-    let gtid = |text: &str| GtidSet::parse(flavor, text).ok();
+    let gtid = |text: &str| parse_set(subtask.flavor, text).ok();
     if let Some(row) = row {
         let text = |i: usize| row.str(i).map(Option::unwrap_or_default).map_err(|e| failed(&e));
         let pos = row.parse::<u64>(1).map_err(|e| failed(&e))?.unwrap_or(0);
@@ -45,10 +45,21 @@ pub(super) async fn start_of(target: &mut Conn, subtask: &SubtaskConfig) -> Resu
         location.gtid = gtid(&text(2)?);
         return Ok(Some(Start { at: location, is_checkpoint: true }));
     }
+    start_of_meta(subtask)
+}
+
+/// A set of a source whose family the configuration may not say.
+fn parse_set(flavor: Option<Flavor>, text: &str) -> Result<GtidSet, mysql::GtidError> {
+    let by_form = if text.contains(':') { Flavor::MySql } else { Flavor::MariaDb };
+    GtidSet::parse(flavor.unwrap_or(by_form), text)
+}
+
+/// The task's `meta`.
+pub(super) fn start_of_meta(subtask: &SubtaskConfig) -> Result<Option<Start>, DmError> {
     let Some(meta) = &subtask.meta else { return Ok(None) };
     let mut location = Location::new(meta.binlog_name.as_str(), u64::from(meta.binlog_pos));
     if !meta.binlog_gtid.trim().is_empty() {
-        let set = GtidSet::parse(flavor, &meta.binlog_gtid).map_err(|e| {
+        let set = parse_set(subtask.flavor, &meta.binlog_gtid).map_err(|e| {
             code::PARSE_GTID
                 .wrap(
                     format!("`meta` of source {}: binlog-gtid `{}`", subtask.source_id, meta.binlog_gtid),
@@ -73,7 +84,9 @@ pub(super) async fn checks(
     let mut out = Vec::new();
     if !task.ignores_check("target_privilege") {
         let schemas = tables.iter().map(|t| t.target.schema.as_str()).chain([task.meta_schema()]);
-        out.push(privileges(schemas.collect(), target).await?);
+        let has_foreign_keys =
+            tables.iter().any(|t| t.table.as_ref().is_some_and(|t| !t.foreign_keys.is_empty()));
+        out.push(privileges(schemas.collect(), has_foreign_keys, target).await?);
     }
     if !task.ignores_check("conn_number") {
         out.push(connections(subtasks, target).await?);
@@ -81,11 +94,15 @@ pub(super) async fn checks(
     Ok(out)
 }
 
-/// What the account needs in these databases.
-pub(super) async fn privileges(schemas: BTreeSet<&str>, target: &mut Conn) -> Result<Check, DmError> {
+/// What the account needs in these databases. `has_foreign_keys`: also for statements with foreign keys.
+pub(super) async fn privileges(
+    schemas: BTreeSet<&str>,
+    has_foreign_keys: bool,
+    target: &mut Conn,
+) -> Result<Check, DmError> {
     let mut check = Check::new("target db privilege checker", "check privileges of target DB", "");
     let grants = privileges::grants(target).await.map_err(|e| failed(&e))?;
-    let rights = [
+    let mut rights = vec![
         Privilege::Create,
         Privilege::Select,
         Privilege::Insert,
@@ -95,6 +112,9 @@ pub(super) async fn privileges(schemas: BTreeSet<&str>, target: &mut Conn) -> Re
         Privilege::Drop,
         Privilege::Index,
     ];
+    if has_foreign_keys {
+        rights.push(Privilege::References);
+    }
     let needs: Vec<Need> =
         schemas.iter().flat_map(|s| rights.iter().map(move |p| Need::schema(*p, *s))).collect();
     let missing = privileges::missing(&grants, &needs);

@@ -14,6 +14,8 @@ use common::{
     route::{RouteRule, Router},
 };
 
+use mysql::{Flavor, GtidSet};
+
 use super::{
     database::Database,
     event_filter::EventFilters,
@@ -208,12 +210,19 @@ impl TaskConfig {
         })
     }
 
+    /// The block-allow-list of a source, as written.
+    pub fn block_allow_rules(&self, source_id: &str) -> BlockAllowRules {
+        let instance = self.instances.iter().find(|instance| instance.source_id == source_id);
+        let name = instance.map_or("", list_name);
+        self.yaml.block_allow_list.get(name).cloned().unwrap_or_default()
+    }
+
     fn parts(&self, instance: &InstanceYaml) -> Result<Parts, DmError> {
         let case = self.yaml.case_sensitive;
         let name = list_name(instance);
         let rules = match name {
             "" => BlockAllowRules::default(),
-            name => self.yaml.block_allow_list.get(name).cloned().unwrap_or_default(),
+            _ => self.block_allow_rules(&instance.source_id),
         };
         let block_allow =
             BlockAllowList::new(&rules, case).map_err(|e| code::CONFIG_GEN_BA_LIST.wrap("", &e))?;
@@ -545,6 +554,16 @@ fn check_instances(yaml: &TaskYaml) -> Result<Vec<InstanceYaml>, DmError> {
         if instance.meta.as_ref().is_some_and(|m| m.binlog_name.is_empty() && m.binlog_gtid.is_empty()) {
             return Err(code::CONFIG_META_INVALID
                 .error(format!("meta of source {id} has neither binlog-name nor binlog-gtid")));
+        }
+        if let Some(set) = instance.meta.as_ref().map(|m| m.binlog_gtid.trim()).filter(|set| !set.is_empty())
+        {
+            // Of which family the source is may not be known yet.
+            let flavor = if set.contains(':') { Flavor::MySql } else { Flavor::MariaDb };
+            GtidSet::parse(flavor, set).map_err(|e| {
+                code::PARSE_GTID.wrap(format!("`meta` of source {id}: binlog-gtid `{set}`"), &e).with_workaround(
+                    "Write it as in the dump's `metadata` (`uuid:1-9`, MariaDB `0-1-9`); `ctl meta-from` prints it.",
+                )
+            })?;
         }
         let conflicts: [(bool, &'static DmCode, &str); 3] = [
             (

@@ -227,7 +227,8 @@ impl Ctl<'_> {
         match op {
             pb::SourceOp::StartSource if args.items.is_empty() => {
                 return Err(code::CONFIG_READ_CFG_FROM_FILE
-                    .error("operate-source create needs at least one source file"));
+                    .error("operate-source create needs at least one source file")
+                    .with_workaround("Name the files: operate-source create source-1.yaml source-2.yaml"));
             }
             pb::SourceOp::StopSource if args.items.is_empty() => {
                 return Err(
@@ -368,7 +369,9 @@ impl Ctl<'_> {
             "master" => pb::CfgType::MasterType,
             "worker" => pb::CfgType::WorkerType,
             other => {
-                return Err(code::CONFIG_READ_CFG_FROM_FILE.error(format!("`{other}` is not task or source")));
+                return Err(code::CONFIG_READ_CFG_FROM_FILE
+                    .error(format!("`{other}` is not task or source"))
+                    .with_workaround("Use `config task NAME` or `config source ID`."));
             }
         };
         let request = pb::GetCfgRequest { r#type: kind.into(), name: args.name.clone() };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use common::dumpfile::{self, FileKind};
 use common::error::{DmError, dm_codes as code};
 use common::ident::TableName;
-use common::manifest::{Manifest, StartPoint};
+use common::manifest::{Manifest, ServerIdentity, StartPoint};
 use common::metadata::{Block, Metadata};
 use common::storage::{LocalStorage, Storage};
 use mysql::{Flavor, GtidSet, Location};
@@ -23,6 +23,8 @@ pub struct DumpFolder {
     /// Each table shows one moment, that of its own start point: no safe mode is needed for whoever knows them. So is a
     /// consistent dump, and one that was resumed.
     pub is_exact: bool,
+    /// The server that was dumped, if the manifest says so.
+    pub server: Option<ServerIdentity>,
     /// Dumped base tables with their own start points.
     pub tables: BTreeMap<TableName, DumpedTable>,
 }
@@ -61,9 +63,9 @@ impl DumpFolder {
             Some(block) => location_of_block(path, block)?,
             None => start.clone(),
         };
-        let (tables, has_own_points) = tables(path, &storage, &start).await?;
+        let (tables, has_own_points, server) = tables(path, &storage, &start).await?;
         let is_exact = safe_end == start || has_own_points;
-        Ok(Self { path: path.into(), start, safe_end, is_exact, tables })
+        Ok(Self { path: path.into(), start, safe_end, is_exact, server, tables })
     }
 }
 
@@ -111,7 +113,7 @@ async fn tables(
     path: &Path,
     storage: &LocalStorage,
     start: &Location,
-) -> Result<(BTreeMap<TableName, DumpedTable>, bool), DmError> {
+) -> Result<(BTreeMap<TableName, DumpedTable>, bool, Option<ServerIdentity>), DmError> {
     let mut tables = BTreeMap::new();
     let mut views = Vec::new();
     let files = storage.walk().await.map_err(|error| wrong(path, &error.to_string()))?;
@@ -134,17 +136,19 @@ async fn tables(
     }
     // A view has a table-like schema file beside its own.
     views.iter().for_each(|view| drop(tables.remove(view)));
-    let has_own_points = files.iter().any(|entry| entry.name == dumpfile::MANIFEST)
-        && apply_manifest(path, storage, &mut tables).await?;
-    Ok((tables, has_own_points))
+    if !files.iter().any(|entry| entry.name == dumpfile::MANIFEST) {
+        return Ok((tables, false, None));
+    }
+    let (has_own_points, server) = apply_manifest(path, storage, &mut tables).await?;
+    Ok((tables, has_own_points, Some(server)))
 }
 
-/// rdump's manifest knows start points of single tables; whether each table has one, of a snapshot.
+/// rdump's manifest knows start points of single tables; whether each table has one, of a snapshot. And which server was dumped.
 async fn apply_manifest(
     path: &Path,
     storage: &LocalStorage,
     tables: &mut BTreeMap<TableName, DumpedTable>,
-) -> Result<bool, DmError> {
+) -> Result<(bool, ServerIdentity), DmError> {
     let bytes = storage.read(dumpfile::MANIFEST).await.map_err(|error| wrong(path, &error.to_string()))?;
     let manifest = Manifest::from_bytes(&bytes).map_err(|error| wrong(path, &error.to_string()))?;
     if manifest.end.is_none() {
@@ -159,7 +163,8 @@ async fn apply_manifest(
         }
     }
     // Without a snapshot a table shows many moments.
-    Ok(manifest.dump.consistency != "none" && with_point == tables.len())
+    let has_own_points = manifest.dump.consistency != "none" && with_point == tables.len();
+    Ok((has_own_points, manifest.dump.server))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! (facts/dm.md 3.4 c).
 
 mod folder;
+mod origin;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ use mysql::{Conn, Flavor};
 use sql::SqlMode;
 use sql::schema::Table;
 
-use crate::checkpoint::{Store, TablePoint, Tables};
+use crate::checkpoint::{Store, TablePoint, Tables, take_over};
 use crate::config::{SubtaskConfig, TaskConfig};
 use crate::upstream;
 
@@ -57,7 +58,7 @@ pub async fn run(args: &MetaFromArgs, sources: &[PathBuf], key: Option<&Key>) ->
     let mut subtasks = SubtaskConfig::of_files(&task, sources, key)?;
     fit(&task, &mut subtasks, &plans)?;
     for (subtask, plan) in subtasks.iter().zip(&plans) {
-        say_what_is_missing(subtask, plan).await?;
+        look_at_source(subtask, plan).await?;
     }
     if args.write_checkpoint {
         for (subtask, plan) in subtasks.iter().zip(&plans) {
@@ -108,9 +109,12 @@ fn fit(task: &TaskConfig, subtasks: &mut [SubtaskConfig], plans: &[SourcePlan]) 
     Ok(())
 }
 
-/// Names tables that the task would replicate although no dump has their rows.
-async fn say_what_is_missing(subtask: &SubtaskConfig, plan: &SourcePlan) -> Result<(), DmError> {
+/// Refuses dumps of other servers; names tables that the task would replicate although no dump has their rows.
+async fn look_at_source(subtask: &SubtaskConfig, plan: &SourcePlan) -> Result<(), DmError> {
     let mut conn = connect(&subtask.source.endpoint(), &subtask.source.to_string()).await?;
+    for folder in &plan.folders {
+        origin::check(&mut conn, subtask, folder).await?;
+    }
     let replicated = upstream::tables(&mut conn, subtask).await?;
     conn.close().await;
     let dumped: BTreeSet<&TableName> = plan.tables().map(|(_, name, _)| name).collect();
@@ -171,6 +175,9 @@ async fn write(subtask: &SubtaskConfig, plan: &SourcePlan, overwrite: bool) -> R
             .with_workaround("Start the task to go on from there, or add --overwrite to begin anew."));
     }
     let points = points(subtask, plan).await?;
+    // A process that replicates this now must not write over it: it ends at its next write (36900).
+    let lanes = subtask.syncer.worker_count.max(1);
+    take_over(&mut conn, store.tables(), &subtask.source_id, lanes, None).await.map_err(failed)?;
     store.begin_at(&mut conn, &plan.earliest, Some(&plan.earliest), &points).await.map_err(failed)?;
     conn.close().await;
     out::println(&format!(

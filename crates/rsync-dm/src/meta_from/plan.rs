@@ -127,6 +127,7 @@ mod tests {
             safe_end: start.clone(),
             start,
             is_exact: true,
+            server: None,
             tables: tables.into(),
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     checkpoint::Tables,
     config::SubtaskConfig,
     shard::LockStore,
-    syncer::{error, target_endpoint},
+    syncer::{connect_target, error, target_endpoint},
 };
 
 /// One row holds the whole state.
@@ -33,7 +33,7 @@ impl LockTable {
         let tables = Tables::new(&config.meta_schema, &config.task);
         let endpoint = target_endpoint(config);
         let failed = |e: mysql::Error| error::target("cannot prepare the meta schema", &e);
-        let mut conn = Conn::connect(&endpoint).await.map_err(failed)?;
+        let mut conn = connect_target(config).await?;
         if remove_meta {
             tables.drop_all(&mut conn).await.map_err(failed)?;
         }

@@ -13,6 +13,7 @@ use common::{
     cipher::Key,
     error::{DmError, dm_codes as code},
 };
+use mysql::wire::Refusal;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -96,7 +97,7 @@ pub async fn run(args: &RunArgs, key: Option<&Key>, stop: CancellationToken) -> 
     let subtasks = SubtaskConfig::of_files(&task, &args.sources, key)?;
     let wishes = wishes(args, &subtasks)?;
     let prepare = async {
-        crate::check::before_run(&task, &subtasks).await?;
+        wait_for_servers(&task, &subtasks, args.remove_meta).await?;
         let store = locks::LockTable::open(&subtasks[0], args.remove_meta).await?;
         for (subtask, op, place, sqls) in &wishes {
             handle_before_start(subtask, *op, place, sqls).await?;
@@ -110,6 +111,24 @@ pub async fn run(args: &RunArgs, key: Option<&Key>, stop: CancellationToken) -> 
         () = stop.cancelled() => return Ok(()),
     };
     replicate(subtasks, Arc::new(coordinator), stop).await
+}
+
+/// The checks before the start. A server that is merely out of reach is waited for.
+async fn wait_for_servers(task: &TaskConfig, subtasks: &[SubtaskConfig], anew: bool) -> Result<(), DmError> {
+    let mut backoff = Backoff::default();
+    let checker = subtasks.first().map(|subtask| subtask.checker.clone()).unwrap_or_default();
+    loop {
+        let Err(error) = crate::check::before_run(task, subtasks, anew).await else { return Ok(()) };
+        if ![code::DB_BAD_CONN.code, code::DB_INVALID_CONN.code].contains(&error.code().code)
+            || !checker.check_enable
+        {
+            return Err(error);
+        }
+        warn!(error = %error, "a server is out of reach, it is tried again");
+        while !backoff.failed(Instant::now(), &checker) {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
 }
 
 struct Running {
@@ -192,6 +211,11 @@ impl Running {
                     error.workaround, self.source
                 );
                 stays = stays.with_workaround(workaround);
+            } else if error.workaround.contains("`resume-task`")
+                && !error.workaround.contains("`rsync-dm run`")
+            {
+                let workaround = format!("{} With `rsync-dm run`: start it again.", error.workaround);
+                stays = stays.with_workaround(workaround);
             }
             return Some(stays);
         }
@@ -218,11 +242,24 @@ impl Running {
 fn needs_somebody(error: &pb::ProcessError) -> bool {
     use mysql::ErrorClass as Class;
     let code = error.err_code.cast_unsigned();
-    // Checks of the source, and a source without a binlog.
-    if (26000..27000).contains(&code) || code == 11125 {
+    // Checks of the source, a source without a binlog, a GTID set that is none.
+    if (26000..27000).contains(&code) || [11125, code::PARSE_GTID.code].contains(&code) {
         return true;
     }
     let text = format!("{} {}", error.raw_cause, error.message).to_lowercase();
+    // Certificates that do not fit, and what the driver cannot do.
+    if ["tls failed: invalid peer certificate", ": can't read ", "the account logs in with the plugin"]
+        .iter()
+        .any(|t| text.contains(t))
+    {
+        return true;
+    }
+    if error.raw_cause.starts_with("Error 1236")
+        && let Some((_, message)) = error.raw_cause.split_once("): ")
+    {
+        let refusal = Refusal::of(&mysql::Error::server(1236, "HY000", message));
+        return refusal.is_some_and(|refusal| refusal != Refusal::ServerIdClash);
+    }
     text.match_indices("error ").any(|(at, word)| {
         let rest = &text[at + word.len()..];
         let digits = rest.find(|c: char| !c.is_ascii_digit()).map_or(rest, |end| &rest[..end]);
@@ -235,6 +272,7 @@ fn needs_somebody(error: &pb::ProcessError) -> bool {
                     | Class::OutOfRange
                     | Class::BadValue
                     | Class::UnknownColumn
+                    | Class::Tls
             )
         )
     })

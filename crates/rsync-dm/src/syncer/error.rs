@@ -40,7 +40,10 @@ pub fn source(message: impl Into<String>, error: &mysql::Error) -> DmError {
 
 /// Somebody else owns the state tables now. The worker's checker knows the code: going on unasked would take them back.
 pub fn taken_over() -> DmError {
-    code::SYNCER_FENCED.error("another process has taken over this subtask, this one ends")
+    code::SYNCER_FENCED.error("another process has taken over this subtask, this one ends").with_workaround(
+        "Let one process only replicate each source of a task. If this one is to go on, end the other one and use `resume-task` (with \
+         `rsync-dm run`: start it again).",
+    )
 }
 
 /// An event that cannot be read.
@@ -48,9 +51,14 @@ pub fn decode(error: &DecodeError) -> DmError {
     code::SYNCER_GET_EVENT.error("cannot read a binlog event").with_cause(error.to_string())
 }
 
-/// A binlog stream that the source refuses.
-pub fn stream(error: &mysql::Error) -> DmError {
+/// A binlog stream that the source refuses. `asked` says what was asked for, and where that came from.
+pub fn stream(error: &mysql::Error, asked: &str) -> DmError {
     let advice = match Refusal::of(error) {
+        Some(Refusal::Purged) if error.message().contains("first log file name") => {
+            "SHOW BINARY LOGS at the source lists its binlog files. If this one is older than those, it has been purged: dump and load the \
+             tables again and start a new task from there, and for the future keep binlogs longer (binlog_expire_logs_seconds). If there was \
+             never a file of this name, correct `meta` of the task; a checkpoint counts more than `meta`, until `--remove-meta`."
+        }
         Some(Refusal::Purged) => {
             "The source has purged the binlog that is needed. Dump and load the tables again and start a new task from there; \
              for the future keep binlogs longer (binlog_expire_logs_seconds)."
@@ -66,16 +74,21 @@ pub fn stream(error: &mysql::Error) -> DmError {
         }
         Some(Refusal::GtidOff) => "Set GTID_MODE = ON at the source, or `enable-gtid: false`.",
         Some(Refusal::BadPosition) => {
-            "Check `binlog-name` and `binlog-pos`: they do not fit the source's binlog."
+            "Check `binlog-name` and `binlog-pos` of `meta`: they do not fit the source's binlog (SHOW BINLOG EVENTS lists where events begin). \
+             A checkpoint counts more than `meta`, until `--remove-meta`."
         }
         Some(Refusal::GtidMismatch) => {
-            "The source does not have the transactions of the checkpoint: it may have been restored or replaced by another server."
+            "The source does not have the transactions of the checkpoint: it may have been restored or replaced by another \
+             server. Or the GTID set of `meta` is of another source; a checkpoint counts more than `meta`, until `--remove-meta`."
         }
         Some(Refusal::EventTooLarge) => "Raise max_allowed_packet at the source.",
         Some(Refusal::Damaged) => "A binlog file of the source is damaged: dump again and start after it.",
-        _ => "Check the connection to the source; the task goes on after `resume-task`.",
+        _ => {
+            "Check the connection to the source; the task goes on by itself, or after `resume-task` (with `rsync-dm run`: a new start)."
+        }
     };
-    database(&code::SYNCER_GET_EVENT, Scope::Upstream, "get event err", error).with_workaround(advice)
+    database(&code::SYNCER_GET_EVENT, Scope::Upstream, format!("get event err: {asked}"), error)
+        .with_workaround(advice)
 }
 
 /// Says between which places it happened.

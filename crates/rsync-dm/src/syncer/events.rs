@@ -1,6 +1,9 @@
 //! Events of the binlog, one by one: where transactions begin and end, and what rows become.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use binlog::{Body, Event, RowsEvent, RowsKind};
 use common::{
@@ -79,6 +82,9 @@ impl Unit {
                     self.placed = !matches!(request.start, Start::Gtid(_));
                     info!(at = %self.committed, "replicate binlog from checkpoint");
                     self.reader = Some(reader);
+                    if let Some(since) = &mut self.unproven_since {
+                        *since = Instant::now();
+                    }
                     return Ok(true);
                 }
                 Err(error) if error.class().is_transient() && attempt < MOST_REOPENS => {
@@ -90,10 +96,21 @@ impl Unit {
                     }
                     self.collect()?;
                 }
-                Err(error) => return Err(error::stream(&error)),
+                Err(error) => return Err(self.refused(&error)),
             }
         }
         Ok(true)
+    }
+
+    /// The source refuses the stream: with what was asked for.
+    pub(super) fn refused(&self, error: &mysql::Error) -> DmError {
+        let place = match &self.executed {
+            Some(set) if self.config.enable_gtid => format!("GTID set {set}"),
+            _ => format!("position {}", self.committed.place),
+        };
+        let moved = self.committed != self.started_at;
+        let origin = if moved { "where the last whole transaction ended" } else { self.origin };
+        error::stream(error, &format!("asked for what follows {place} ({origin})"))
     }
 
     fn meets_another_server(&self, now: &str) -> Result<(), DmError> {
@@ -110,6 +127,14 @@ impl Unit {
         let mut decoder = std::mem::replace(&mut self.decoder, binlog::Decoder::new(binlog::Flavor::MySql));
         let result = match decoder.decode(frame) {
             Ok(event) => {
+                // What every stream begins with says nothing of the place.
+                let is_head = matches!(
+                    event.body,
+                    Body::Rotate(_) | Body::Format(_) | Body::PreviousGtids(_) | Body::MariaGtidList { .. }
+                );
+                if !is_head {
+                    self.confirm_start().await?;
+                }
                 let end = self.end_of(&event);
                 match &event.body {
                     Body::Payload(payload) => self.payload(&mut decoder, payload, &end).await,
@@ -414,8 +439,13 @@ impl Unit {
         let start = Start::Position { file: at.file.to_string(), pos: 4 };
         let request = BinlogRequest::new(server_id, flavor, start).without_waiting();
         let endpoint = config.source.endpoint();
-        let mut stream =
-            mysql::wire::BinlogStream::open(&endpoint, &request).await.map_err(|e| error::stream(&e))?;
+        let refused = |e: mysql::Error| {
+            error::stream(
+                &e,
+                &format!("asked for {} to learn which transactions lie before position {at}", at.file),
+            )
+        };
+        let mut stream = mysql::wire::BinlogStream::open(&endpoint, &request).await.map_err(refused)?;
         let mut decoder = binlog::Decoder::new(match flavor {
             Flavor::MariaDb => binlog::Flavor::MariaDb,
             _ => binlog::Flavor::MySql,
@@ -424,7 +454,7 @@ impl Unit {
         let add = |set: &mut GtidSet, gtid: Gtid| {
             set.add(&gtid).map_err(|e| code::SYNCER_GET_EVENT.error(e.to_string()))
         };
-        while let Some(frame) = stream.next_or_end().await.map_err(|e| error::stream(&e))? {
+        while let Some(frame) = stream.next_or_end().await.map_err(refused)? {
             if u64::from(frame.next_pos()) > at.pos && frame.timestamp() != 0 {
                 break;
             }

@@ -20,6 +20,9 @@ impl Unit {
     /// Writes the checkpoint of the last place all of whose rows are applied. `clean`: nothing after it is applied either, so that a later
     /// start needs no safe mode.
     pub(super) async fn flush_low(&mut self, clean: bool) -> Result<(), DmError> {
+        if self.unproven_since.is_some() {
+            return Ok(());
+        }
         let (spot, mark) = (self.low.clone(), self.low_clean.clone());
         self.write(spot, mark, clean, Vec::new()).await
     }

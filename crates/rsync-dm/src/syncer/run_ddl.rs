@@ -8,7 +8,7 @@ use common::{
     ident::{TableName, quote, quote_string},
 };
 use mysql::{Conn, ErrorClass};
-use sql::ddl::{Ddl, Statement};
+use sql::ddl::{Ddl, Role, Statement};
 use tracing::{info, warn};
 
 use super::{begun, done, error, place::Place, session, unit::Unit};
@@ -263,8 +263,10 @@ impl Unit {
         }
         let refused = refused(shown, e);
         if e.class() == ErrorClass::AccessDenied {
+            let has_parent =
+                prepared.renamed.references.iter().any(|reference| reference.role == Role::Parent);
             let schemas = prepared.objects.iter().map(|object| object.schema.as_str()).collect();
-            if let Some(grants) = check::grants_for_target(&mut self.ddl, schemas).await {
+            if let Some(grants) = check::grants_for_target(&mut self.ddl, schemas, has_parent).await {
                 return refused.with_workaround(format!("{grants} Then use `resume-task`."));
             }
         }

@@ -1,7 +1,7 @@
 //! Sessions on both sides: which variables they need so that values arrive exactly.
 
 use common::error::DmError;
-use mysql::{Conn, Endpoint};
+use mysql::{Conn, Endpoint, ErrorClass};
 
 use super::error;
 use crate::config::SubtaskConfig;
@@ -59,9 +59,7 @@ fn variable_value(value: &str) -> String {
 /// # Errors
 /// As [`Conn::connect`].
 pub async fn connect_target(config: &SubtaskConfig) -> Result<Conn, DmError> {
-    Conn::connect(&target_endpoint(config))
-        .await
-        .map_err(|e| error::target("cannot connect to the target", &e))
+    Conn::connect(&target_endpoint(config)).await.map_err(|e| cannot_connect_target(config, &e))
 }
 
 /// Connects to the source.
@@ -70,7 +68,57 @@ pub async fn connect_target(config: &SubtaskConfig) -> Result<Conn, DmError> {
 /// As [`Conn::connect`].
 pub async fn connect_source(config: &SubtaskConfig) -> Result<Conn, DmError> {
     let endpoint = config.source.endpoint().with_init("SET NAMES utf8mb4");
-    Conn::connect(&endpoint).await.map_err(|e| error::source("cannot connect to the source", &e))
+    Conn::connect(&endpoint).await.map_err(|e| {
+        let text = format!("cannot connect to source {} at {}", config.source_id, config.source);
+        error::source(text, &e).with_workaround(way_on(&e, "`from` in the source's file"))
+    })
+}
+
+/// The target does not let us in.
+pub fn cannot_connect_target(config: &SubtaskConfig, e: &mysql::Error) -> DmError {
+    error::target(format!("cannot connect to the target at {}", config.target), e)
+        .with_workaround(way_on(e, "`target-database` of the task"))
+}
+
+/// The account that the server took for this login, as in a GRANT.
+pub async fn account_of(conn: &mut Conn) -> String {
+    let row = conn.query_one("SELECT CURRENT_USER()").await.ok().flatten();
+    let name = row.and_then(|row| row.str(0).ok().flatten()).unwrap_or_default();
+    match name.rsplit_once('@') {
+        Some((user, host)) => {
+            format!("{}@{}", common::ident::quote_string(user), common::ident::quote_string(host))
+        }
+        None => "the account".into(),
+    }
+}
+
+/// What to do about a login that failed; `block`: where it is configured.
+fn way_on(error: &mysql::Error, block: &str) -> String {
+    let change = match (error.class(), error.code()) {
+        (_, Some(3159)) => {
+            format!("The server takes only TLS: give {block} a `security` with the CA (`ssl-ca`).")
+        }
+        (ErrorClass::Tls | ErrorClass::Config, _) => format!(
+            "Check `security` of {block}: `ssl-ca` has to be a file with the CA that has signed the server's certificate, which has to be \
+             of the host by which the server is named."
+        ),
+        (ErrorClass::Unsupported, _) => {
+            format!("Use another account for {block}, or change this one as the text says.")
+        }
+        (ErrorClass::AccessDenied, _) => {
+            format!("Check user and password of {block}, and that the account may log in from this host.")
+        }
+        (class, _) if class.is_transient() => {
+            return format!(
+                "Check host and port of {block}, and that the server is running. It is tried again by itself; after a change of the files \
+                 start anew."
+            );
+        }
+        _ => format!("Check {block}."),
+    };
+    format!(
+        "{change} Then start anew (a task of a master: stop-task and start-task, after operate-source for a source)."
+    )
 }
 
 /// The modes of a binlog event that servers of all families take, by their bits.

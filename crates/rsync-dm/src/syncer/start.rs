@@ -63,12 +63,15 @@ impl Unit {
         let mut meta = session::connect_target(&config).await?;
         let ddl = session::connect_target(&config).await?;
         let tables = Tables::new(&config.meta_schema, &config.task);
-        tables.create(&mut meta).await.map_err(|e| {
-            error::target("cannot create the tables of the meta schema", &e).with_workaround(format!(
-                "GRANT ALL ON {}.* TO the target's account.",
-                quote(&config.meta_schema)
-            ))
-        })?;
+        if let Err(e) = tables.create(&mut meta).await {
+            let shown = error::target("cannot create the tables of the meta schema", &e);
+            let account = session::account_of(&mut meta).await;
+            return Err(match e.class() {
+                ErrorClass::AccessDenied => shown
+                    .with_workaround(format!("GRANT ALL ON {}.* TO {account};", quote(&config.meta_schema))),
+                _ => shown,
+            });
+        }
         let known = match shared.epoch() {
             Some(epoch) => epoch,
             None => {
@@ -131,6 +134,13 @@ impl Unit {
             // until the first place is known.
             start.place = Place::new("", 4);
         }
+        let origin = match (&loaded.global, &config.meta) {
+            (Some(_), _) => "from the checkpoint in the target",
+            (None, Some(_)) => "from `meta` of the task",
+            (None, None) => "where the source was at the start",
+        };
+        // A wrong `meta` must not become the checkpoint.
+        let unproven_since = (loaded.global.is_none() && config.meta.is_some()).then(Instant::now);
         let safe = if ours {
             Safe::resumed(&config.syncer, state.safe_until.as_ref())
         } else {
@@ -165,6 +175,9 @@ impl Unit {
             place: start.place.clone(),
             committed: start.clone(),
             placed: false,
+            started_at: start.clone(),
+            origin,
+            unproven_since,
             executed,
             transaction: Transaction::default(),
             skip_rows: 0,
@@ -317,9 +330,13 @@ async fn look_at_source(config: &SubtaskConfig) -> Result<Source, DmError> {
     let mut conn = session::connect_source(config).await?;
     let failed = |e: mysql::Error| error::source("cannot look at the source", &e);
     let flavor = config.flavor.unwrap_or(conn.server().flavor);
-    let now = server::binlog_location(&mut conn)
-        .await
-        .map_err(|e| failed(e).with_workaround("GRANT REPLICATION CLIENT ON *.* TO the source's account."))?;
+    let now = match server::binlog_location(&mut conn).await {
+        Ok(now) => now,
+        Err(e) => {
+            let account = session::account_of(&mut conn).await;
+            return Err(failed(e).with_workaround(format!("GRANT REPLICATION CLIENT ON *.* TO {account};")));
+        }
+    };
     if now.is_none() {
         return Err(code::NO_MASTER_STATUS.error("the source writes no binlog (log_bin is off)").with_workaround(
             "Set log_bin and binlog_format = ROW at the source, restart it, and dump its tables again: what was changed without binlog can't \

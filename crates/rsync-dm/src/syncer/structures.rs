@@ -47,10 +47,10 @@ pub(super) async fn show_create(
             let text = format!("cannot read the structure of {table}");
             let what = &code::SCHEMA_TRACKER_CANNOT_FETCH_DOWNSTREAM_TABLE;
             let refused = error::database(what, scope, text, &e);
-            let side = if scope == Scope::Upstream { "source" } else { "target" };
+            let account = session::account_of(conn).await;
             return Err(match e.class() {
                 ErrorClass::AccessDenied => {
-                    refused.with_workaround(format!("GRANT SELECT ON {table} TO the {side}'s account."))
+                    refused.with_workaround(format!("GRANT SELECT ON {table} TO {account};"))
                 }
                 _ => refused,
             });

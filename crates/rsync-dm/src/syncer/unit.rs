@@ -62,6 +62,9 @@ const MARK_EVERY: Duration = Duration::from_millis(20);
 /// How long the end of the transaction that is being read is waited for at a stop.
 const WAIT_ON_STOP: Duration = Duration::from_secs(2);
 
+/// How long a source takes to refuse a place; one that has nothing to send says nothing else.
+const REFUSED_WITHIN: Duration = Duration::from_secs(1);
+
 /// When at a stop everything that still waits (for locks, a statement, a server) is given up. The ledger tells what was done.
 const STOP_LIMIT: Duration = Duration::from_secs(4);
 
@@ -145,6 +148,11 @@ pub struct Unit {
     /// Since the stream was opened by GTID: it has come to where file and position say the same as `executed`. Before, the server
     /// sends places (of the file it begins with) that lie before transactions of the set.
     pub(super) placed: bool,
+    /// Where the run began, and who says so.
+    pub(super) started_at: Spot,
+    pub(super) origin: &'static str,
+    /// `meta` says where to start and the source has not yet sent anything from there: no checkpoint is written. Since when it is asked.
+    pub(super) unproven_since: Option<Instant>,
     /// Transactions up to `committed`, if they are known.
     pub(super) executed: Option<Arc<GtidSet>>,
     pub(super) transaction: Transaction,
@@ -356,9 +364,20 @@ impl Unit {
         }
         self.send_closed();
         self.collect()?;
+        if self.unproven_since.is_some_and(|since| self.reader.is_some() && since.elapsed() > REFUSED_WITHIN) {
+            self.confirm_start().await?;
+        }
         self.flush_if_due().await?;
         self.publish();
         Ok(())
+    }
+
+    /// The source sends from the start that `meta` names: from here on the checkpoint is there, and the ledger complete.
+    pub(super) async fn confirm_start(&mut self) -> Result<(), DmError> {
+        match self.unproven_since.take() {
+            Some(_) => self.flush_low(false).await,
+            None => Ok(()),
+        }
     }
 
     /// Whether the scheduler has, or may soon have, a part of a transaction: of one that is being read, or of one that was cut and will be
@@ -450,7 +469,7 @@ impl Unit {
             self.clashes += 1;
             self.server_id = 0;
         } else if !error.class().is_transient() {
-            return Err(error::stream(&error));
+            return Err(self.refused(&error));
         }
         warn!(error = %error, from = %self.committed.place, "the binlog stream broke, opening it again");
         // Rows of a transaction that was cut before as well are counted only as far as they have come again.
@@ -532,6 +551,12 @@ impl Unit {
         let idle = self.rows_since_flush && age >= IDLE_FLUSH && self.marks.is_empty();
         if (overdue || idle) && self.low != self.flushed {
             self.flush_low(false).await?;
+        } else if overdue && !self.meta.is_broken() {
+            // Nothing to write, which would have told.
+            if let Ok(false) = self.ledger.is_owner(&mut self.meta).await {
+                return Err(error::taken_over());
+            }
+            self.flushed_at = Instant::now();
         }
         Ok(())
     }

@@ -272,7 +272,7 @@ fn checks_name_what_is_wrong() {
     }
     bad.sql("GRANT REPLICATION CLIENT, REPLICATION SLAVE ON *.* TO poor@'%'");
     let report = dm.ctl(&["check-task", &dm.file("t.yaml", &task(""))]).failure().stdout;
-    assert!(report.contains("binlog file gone.000001 is not there (purged?)"), "{report}");
+    assert!(report.contains("binlog file gone.000001 is not there, and never was"), "{report}");
     assert!(report.contains("the binlog is kept for 600 s only"), "{report}");
     let start = dm.ctl(&["start-task", &dm.file("t.yaml", &task(""))]).failure().stdout;
     assert!(start.contains("[code=26005:"), "{start}");

@@ -1,6 +1,7 @@
 //! The sync unit on real servers, through `rsync-dm run`.
 
 mod bad_input;
+mod begins;
 mod begun;
 mod blank_enums;
 mod exact;
