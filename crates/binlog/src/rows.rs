@@ -48,6 +48,11 @@ impl RowsEvent<'_> {
     /// The session had unique_checks off.
     pub const FLAG_NO_UNIQUE_CHECKS: u16 = 4;
 
+    /// Whether the session had foreign keys checked, so that they acted.
+    pub fn checks_foreign_keys(&self) -> bool {
+        self.flags & Self::FLAG_NO_FOREIGN_KEY_CHECKS == 0
+    }
+
     /// Whether this is the last rows event of its statement.
     pub fn is_statement_end(&self) -> bool {
         self.flags & Self::FLAG_STATEMENT_END != 0

@@ -100,6 +100,7 @@ pub(super) async fn checks(
         engine(target, &name, &merged, &mut structure).await?;
         for member in members {
             if let Some(table) = &member.table {
+                actions(member, table, &merged, tables, &mut structure);
                 compare(member, table, &merged, &mut structure);
             }
         }
@@ -112,6 +113,48 @@ pub(super) async fn checks(
     }
     let all = [("table_schema", structure), ("schema_of_shard_tables", shards), ("auto_increment_ID", auto)];
     Ok(all.into_iter().filter(|(item, _)| !task.ignores_check(item)).map(|(_, check)| check).collect())
+}
+
+/// Names the foreign keys that act and that the target lacks: InnoDB writes nothing of what they do to the binlog.
+fn actions(member: &SourceTable, up: &Table, down: &Table, tables: &[SourceTable], check: &mut Check) {
+    let same = |a: &[String], b: &[String]| {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.eq_ignore_ascii_case(b))
+    };
+    for key in up.foreign_keys.iter().filter(|key| key.has_actions()) {
+        let schema = key.parent.schema.as_deref().unwrap_or(&member.name.schema);
+        let parent = TableName::new(schema, key.parent.table.as_str());
+        let replicated =
+            tables.iter().find(|other| other.source_id == member.source_id && other.name == parent);
+        let Some(replicated) = replicated else {
+            check.warn(format!(
+                "table {} has a foreign key {} to {parent}, which is not replicated: what it does is not in the binlog and will be missing",
+                member.name, key.actions
+            ));
+            check.instruct("Replicate the parent of the foreign key too.");
+            continue;
+        };
+        let there = down.foreign_keys.iter().any(|other| {
+            let schema = other.parent.schema.as_deref().unwrap_or(&member.target.schema);
+            TableName::new(schema, other.parent.table.as_str()) == replicated.target
+                && same(&other.columns, &key.columns)
+                && same(&other.parent_columns, &key.parent_columns)
+                && ["DELETE", "UPDATE"]
+                    .iter()
+                    .all(|event| acting(other.action(event)) == acting(key.action(event)))
+        });
+        if !there {
+            check.warn(format!(
+                "table {} has a foreign key {} to {parent}, what it does is not in the binlog, and the target table {} lacks it: a change of the \
+                 parent will stop the task",
+                member.name, key.actions, member.target
+            ));
+            check.instruct("Give the target tables the foreign keys of the source that have actions.");
+        }
+    }
+}
+
+fn acting(rule: Option<&'static str>) -> Option<&'static str> {
+    rule.filter(|rule| !matches!(*rule, "RESTRICT" | "NO ACTION"))
 }
 
 /// Rows that were written stay written: an engine without transactions cannot take back half a batch.

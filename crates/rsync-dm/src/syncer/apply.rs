@@ -24,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::{
-    blame, blank,
+    blame, blank, cascades,
     dml::{self, Expected},
     error,
     scheduler::Unit,
@@ -309,6 +309,7 @@ impl Lane {
             // The transaction has to go before anything else.
             if let Some(conn) = self.conn.as_mut()
                 && (conn.exec("ROLLBACK").await.is_err()
+                    || acts(unit) && conn.exec(cascades::END).await.is_err()
                     || has_blanks(&self.expected) && conn.exec(blank::END).await.is_err())
             {
                 self.conn = None;
@@ -407,6 +408,15 @@ impl Lane {
             }
         }
     }
+}
+
+/// Whether the session of a unit that failed may have been left with foreign keys that are checked.
+fn acts(unit: &Unit) -> bool {
+    use super::scheduler::Op;
+    let groups = unit.segments.iter().flat_map(|segment| &segment.groups);
+    groups
+        .into_iter()
+        .any(|group| matches!(group.op, Op::ActingDelete | Op::ActingUpdate | Op::ActingSafeUpdate))
 }
 
 fn has_blanks(expected: &[Expected]) -> bool {

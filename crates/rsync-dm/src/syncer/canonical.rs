@@ -22,6 +22,7 @@ ZEROFILL ";
 pub fn canonical(text: &[u8], mode: SqlMode) -> String {
     let mut out = String::new();
     let mut last = ' ';
+    let mut operator_ends = usize::MAX;
     for token in Lexer::new(text, mode) {
         let bytes = token.span.of(text);
         let piece = match token.kind {
@@ -34,9 +35,13 @@ pub fn canonical(text: &[u8], mode: SqlMode) -> String {
             continue;
         }
         let first = piece.chars().next().unwrap_or(' ');
-        if !out.is_empty() && !"(.,".contains(last) && !"(),.".contains(first) {
+        // Operators of several bytes (`>=`, `->>`) are tokens of one byte each.
+        let is_operator = matches!(token.kind, TokenKind::Punct(byte) if b"<>=!:|&-*/+%^~".contains(&byte));
+        let goes_on = is_operator && token.span.start == operator_ends;
+        if !out.is_empty() && !goes_on && !"(.,".contains(last) && !"(),.".contains(first) {
             out.push(' ');
         }
+        operator_ends = if is_operator { token.span.end } else { usize::MAX };
         last = piece.chars().next_back().unwrap_or(' ');
         out.push_str(&piece);
     }
@@ -59,6 +64,12 @@ mod tests {
         assert_eq!(one, "ALTER TABLE `my_db`.`table5` ADD COLUMN `extra` VARCHAR(20) DEFAULT 'e'");
         assert_eq!(one, form("ALTER TABLE my_db.table5\nADD COLUMN `extra` VARCHAR( 20 ) DEFAULT 'e'"));
         assert_ne!(one, form("ALTER TABLE my_db.table5 ADD COLUMN `extra` VARCHAR(20) DEFAULT 'E'"));
+        let check = "ALTER TABLE `t` ADD CHECK(`a` >= 0 AND `b` <> `c` && `d` != 1 || `j` ->> '$.x' <=> 1 AND `e` << 2 < - 1)";
+        assert_eq!(
+            form("alter table t add check (a>=0 and b<>c&&d!=1||j->>'$.x'<=>1 and e<<2 < - 1)"),
+            check
+        );
+        assert_eq!(form(check), check);
         assert_eq!(form("create index i on t (a,b desc)"), "CREATE INDEX `i` ON `t`(`a`,`b` DESC)");
     }
 }

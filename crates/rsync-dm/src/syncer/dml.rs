@@ -6,6 +6,7 @@
 
 use super::{
     blank::{self, Blanks},
+    cascades,
     rows::EventRows,
     scheduler::{Change, Group, Op, Unit},
 };
@@ -37,6 +38,7 @@ pub fn write_unit(unit: &Unit, out: &mut Vec<u8>, expected: &mut Vec<Expected>) 
                 Op::Delete => delete(group, out, expected),
                 Op::Update => group.changes.iter().for_each(|change| update(change, out, expected)),
                 Op::SafeUpdate => safe_update(group, out, expected),
+                Op::ActingDelete | Op::ActingUpdate | Op::ActingSafeUpdate => act(group, out, expected),
             }
         }
     }
@@ -227,6 +229,64 @@ fn safe_update(group: &Group, out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
     insert(group, b"REPLACE INTO ", out, expected);
 }
 
+/// In safe mode: the row has to be as before the change, which else acts on nothing, and what an earlier run has made of it out of the way.
+fn as_before(change: &Change, out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
+    let (rows, row) = (&change.rows, change.row);
+    let plan = &rows.plan;
+    if rows.changes_key(row) {
+        out.extend_from_slice(b"DELETE FROM ");
+        out.extend_from_slice(&plan.target_sql);
+        out.extend_from_slice(b" WHERE ");
+        for (i, n) in plan.where_columns.iter().enumerate() {
+            out.extend_from_slice(if i > 0 { b" AND " } else { b"" });
+            out.extend_from_slice(&plan.columns[*n].name);
+            out.push(b'=');
+            out.extend_from_slice(rows.literal(row, *n));
+        }
+        out.push(b';');
+        expect(expected, None, change);
+    }
+    out.extend_from_slice(b"REPLACE INTO ");
+    out.extend_from_slice(&plan.target_sql);
+    out.push(b' ');
+    out.extend_from_slice(&plan.insert_columns);
+    out.push(b'(');
+    for n in 0..plan.columns.len() {
+        out.extend_from_slice(if n > 0 { b"," } else { b"" });
+        out.extend_from_slice(match plan.befores.iter().position(|before| *before == n) {
+            Some(before) => rows.key_literal(row, before),
+            None => rows.literal(row, n),
+        });
+    }
+    out.extend_from_slice(&plan.extracted_values);
+    out.extend_from_slice(b");");
+    expect(expected, None, change);
+}
+
+/// Changes that act on other tables by the target's foreign keys.
+fn act(group: &Group, out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
+    for change in &group.changes {
+        let is_safe = group.op == Op::ActingSafeUpdate;
+        if is_safe && group.plan.unique {
+            as_before(change, out, expected);
+        }
+        set_session(cascades::BEGIN, out, expected);
+        let from = expected.len();
+        if group.op == Op::ActingDelete {
+            delete_one(change, out);
+            expect(expected, Some(1), change);
+        } else {
+            update(change, out, expected);
+        }
+        set_session(cascades::END, out, expected);
+        if is_safe {
+            expected[from..].iter_mut().for_each(|statement| statement.rows = None);
+            let one = Group { plan: group.plan.clone(), op: Op::Replace, changes: vec![change.clone()] };
+            insert(&one, b"REPLACE INTO ", out, expected);
+        }
+    }
+}
+
 /// The statement of a change as DM shows it in messages: without values.
 pub fn describe(change: &Change, op: Op) -> String {
     let plan = &change.rows.plan;
@@ -240,13 +300,15 @@ pub fn describe(change: &Change, op: Op) -> String {
     let found_by = || plan.where_columns.iter().map(|n| name(n) + " = ?").collect::<Vec<_>>().join(" AND ");
     match op {
         Op::Insert => format!("INSERT INTO {target} {columns}({})", values()),
-        Op::Replace | Op::SafeUpdate => format!("REPLACE INTO {target} {columns}({})", values()),
-        Op::Update => {
+        Op::Replace | Op::SafeUpdate | Op::ActingSafeUpdate => {
+            format!("REPLACE INTO {target} {columns}({})", values())
+        }
+        Op::Update | Op::ActingUpdate => {
             let all: Vec<usize> = (0..plan.columns.len()).collect();
             let changed = all.iter().filter(|n| change.rows.is_changed(change.row, **n));
             let set = changed.map(|n| name(n) + " = ?").collect::<Vec<_>>().join(", ");
             format!("UPDATE {target} SET {set} WHERE {} LIMIT 1", found_by())
         }
-        Op::Delete => format!("DELETE FROM {target} WHERE {} LIMIT 1", found_by()),
+        Op::Delete | Op::ActingDelete => format!("DELETE FROM {target} WHERE {} LIMIT 1", found_by()),
     }
 }

@@ -378,7 +378,7 @@ impl Unit {
             return Err(error::located(error, start, &self.committed, end));
         }
         self.push_rows(event, plan, start, end, inner, timestamp)
-            .map_err(|e| error::located(error::decode(&e), start, &self.committed, end))?;
+            .map_err(|e| error::located(e, start, &self.committed, end))?;
         self.shared.add_event();
         self.dirty.insert(table, end.clone());
         self.rows_since_flush = true;
@@ -394,7 +394,7 @@ impl Unit {
         end: &Place,
         inner: u32,
         timestamp: u32,
-    ) -> Result<(), binlog::DecodeError> {
+    ) -> Result<(), DmError> {
         let key = (end.sequence, end.pos, inner);
         // With the set of the last mark: one that rows hold would have to be copied for the next transaction.
         let before = Spot {
@@ -416,13 +416,26 @@ impl Unit {
         let mut keys = std::mem::take(&mut self.keys);
         keys.clear();
         let walked = &mut self.transaction.rows;
-        let decoded = rows::decode(event, new, applied, &mut self.skip_rows, walked, &mut keys)?;
+        let decoded = rows::decode(event, new, applied, &mut self.skip_rows, walked, &mut keys)
+            .map_err(|e| error::decode(&e))?;
         let safe = self.safe.is_on();
         let sets: Vec<_> = decoded.sets.into_iter().map(|rows| as_changes(rows, safe)).collect();
-        for (number, keys) in keys.iter().enumerate() {
+        for (number, keys) in keys.iter_mut().enumerate() {
             let (set, row) = decoded.order.get(number).copied().unwrap_or((0, number));
             let (rows, op, bytes) = &sets[set];
-            self.scheduler.push(Change { rows: Arc::clone(rows), row }, *op, keys, *bytes);
+            let cascades =
+                plan.cascades.as_ref().filter(|c| event.checks_foreign_keys() && c.acts(rows, row));
+            let op = match cascades {
+                None => *op,
+                Some(cascades) => {
+                    if let Some(refusal) = cascades.refusal() {
+                        return Err(refusal);
+                    }
+                    keys.barrier = true;
+                    acting(*op)
+                }
+            };
+            self.scheduler.push(Change { rows: Arc::clone(rows), row }, op, keys, *bytes);
         }
         self.keys = keys;
         self.send_closed();
@@ -488,6 +501,16 @@ fn as_changes(rows: EventRows, safe: bool) -> (Arc<EventRows>, Op, usize) {
     };
     let bytes = rows.size() / rows.len().max(1) + 64;
     (Arc::new(rows), op, bytes)
+}
+
+/// The same change, acting on other tables.
+fn acting(op: Op) -> Op {
+    match op {
+        Op::Delete => Op::ActingDelete,
+        Op::Update => Op::ActingUpdate,
+        Op::SafeUpdate => Op::ActingSafeUpdate,
+        other => other,
+    }
 }
 
 fn unite(set: &mut GtidSet, other: &GtidSet) -> Result<(), DmError> {

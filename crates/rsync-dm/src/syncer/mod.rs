@@ -14,6 +14,7 @@ mod binlog_command;
 mod blame;
 mod blank;
 mod canonical;
+mod cascades;
 pub mod coverage;
 mod dml;
 mod done;

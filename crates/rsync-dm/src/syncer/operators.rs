@@ -11,7 +11,7 @@ use common::{
 };
 use mysql::Conn;
 use serde::{Deserialize, Serialize};
-use sql::{SqlMode, ddl};
+use sql::{SqlMode, ddl, lexer::TokenKind};
 
 use super::{error, place::Place, session};
 use crate::{
@@ -236,6 +236,29 @@ pub fn parse_place(text: &str) -> Result<Place, DmError> {
     })
 }
 
+/// An operator of two bytes with a blank inside, which the lexer, that knows single bytes only, would not see.
+fn torn_operator(sql: &str) -> Option<&str> {
+    const TORN: [(u8, u8); 8] = [
+        (b'>', b'='),
+        (b'<', b'='),
+        (b'!', b'='),
+        (b'<', b'>'),
+        (b':', b'='),
+        (b'|', b'|'),
+        (b'&', b'&'),
+        (b'-', b'>'),
+    ];
+    let tokens = sql::lexer::tokens(sql.as_bytes(), SqlMode::default());
+    tokens.windows(2).find_map(|pair| match (pair[0].kind, pair[1].kind) {
+        (TokenKind::Punct(a), TokenKind::Punct(b))
+            if TORN.contains(&(a, b)) && pair[0].span.end < pair[1].span.start =>
+        {
+            sql.get(pair[0].span.start..pair[1].span.end)
+        }
+        _ => None,
+    })
+}
+
 /// Statements that an operator gives, each alone; only DDL with the schema in every name.
 ///
 /// # Errors
@@ -252,6 +275,11 @@ pub fn parse_statements(given: &[String]) -> Result<Vec<String>, DmError> {
             let one = String::from_utf8_lossy(span.of(bytes)).trim().trim_end_matches(';').trim().to_owned();
             if one.is_empty() {
                 continue;
+            }
+            if let Some(torn) = torn_operator(&one) {
+                return Err(code::PARSE_SQL
+                    .error(format!("no server takes the operator {torn} in: {one}"))
+                    .with_workaround("Write it without the blank."));
             }
             let parsed = ddl::parse(one.as_bytes(), mode).map_err(|e| {
                 code::SYNCER_PARSE_DDL

@@ -102,8 +102,12 @@ pub struct TablePlan {
     pub insert_columns: Vec<u8>,
     /// Columns (indices into `columns`) by which a row is found.
     pub where_columns: Vec<usize>,
+    /// These, and others whose values before a change count: of foreign keys that act.
+    pub befores: Vec<usize>,
     /// They find at most one row.
     pub unique: bool,
+    /// Changes that act on other tables.
+    pub cascades: Option<super::cascades::Cascades>,
     /// Sorted out: the first unique keys that conflict.
     pub keys: Vec<KeySpec>,
 }
@@ -180,8 +184,10 @@ impl TablePlan {
             hints,
             extracted_values,
             insert_columns,
+            befores: where_columns.clone(),
             where_columns,
             unique,
+            cascades: None,
             keys,
         })
     }

@@ -99,7 +99,7 @@ pub fn decode(
         let rows = &mut decoded.sets[set];
         let mut keys = RowKeys::default();
         if let Some(before) = &change.before {
-            for at in &plan.where_columns {
+            for at in &plan.befores {
                 rows.cell(before, &plan.columns[*at])?;
             }
             row_keys(&plan, before, &mut keys, &mut scratch)?;
@@ -167,8 +167,8 @@ impl EventRows {
     ) -> Self {
         let cells = match kind {
             RowsKind::Insert => plan.columns.len(),
-            RowsKind::Delete => plan.where_columns.len(),
-            RowsKind::Update => plan.where_columns.len() + plan.columns.len(),
+            RowsKind::Delete => plan.befores.len(),
+            RowsKind::Update => plan.befores.len() + plan.columns.len(),
         };
         Self {
             plan,
@@ -243,14 +243,14 @@ impl EventRows {
         &self.text[from..self.ends[at] as usize]
     }
 
-    /// Literal of the `n`-th column of [`TablePlan::where_columns`] before the change.
+    /// Literal of the `n`-th column of [`TablePlan::befores`], so of [`TablePlan::where_columns`], before the change.
     pub fn key_literal(&self, row: usize, n: usize) -> &[u8] {
         self.range(row, n)
     }
 
     /// Literal of the `n`-th column of [`TablePlan::columns`] after the change.
     pub fn literal(&self, row: usize, n: usize) -> &[u8] {
-        let skip = if self.kind == RowsKind::Update { self.plan.where_columns.len() } else { 0 };
+        let skip = if self.kind == RowsKind::Update { self.plan.befores.len() } else { 0 };
         self.range(row, skip + n)
     }
 

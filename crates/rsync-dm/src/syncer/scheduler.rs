@@ -31,6 +31,12 @@ pub enum Op {
     Replace,
     /// DELETE and REPLACE for an update (safe mode).
     SafeUpdate,
+    /// DELETE that acts on other tables by foreign keys.
+    ActingDelete,
+    /// UPDATE that does.
+    ActingUpdate,
+    /// The same in safe mode.
+    ActingSafeUpdate,
 }
 
 /// A row of an event.

@@ -20,6 +20,8 @@ fn plan(n: usize) -> Arc<TablePlan> {
         extracted_values: Vec::new(),
         insert_columns: Vec::new(),
         where_columns: Vec::new(),
+        cascades: None,
+        befores: Vec::new(),
         unique: true,
         keys: Vec::new(),
     })

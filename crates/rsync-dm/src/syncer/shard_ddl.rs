@@ -12,11 +12,12 @@ use tracing::{info, warn};
 
 use super::{
     canonical::canonical,
+    error,
     operated::Held,
     place::Place,
     run_ddl::Prepared,
     statements::{Text, located_statement},
-    unit::Unit,
+    unit::{Known, Unit},
 };
 use crate::shard::{Group, GroupError, Origin, Reached, ShardError, ShardInfo, ShardOperation, lock_id};
 
@@ -26,6 +27,14 @@ pub(super) struct ShardDdl {
     /// As compared and shown.
     pub canonical: Vec<String>,
     prepared: Vec<Prepared>,
+}
+
+fn named(piece: &Ddl, text: &Text<'_>) -> Vec<TableName> {
+    let tables = piece.tables();
+    tables
+        .iter()
+        .map(|t| TableName::new(t.schema.as_deref().unwrap_or(&text.schema), t.table.as_str()))
+        .collect()
 }
 
 impl Unit {
@@ -61,6 +70,31 @@ impl Unit {
                 self.announce_tables().await?;
                 Ok(false)
             }
+            (Statement::RenameTable { .. }, _) if self.renames_no_shard(piece, text).await? => {
+                let prepared = self.prepare(piece, number, text)?;
+                let names: Vec<TableName> = named(piece, text);
+                self.run_statement(&prepared).await?;
+                self.track(piece, &text.schema);
+                for name in &names {
+                    let exists = self.tracker.table(&name.schema, &name.table).is_some();
+                    match self.known(&name.schema, &name.table)? {
+                        Known::Kept { routed, .. } if exists => {
+                            // A name that was one before stays it.
+                            let _ = self.groups.add(&routed.name(), name);
+                            self.dirty.insert(name.clone(), text.end.clone());
+                        }
+                        Known::Kept { routed, .. } => {
+                            self.groups
+                                .remove(&routed.name(), name)
+                                .map_err(|e| self.group_error(*e, text))?;
+                            self.forget(name, text.end);
+                        }
+                        Known::Excluded => {}
+                    }
+                }
+                self.announce_tables().await?;
+                Ok(true)
+            }
             (Statement::RenameTable { .. }, _) => {
                 // Whoever then looks at the target, or renames there, finds the rows in front of it.
                 self.drain().await?;
@@ -75,6 +109,7 @@ impl Unit {
                 let prepared = self.prepare(piece, number, text)?;
                 self.groups.add(&target, subject).map_err(|e| self.group_error(*e, text))?;
                 self.announce_tables().await?;
+                self.tell_of_statement(&prepared.renamed, subject);
                 self.run_statement(&prepared).await?;
                 if text.operator.is_none() {
                     self.track(piece, &text.schema);
@@ -99,6 +134,38 @@ impl Unit {
         }
     }
 
+    /// Whether all names of a RENAME are those of the target too, and no other table goes there.
+    async fn renames_no_shard(&mut self, piece: &Ddl, text: &Text<'_>) -> Result<bool, DmError> {
+        let sql = format!(
+            "SELECT cp_schema, cp_table FROM {} WHERE is_global=0 AND id<>{}",
+            self.store.tables().checkpoint,
+            quote_string(&self.config.source_id)
+        );
+        let failed = |e: mysql::Error| error::target("cannot read the checkpoints of other sources", &e);
+        let mut others = std::collections::HashSet::new();
+        for row in self.meta.query(&sql).await.map_err(failed)?.iter() {
+            let (schema, table) = (row.text(0).map_err(failed)?, row.text(1).map_err(failed)?);
+            if let Ok(routed) = self.config.router.route(&schema, &table) {
+                others.insert(routed.name());
+            }
+        }
+        for name in named(piece, text) {
+            if others.contains(&name) {
+                return Ok(false);
+            }
+            let Known::Kept { routed, .. } = self.known(&name.schema, &name.table)? else { return Ok(false) };
+            let alone = self.groups.get(&name).is_none_or(|group| group.len() == 1);
+            if routed.name() != name
+                || !routed.extracted.is_empty()
+                || !alone
+                || self.groups.is_waiting(&name, &name)
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// A table of a group has come to statements (one, unless an operator wants more) that wait for the other tables.
     pub(super) fn reach_group(
         &mut self,
@@ -111,6 +178,7 @@ impl Unit {
         let mut ddl = ShardDdl { canonical: Vec::new(), prepared: Vec::new() };
         for (number, piece) in pieces {
             let prepared = self.prepare(piece, *number, text)?;
+            self.tell_of_statement(&prepared.renamed, subject);
             ddl.canonical.push(canonical(&prepared.text, text.mode));
             ddl.prepared.push(prepared);
         }

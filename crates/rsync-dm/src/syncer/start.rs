@@ -42,6 +42,8 @@ struct Source {
     server_id: u32,
     uuid: String,
     zone: Option<String>,
+    /// It writes what its foreign keys do to the binlog.
+    cascades_logged: bool,
     now: Option<Location>,
     tracker: Tracker,
     /// Upstream tables of each target.
@@ -208,6 +210,9 @@ impl Unit {
             source_zone: source.zone,
             keys: Vec::new(),
             binlog_timestamp: 0,
+            cascades_logged: source.cascades_logged,
+            target_actions: None,
+            told_of: HashSet::new(),
             config,
             shared,
             coordinator,
@@ -223,7 +228,8 @@ impl Unit {
             let tables: Vec<TableName> = source.tables.iter().map(|(_, table)| table.clone()).collect();
             unit.look_at_structures(&tables).await?;
         }
-        // From here on the checkpoint is ours, and the ledger complete.
+        unit.tell_of_cascades().await?;
+        // From here on the checkpoint is ours, and the ledger complete; for a start at `meta` when the source has begun to send.
         unit.flush_low(false).await?;
         unit.publish();
         Ok(unit)
@@ -354,6 +360,9 @@ async fn look_at_source(config: &SubtaskConfig) -> Result<Source, DmError> {
     let uuid = server::server_uuid(&mut conn).await.map_err(failed)?;
     let server_id = free_server_id(&mut conn, config.server_id).await;
     let zone = system_zone(&mut conn).await.map_err(failed)?;
+    // MySQL from 9.6 on, unless that is ON.
+    let native = server::variable(&mut conn, "innodb_native_foreign_keys").await.map_err(failed)?;
+    let cascades_logged = native.is_some_and(|native| native == "0" || native.eq_ignore_ascii_case("OFF"));
     let mut tracker = Tracker::new(environment(conn.server()));
     for row in conn
         .query("SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA")
@@ -367,7 +376,7 @@ async fn look_at_source(config: &SubtaskConfig) -> Result<Source, DmError> {
     let tables = upstream::tables(&mut conn, config).await?;
     let tables = tables.into_iter().map(|table| (table.target, table.name)).collect();
     conn.close().await;
-    Ok(Source { flavor, server_id, uuid, zone, now, tracker, tables })
+    Ok(Source { flavor, server_id, uuid, zone, cascades_logged, now, tracker, tables })
 }
 
 /// The offset that the source's `SYSTEM` time zone has now.

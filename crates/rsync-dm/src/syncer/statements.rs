@@ -321,6 +321,7 @@ impl Unit {
             return self.shard_piece(piece, number, text, &subject, target).await;
         }
         let prepared = self.prepare(piece, number, text)?;
+        self.tell_of_statement(&prepared.renamed, &subject);
         self.run_statement(&prepared).await?;
         if text.operator.is_some() {
             return Ok(true);

@@ -87,7 +87,12 @@ impl Unit {
             target_flavor: self.target_flavor,
             misreads_doubles: self.misreads_doubles,
         };
-        let plan = Arc::new(TablePlan::new(&sides)?);
+        let mut plan = TablePlan::new(&sides)?;
+        plan.cascades = self.cascades(table, routed, &to, &plan.columns).await?;
+        let acting = plan.cascades.iter().flat_map(|cascades| cascades.columns());
+        let more: Vec<usize> = acting.filter(|n| !plan.where_columns.contains(n)).copied().collect();
+        plan.befores.extend(more);
+        let plan = Arc::new(plan);
         if !plan.unique {
             info!(table = %table, target = %target, "the target has no primary key and no unique key without NULLs: rows are found by all columns");
         }
@@ -192,6 +197,7 @@ impl Unit {
     /// Forgets what hangs on the structure of target tables.
     pub(super) fn forget_plans(&mut self) {
         self.targets.clear();
+        self.target_actions = None;
         for known in self.known.values_mut().flat_map(|tables| tables.values_mut()) {
             if let Known::Kept { plan, .. } = known {
                 *plan = None;

@@ -200,6 +200,12 @@ pub struct Unit {
     pub(super) source_zone: Option<String>,
     pub(super) keys: Vec<RowKeys>,
     pub(super) binlog_timestamp: u32,
+    /// The source writes what its foreign keys do to the binlog.
+    pub(super) cascades_logged: bool,
+    /// Foreign keys of the target that act, kept until a DDL.
+    pub(super) target_actions: Option<BTreeSet<super::cascades::Action>>,
+    /// Tables whose foreign keys that act were told of.
+    pub(super) told_of: HashSet<TableName>,
 }
 
 type Answer = (TableName, Result<ShardOperation, ShardError>);

@@ -319,6 +319,23 @@ pub struct ForeignKey {
     pub span: Span,
 }
 
+impl ForeignKey {
+    /// What happens on `DELETE` or `UPDATE`, as written; None: nothing is said.
+    pub fn action(&self, event: &str) -> Option<&'static str> {
+        let (_, rest) = self.actions.split_once(&format!("ON {event} "))?;
+        ["RESTRICT", "CASCADE", "SET NULL", "NO ACTION", "SET DEFAULT"]
+            .into_iter()
+            .find(|rule| rest.starts_with(rule))
+    }
+
+    /// Whether a change of the parent changes children: an action other than RESTRICT and NO ACTION.
+    pub fn has_actions(&self) -> bool {
+        ["DELETE", "UPDATE"]
+            .iter()
+            .any(|event| matches!(self.action(event), Some("CASCADE" | "SET NULL" | "SET DEFAULT")))
+    }
+}
+
 /// A table option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TableOption {

@@ -286,15 +286,46 @@ impl Tracker {
                 _ => {}
             }
         }
+        let mut renamed_from = None;
         if self.key(&target.0, &target.1) != self.key(&schema, &name) {
             if self.table(&target.0, &target.1).is_some() {
                 return Err(SchemaError::TableExists { schema: target.0, table: target.1 });
             }
             self.forget_table(&schema, &name);
+            renamed_from = Some((schema.clone(), name.clone()));
             applied.gone.push((schema, name));
         }
-        self.put(target.0, target.1, next, applied);
+        self.put(target.0.clone(), target.1.clone(), next, applied);
+        if let Some((schema, name)) = renamed_from {
+            self.follow_parent((&schema, &name), (&target.0, &target.1));
+        }
         Ok(())
+    }
+
+    /// Foreign keys of the tables that refer to a renamed one follow it.
+    fn follow_parent(&mut self, old: (&str, &str), new: (&str, &str)) {
+        let old = self.key(old.0, old.1);
+        let refers = |tracker: &Self, schema: &str, parent: &NamedTable| {
+            tracker.key(parent.schema.as_deref().unwrap_or(schema), &parent.table) == old
+        };
+        let children: Vec<Key> = self
+            .tables
+            .iter()
+            .filter(|((schema, _), table)| {
+                table.foreign_keys.iter().any(|key| refers(self, schema, &key.parent))
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        for child in children {
+            let Some(table) = self.tables.get(&child) else { continue };
+            let mut table = Table::clone(table);
+            for key in &mut table.foreign_keys {
+                if refers(self, &child.0, &key.parent) {
+                    key.parent = NamedTable { schema: Some(new.0.to_owned()), table: new.1.to_owned() };
+                }
+            }
+            self.tables.insert(child, Arc::new(table));
+        }
     }
 
     fn rename(
@@ -317,10 +348,11 @@ impl Tracker {
             self.forget_table(&schema, &name);
             // In a swap a name goes away and comes back.
             applied.changed.retain(|changed| *changed != (schema.clone(), name.clone()));
-            applied.gone.push((schema, name));
+            applied.gone.push((schema.clone(), name.clone()));
         }
         applied.gone.retain(|gone| *gone != (new_schema.clone(), new_name.clone()));
-        self.put(new_schema, new_name, Table::clone(&table), applied);
+        self.put(new_schema.clone(), new_name.clone(), Table::clone(&table), applied);
+        self.follow_parent((&schema, &name), (&new_schema, &new_name));
         Ok(())
     }
 }

@@ -25,7 +25,7 @@ pub fn from_json(text: &str) -> Result<Table, TableInfoError> {
         name: info.name.original,
         columns,
         indexes: Vec::new(),
-        foreign_keys: Vec::new(),
+        foreign_keys: foreign_keys(&info.fk_info),
         checks: Vec::new(),
         charset: info.charset,
         collation: info.collate,
@@ -238,4 +238,34 @@ fn default_value(info: &ColumnInfo, kind: &TypeKind, digits: u8) -> Option<Defau
         return Some(DefaultValue::Number(String::from_utf8_lossy(bytes).into_owned()));
     }
     Some(value)
+}
+
+/// Older ones have none.
+fn foreign_keys(info: &serde_json::Value) -> Vec<crate::ddl::ForeignKey> {
+    let name = |value: &serde_json::Value| value["O"].as_str().unwrap_or_default().to_owned();
+    let some = |name: String| (!name.is_empty()).then_some(name);
+    let names = |value: &serde_json::Value| value.as_array().into_iter().flatten().map(name).collect();
+    let action = |key: &serde_json::Value, field: &str, word: &str| {
+        let number = key[field].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let rule = super::RULES.get(number).filter(|rule| !rule.is_empty());
+        rule.map(|rule| format!("ON {word} {rule}"))
+    };
+    let keys = info.as_array().into_iter().flatten();
+    keys.map(|key| crate::ddl::ForeignKey {
+        name: some(name(&key["fk_name"])),
+        index_name: None,
+        columns: names(&key["cols"]),
+        parent: crate::classify::NamedTable {
+            schema: some(name(&key["ref_schema"])),
+            table: name(&key["ref_table"]),
+        },
+        parent_columns: names(&key["ref_cols"]),
+        actions: [action(key, "on_delete", "DELETE"), action(key, "on_update", "UPDATE")]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" "),
+        span: Default::default(),
+    })
+    .collect()
 }

@@ -38,7 +38,8 @@ fn table_info(table: &Table) -> TableInfo {
         collate: table.collation.clone(),
         cols: Some(columns),
         index_info: (!indexes.is_empty()).then_some(indexes),
-        fk_info: Value::Array(Vec::new()),
+        fk_info: foreign_keys(table),
+        max_fk_id: i64::try_from(table.foreign_keys.len()).unwrap_or(0),
         pk_is_handle: handle == Handle::Integer,
         is_common_handle: handle == Handle::Common,
         common_handle_version: u16::from(handle == Handle::Common),
@@ -49,6 +50,33 @@ fn table_info(table: &Table) -> TableInfo {
         version: 5,
         ..TableInfo::default()
     }
+}
+
+fn foreign_keys(table: &Table) -> Value {
+    let names = |columns: &[String]| columns.iter().map(|own| name_value(own)).collect::<Vec<_>>();
+    let keys = table.foreign_keys.iter().enumerate().map(|(at, key)| {
+        serde_json::json!({
+            "id": at + 1,
+            "fk_name": name_value(key.name.as_deref().unwrap_or_default()),
+            "ref_schema": name_value(key.parent.schema.as_deref().unwrap_or_default()),
+            "ref_table": name_value(&key.parent.table),
+            "ref_cols": names(&key.parent_columns),
+            "cols": names(&key.columns),
+            "on_delete": key.action("DELETE").map_or(0, rule_number),
+            "on_update": key.action("UPDATE").map_or(0, rule_number),
+            "state": 5,
+            "version": 1,
+        })
+    });
+    Value::Array(keys.collect())
+}
+
+fn name_value(name: &str) -> Value {
+    serde_json::json!({ "O": name, "L": name.to_lowercase() })
+}
+
+fn rule_number(rule: &str) -> usize {
+    super::RULES.iter().position(|known| *known == rule).unwrap_or(0)
 }
 
 /// How TiDB addresses the rows of a table.
