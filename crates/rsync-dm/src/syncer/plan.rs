@@ -1,6 +1,8 @@
 //! What to do with the rows of one upstream table: which columns go where, by which key a row is found, which keys conflict.
 //! Made once from the structures of both sides, kept until a DDL.
 
+use std::sync::atomic::AtomicBool;
+
 use binlog::{Address, Charset, ColumnHint};
 use common::{
     error::{DmError, dm_codes},
@@ -110,6 +112,9 @@ pub struct TablePlan {
     pub cascades: Option<super::cascades::Cascades>,
     /// Sorted out: the first unique keys that conflict.
     pub keys: Vec<KeySpec>,
+    /// Another table of the same target has other types in a unique key, so that its numbers say nothing about those of this one:
+    /// every row of both is a barrier.
+    pub apart: AtomicBool,
 }
 
 /// Both sides' names and structures.
@@ -129,6 +134,16 @@ pub struct Sides<'a> {
 }
 
 impl TablePlan {
+    /// Whether the numbers of both tables' keys, which go into one target, can be compared: the values of the same parts count.
+    pub fn compares_with(&self, other: &TablePlan) -> bool {
+        let unique = |plan: &'_ TablePlan| -> Vec<(u64, Vec<bool>)> {
+            let keys = plan.keys.iter().filter(|key| !key.null_is_value);
+            let counts = |part: &KeyPart| part.fold != Fold::Constant;
+            keys.map(|key| (key.seed, key.parts.iter().map(counts).collect())).collect()
+        };
+        unique(self) == unique(other)
+    }
+
     /// Puts a plan together.
     ///
     /// # Errors
@@ -189,6 +204,7 @@ impl TablePlan {
             unique,
             cascades: None,
             keys,
+            apart: AtomicBool::new(false),
         })
     }
 }
@@ -381,5 +397,41 @@ fn fold(from: &Column, to: &Column) -> Fold {
             }
         }
         _ => Fold::Constant,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sql::{SqlMode, schema::Environment};
+
+    use super::*;
+
+    fn plan(column: &str) -> TablePlan {
+        let table = |column: &str| {
+            let create =
+                format!("CREATE TABLE `t` (`k` {column} NOT NULL, `n` int DEFAULT NULL, PRIMARY KEY (`k`))");
+            let environment = Environment::mysql(8, 0);
+            Table::from_create_in(create.as_bytes(), SqlMode::default(), &environment).unwrap()
+        };
+        let routed = Routed { schema: "d".into(), table: "m".into(), extracted: Vec::new(), matched: true };
+        TablePlan::new(&Sides {
+            source: &TableName::new("d", "t"),
+            from: &table(column),
+            routed: &routed,
+            to: &table("decimal(10,2)"),
+            target_flavor: Flavor::MySql,
+            misreads_doubles: false,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn keys_of_other_types_do_not_compare() {
+        let own = plan("decimal(10,2)");
+        assert!(own.compares_with(&plan("decimal(12,2)")));
+        for other in ["decimal(10,1)", "int", "varchar(20)"] {
+            assert!(!own.compares_with(&plan(other)) && !plan(other).compares_with(&own), "{other}");
+        }
+        assert!(plan("int").compares_with(&plan("varchar(20)")), "all of them count as equal");
     }
 }

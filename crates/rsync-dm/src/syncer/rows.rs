@@ -1,6 +1,7 @@
 //! The rows of one event, as the pieces of SQL that the appliers put together.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use binlog::{Change, DecodeError, Row, RowsEvent, RowsKind, Value};
 use sql::{SqlMode, json_doubles};
@@ -151,6 +152,7 @@ fn row_keys(
     keys: &mut RowKeys,
     scratch: &mut Vec<u8>,
 ) -> Result<(), DecodeError> {
+    keys.barrier |= plan.apart.load(Ordering::Acquire);
     plan.keys.iter().try_for_each(|spec| add_key(spec, keys, row, scratch))
 }
 

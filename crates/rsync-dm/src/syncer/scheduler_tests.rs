@@ -24,6 +24,7 @@ fn plan(n: usize) -> Arc<TablePlan> {
         befores: Vec::new(),
         unique: true,
         keys: Vec::new(),
+        apart: Default::default(),
     })
 }
 

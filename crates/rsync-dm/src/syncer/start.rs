@@ -189,6 +189,7 @@ impl Unit {
             known: HashMap::new(),
             tracker: source.tracker,
             targets: HashMap::new(),
+            siblings: HashMap::new(),
             dirty: HashMap::new(),
             gone: HashMap::new(),
             unproven: HashSet::new(),

@@ -1,6 +1,6 @@
 //! The structures of tables on both sides, and the plans made from them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak, atomic::Ordering};
 
 use binlog::{ColumnKind, TableMap};
 use common::{
@@ -96,10 +96,28 @@ impl Unit {
         if !plan.unique {
             info!(table = %table, target = %target, "the target has no primary key and no unique key without NULLs: rows are found by all columns");
         }
+        self.compare_keys(&plan);
         let known =
             Known::Kept { table: table.clone(), routed: Arc::clone(routed), plan: Some(Arc::clone(&plan)) };
         self.known.entry(table.schema.clone()).or_default().insert(table.table.clone(), known);
         Ok(plan)
+    }
+
+    /// Rows of tables that go into one target keep their order by the numbers of its keys. Where these can't be compared between two of
+    /// the tables, all of them are applied one after the other.
+    fn compare_keys(&mut self, plan: &Arc<TablePlan>) {
+        let siblings = self.siblings.entry(plan.target.clone()).or_default();
+        siblings.retain(|other| other.upgrade().is_some_and(|other| other.source != plan.source));
+        siblings.push(Arc::downgrade(plan));
+        let plans: Vec<Arc<TablePlan>> = siblings.iter().filter_map(Weak::upgrade).collect();
+        let apart = plans.iter().any(|other| !other.compares_with(plan));
+        if apart {
+            let (table, target) = (&plan.source, &plan.target);
+            info!(table = %table, target = %target, "a key column has other types in other tables of this target: their rows are applied one after the other");
+        }
+        for plan in plans {
+            plan.apart.store(apart, Ordering::Release);
+        }
     }
 
     /// The structure of a target table, kept until a DDL.

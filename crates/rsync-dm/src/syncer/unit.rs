@@ -10,7 +10,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -165,6 +165,8 @@ pub struct Unit {
     pub(super) known: HashMap<String, HashMap<String, Known>>,
     pub(super) tracker: Tracker,
     pub(super) targets: HashMap<TableName, Arc<Table>>,
+    /// Plans by target.
+    pub(super) siblings: HashMap<TableName, Vec<Weak<TablePlan>>>,
     /// Tables with events since their row was written, with the end of the last one.
     pub(super) dirty: HashMap<TableName, Place>,
     /// Dropped tables whose row in the checkpoint is still to go: where that was, and the last structure. The row stays until nothing

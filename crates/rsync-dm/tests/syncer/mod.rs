@@ -8,6 +8,7 @@ mod cascades;
 mod exact;
 mod filters;
 mod json_doubles;
+mod keys;
 mod kills;
 mod locks;
 mod maria_tables;
