@@ -74,7 +74,12 @@ fn workaround(change: &Change, op: Op, error: &mysql::Error, entry: Option<&str>
              use `resume-task` (with `rsync-dm run`: start it again); nothing was left out."
         ),
         ErrorClass::Duplicate => {
-            let what = if matches!(op, Op::Update | Op::SafeUpdate | Op::ActingUpdate | Op::ActingSafeUpdate) { "changed" } else { "inserted" };
+            let what = if matches!(op, Op::Update | Op::SafeUpdate | Op::ActingUpdate | Op::ActingSafeUpdate)
+            {
+                "changed"
+            } else {
+                "inserted"
+            };
             let key = entry.map(|entry| format!(" ({entry})")).unwrap_or_default();
             format!(
                 "The target table {target} has another row with this key{key} already; {row} was to be {what}. Compare both, delete or \

@@ -49,12 +49,12 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, error, info, info_span};
 
+pub(crate) use self::structures::{VERSIONED_BY_TRANSACTION, is_versioned_by_transaction};
+pub use self::xa::KnownXa;
 pub use self::{
     binlog_command::handle_before_start,
     session::{connect_source, connect_target, target_endpoint},
 };
-pub use self::xa::KnownXa;
-pub(crate) use self::structures::{VERSIONED_BY_TRANSACTION, is_versioned_by_transaction};
 use self::{shared::Shared, unit::Unit};
 use crate::{config::SubtaskConfig, proto::pb, shard::ShardCoordinator};
 

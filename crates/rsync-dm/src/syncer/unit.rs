@@ -372,7 +372,8 @@ impl Unit {
         }
         self.send_closed();
         self.collect()?;
-        if self.unproven_since.is_some_and(|since| self.reader.is_some() && since.elapsed() > REFUSED_WITHIN) {
+        if self.unproven_since.is_some_and(|since| self.reader.is_some() && since.elapsed() > REFUSED_WITHIN)
+        {
             self.confirm_start().await?;
         }
         self.flush_if_due().await?;

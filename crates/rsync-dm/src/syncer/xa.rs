@@ -196,7 +196,9 @@ async fn search(endpoint: Endpoint, flavor: Flavor, start: Start, xid: String) -
                 warn!(error = %error, xid, "the stream that looks for the end of an XA transaction broke, opening it again");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            Err(error) => return Err(error::stream(&error, "asked for the end of a prepared XA transaction")),
+            Err(error) => {
+                return Err(error::stream(&error, "asked for the end of a prepared XA transaction"));
+            }
         }
     }
 }

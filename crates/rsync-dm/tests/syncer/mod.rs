@@ -20,7 +20,7 @@ mod rig;
 mod run_checks;
 mod servers;
 mod stopping;
-mod tasks;
 mod swaps;
+mod tasks;
 mod types;
 mod xa;
