@@ -20,6 +20,7 @@ use crate::mask::Masks;
 
 pub use output::Output;
 use output::output_form;
+pub use rules::is_fingerprint;
 
 /// Environment variable with the password, used when `-p` is not given.
 pub const PASSWORD_VARIABLE: &str = "MYSQL_PWD";

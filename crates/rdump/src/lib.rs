@@ -187,7 +187,10 @@ impl Command {
             let storage = common::storage::open(output, &config::storage_options(&parsed))?;
             verify::manifest(storage.as_ref()).await
         });
-        let options = manifest.map_err(|error| failed(error.to_string()))?.dump.options;
+        let mut options = manifest.map_err(|error| failed(error.to_string()))?.dump.options;
+        // Without the source nobody needs the key of the masks.
+        let is_mask = |option: &str| !against_source && option.starts_with("--mask=");
+        options.retain(|option| !config::is_fingerprint(option) && !is_mask(option));
         let all: Vec<String> = options.into_iter().chain(args.iter().cloned()).collect();
         pflag::parse(FLAGS, &all).map_err(|error| failed(format!("options of the manifest: {error}")))
     }

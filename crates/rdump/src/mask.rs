@@ -82,6 +82,11 @@ impl Masks {
         names.map(String::as_str).find(|name| !columns.iter().any(|column| column.eq_ignore_ascii_case(name)))
     }
 
+    /// Whether any rule is about `table`.
+    pub fn is_about(&self, table: &TableName) -> bool {
+        self.rules_of(table).next().is_some()
+    }
+
     /// The number (from 1) of the first rule that takes none of `tables`.
     pub fn idle(&self, listing: &Listing) -> Option<usize> {
         let takes =
@@ -180,7 +185,8 @@ impl Mask {
                     "column `{name}` is {column_type}, which takes no fixed value: use null"
                 ));
             }
-            (With::Fixed(value), Holds::Number) if value.parse::<f64>().is_err() => {
+            // `inf` and `nan` are numbers to us and names to SQL.
+            (With::Fixed(value), Holds::Number) if !value.parse().is_ok_and(f64::is_finite) => {
                 return Err(format!("column `{name}` is {column_type} and does not take `{value}`"));
             }
             (With::Fixed(value), Holds::Text(length)) if value.chars().count() > length => {
@@ -318,6 +324,7 @@ mod tests {
             (With::KeepLength, "enum('a')", "enum('a'): hash"),
             (With::Null, "int", "NOT NULL"),
             (With::Fixed("x".into()), "decimal(10,2)", "does not take `x`"),
+            (With::Fixed("inf".into()), "double", "does not take `inf`"),
             (With::Fixed("xyz".into()), "varchar(2)", "too long"),
             (With::Fixed("äö".into()), "varbinary(3)", "too long"),
             (With::Fixed("1".into()), "bit(3)", "no fixed value"),

@@ -79,16 +79,9 @@ pub async fn describe(
     Ok(Table {
         name: name.clone(),
         create,
-        // A condition on a column that is masked would name its values, in the manifest and in logs.
         chunk_key: match config.rows {
             ChunkSize::Whole => None,
-            _ => {
-                let masked = |column: &Column| {
-                    masks.iter().any(|(field, _)| selected.get(*field) == Some(&column.name))
-                };
-                let open: Vec<Column> = columns.iter().filter(|column| !masked(column)).cloned().collect();
-                chunk_key(&index, &open)
-            }
+            _ => chunk_key(&index, &open(config, name, &columns, &selected, &masks)),
         },
         floats: match config.output.dumpling_bytes || source.server.flavor == Flavor::TiDb {
             true => Vec::new(),
@@ -131,6 +124,25 @@ fn masks(
     Ok(masks)
 }
 
+/// The columns that chunks may be cut along: a condition names values, in the manifest and in logs. So where there are masks, only
+/// columns that are written as they are; one that is generated or left out may hold what is masked.
+fn open(
+    config: &Config,
+    name: &TableName,
+    columns: &[Column],
+    selected: &[String],
+    masks: &[(usize, Mask)],
+) -> Vec<Column> {
+    let is_open = |column: &&Column| {
+        let field = selected.iter().position(|name| *name == column.name);
+        field.is_some_and(|field| masks.iter().all(|(masked, _)| *masked != field))
+    };
+    match config.masks.is_about(name) {
+        true => columns.iter().filter(is_open).cloned().collect(),
+        false => columns.to_vec(),
+    }
+}
+
 async fn has_row_id(conn: &mut WireConn, name: &TableName) -> Result<bool> {
     match ask(conn, &format!("SELECT _tidb_rowid FROM {name} LIMIT 0")).await {
         Ok(_) => Ok(true),
@@ -151,7 +163,9 @@ impl Table {
                 };
                 self.columns.iter().map(field).collect::<Vec<_>>().join(",")
             }
+            // Masks go by the place of a field, which must not move under a DDL.
             (true, false) => quote_list(&self.columns),
+            (false, _) if !self.masks.is_empty() => quote_list(&self.columns),
             (false, _) => "*".into(),
         }
     }
@@ -361,6 +375,18 @@ mod tests {
             (float.insert_prefix(), float.float_fields().collect::<Vec<_>>()),
             (plain.insert_prefix(), vec![1])
         );
+        let mut masked = table(false, &["a", "b"]);
+        let column = MaskedColumn { name: "b", column_type: "text", nullable: true };
+        let rule = crate::mask::MaskRule {
+            tables: common::filter::TableFilter::parse(&["*.*"], false).unwrap(),
+            columns: common::filter::ColumnFilter::parse(&["b"]).unwrap(),
+            names: Vec::new(),
+            with: crate::mask::With::Null,
+        };
+        let masks = crate::mask::Masks { rules: vec![rule], ..Default::default() };
+        masked.masks = vec![(1, masks.of(&masked.name, column).unwrap().unwrap())];
+        assert!(masked.select(None, None).starts_with("SELECT `a`,`b` FROM"));
+        assert_eq!(masked.insert_prefix(), plain.insert_prefix());
         assert!(is_float("float unsigned") && !is_float("float(7,4)") && !is_float("double"));
         let empty = table(true, &[]);
         assert!(empty.select(None, None).starts_with("SELECT 1 FROM"));

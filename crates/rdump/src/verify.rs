@@ -17,7 +17,7 @@ use mysql::wire::WireConn;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::config::{ChunkSize, Config, Consistency};
+use crate::config::{ChunkSize, Config, Consistency, is_fingerprint};
 use crate::consistency;
 use crate::data::{Chunk, Reader, Shared, TableJob};
 use crate::error::{DumpError, Result};
@@ -206,6 +206,12 @@ impl Read for Blocking<'_> {
 pub async fn source(config: &Arc<Config>, manifest: &Manifest) -> Result<Vec<String>> {
     if config.sql.is_some() {
         return Err(DumpError::Folder("the result of --sql can't be compared with the source".into()));
+    }
+    let fingerprints = manifest.dump.options.iter().filter(|option| is_fingerprint(option));
+    if let Some(other) = fingerprints.into_iter().find(|option| !config.options.contains(option)) {
+        return Err(DumpError::Folder(format!(
+            "the dump was made with a file of {other}: give the same one, only its content counts"
+        )));
     }
     let (source, mut first) = Source::open(config).await?;
     let mut expected: BTreeMap<(String, String, u64), Vec<FileLine>> = BTreeMap::new();

@@ -98,6 +98,12 @@ pub(super) fn masks(parsed: &Parsed, flags: &Flags<'_>, has_sql: bool) -> Result
     let mut masks = Masks::default();
     for entry in entries {
         let with = with(&entry)?;
+        if entry.columns.iter().all(|pattern| pattern.starts_with('!')) {
+            return Err(value_error(format!(
+                "--mask: columns={:?} takes no column: begin with one that takes some, as '*' does",
+                entry.columns
+            )));
+        }
         let (tables, columns) = filters(flags, "mask", &entry.matcher, &entry.columns)?;
         let is_name = |pattern: &&String| !pattern.contains(['*', '?', '[', '!', '/', '@', '\\', '`', '"']);
         let names = entry.columns.iter().filter(is_name).cloned().collect();
@@ -145,6 +151,11 @@ fn with(entry: &MaskEntry) -> Result<With, ConfigError> {
         }
     };
     Ok(with)
+}
+
+/// Whether this one of [`super::Config::options`] is a fingerprint and no flag.
+pub fn is_fingerprint(option: &str) -> bool {
+    option.split_once('=').is_some_and(|(name, _)| name.ends_with("-hash"))
 }
 
 /// What the rules' files say, for [`super::Config::options`]: a dump goes on only under the same rules and key.

@@ -1,8 +1,8 @@
 //! Values that must not leave the source do not.
 
-use testkit::{Account, Kind, Options, Server};
+use testkit::{Account, Kind, Options, Server, Tool};
 
-use crate::support::{dump, files, load, rdump, rows, work_dir};
+use crate::support::{dump, files, load, program, rdump, rows, work_dir};
 
 const NAMES: [&str; 4] = ["Änne O'Neil", "Bob Secret", "Bob Secret", "李雷 Li"];
 
@@ -10,12 +10,13 @@ fn server(kind: Kind) -> Option<Server> {
     let server = Server::start_or_skip(kind, Options::default())?;
     server.sql(
         "CREATE DATABASE m; CREATE TABLE m.people (email VARCHAR(64) CHARACTER SET latin1 NOT NULL, id INT NOT NULL, name VARCHAR(40) CHARACTER SET utf8mb4,
-           phone CHAR(20), token VARBINARY(40), card BIGINT, born DATE, memo TEXT, PRIMARY KEY (email), KEY (id));",
+           phone CHAR(20), token VARBINARY(40), card BIGINT, born DATE, memo TEXT,
+           copy VARCHAR(64) CHARACTER SET latin1 AS (CONCAT(email)) STORED, PRIMARY KEY (email), UNIQUE KEY (copy), KEY (id));",
     );
     for (id, name) in NAMES.iter().enumerate() {
         server.sql(format!(
             "SET NAMES utf8mb4; INSERT INTO m.people VALUES ('user{id}@secret.example', {id}, '{}', '+49 30 12{id}', x'5ec2e70{id}5ec2e7',
-               4111111111111111, '1971-02-0{}', IF({id} = 3, NULL, 'secret memo'))",
+               4111111111111111, '1971-02-0{}', IF({id} = 3, NULL, 'secret memo'), DEFAULT)",
             name.replace('\'', "''"),
             id + 1
         ));
@@ -60,6 +61,17 @@ fn nothing_that_is_masked_leaves_the_source() {
         for format in ["sql", "csv"] {
             dump(&server, &args(format), &dir.join(format));
             assert_eq!(leaks(&dir.join(format)), None, "{kind}");
+            let verify = |args: &[&str]| {
+                let tool = Tool::at("rdump", &program()).arg("verify").arg("-o").arg(dir.join(format));
+                if args.is_empty() { tool.run() } else { tool.login(&server, Account::Dump).args(args).run() }
+            };
+            verify(&[]).success().says("as in manifest");
+            let key = ["--against-source", "--mask-key-file", key.to_str().unwrap()];
+            verify(&key[..1]).expect_code(1).says("needs --mask-key-file");
+            verify(&key).expect_code(1).says("made with a file of --mask-file-hash=");
+            verify(&[&key[..], &["--mask-file", rules.to_str().unwrap()]].concat())
+                .success()
+                .says("and source");
         }
         let all = rows(&dir.join("sql"), "m.people");
         assert_eq!(all.len(), NAMES.len(), "{kind}");
@@ -104,6 +116,7 @@ fn a_rule_that_would_mask_nothing_ends_the_dump() {
         ),
         ("{matcher=['m.people'], columns=['card'], with='fixed', value='x'}", "does not take `x`"),
         ("{matcher=['m.people'], columns=['card'], with='fixed'}", "fixed needs a value"),
+        ("{matcher=['m.people'], columns=['!id'], with='null'}", "takes no column"),
         ("{matcher=['m.people'], columns=['card'], with='nul'}", "unknown `with` nul"),
         ("{matcher=['m.people'], column=['card'], with='null'}", "unknown field `column`"),
     ] {
