@@ -65,7 +65,7 @@ pub async fn run(config: &Config, command: &CtlCommand) -> Result<()> {
         CtlCommand::List { json: false } => list(&mut conn, schema).await,
         CtlCommand::Remove(table) if table == "all" => remove_all(config, &mut conn).await,
         CtlCommand::Remove(table) => remove(&mut conn, schema, table, known).await,
-        CtlCommand::ErrorIgnore(table) => accept(&mut conn, schema, table, known).await,
+        CtlCommand::ErrorIgnore(table) => accept(config, &mut conn, table, known).await,
     }
 }
 
@@ -159,10 +159,17 @@ async fn remove(conn: &mut mysql::Conn, schema: &str, table: &str, known: bool) 
     say_put_off(conn, schema, Some(&name)).await
 }
 
-async fn accept(conn: &mut mysql::Conn, schema: &str, table: &str, known: bool) -> Result<()> {
-    ledger::forget_written(conn, schema, checkpoint::WRITTEN)
-        .await
-        .context(codes::UPDATE_CHECKPOINT, changing)?;
+async fn accept(config: &Config, conn: &mut mysql::Conn, table: &str, known: bool) -> Result<()> {
+    let schema = &config.ledger_schema;
+    if table == "all" {
+        // Of this source alone: who says so knows of its rows.
+        let tasks = ledger::list(conn, schema).await?;
+        for task in tasks.iter().filter(|task| task.current && is_of(config, task)) {
+            ledger::forget_note(conn, schema, task.task, checkpoint::WRITTEN)
+                .await
+                .context(codes::UPDATE_CHECKPOINT, changing)?;
+        }
+    }
     let names =
         if table == "all" { ledger::known_tables(conn, schema).await? } else { vec![parse_table(table)?] };
     for name in names {

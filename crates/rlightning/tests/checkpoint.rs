@@ -149,7 +149,12 @@ fn a_checkpoint_of_the_real_tool_is_taken_over() {
 #[test]
 fn what_cannot_be_exact_is_refused_by_name() {
     for driver in ["mysql", "file"] {
-        let Some((server, task)) = stopped(Kind::MySql8033, driver) else { return };
+        let Some((server, mut task)) = stopped(Kind::MySql8033, driver) else { return };
+        // Whether it is still there can't be seen then.
+        let line = format!("driver = '{driver}'");
+        task.unset("checkpoint", &line);
+        task.fails("of which this configuration does not tell");
+        task.set("checkpoint", &line);
         // A real tool has gone on with ours.
         if driver == "mysql" {
             server.sql("UPDATE tidb_lightning_checkpoint.task_v2 SET importer_addr=''");

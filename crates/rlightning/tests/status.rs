@@ -179,6 +179,12 @@ fn an_address_that_is_taken_is_an_error_before_anything_is_done() {
 /// While it rests its state is there as a checkpoint of TiDB Lightning; with one that somebody has gone on with, it does not go on.
 #[test]
 fn a_run_that_rests_is_a_checkpoint() {
+    rests("UPDATE tidb_lightning_checkpoint.task_v2 SET importer_addr=''");
+    // It has ended, which removes it.
+    rests("DELETE FROM tidb_lightning_checkpoint.task_v2");
+}
+
+fn rests(somebody_goes_on: &str) {
     let Some((server, mut task)) = setting() else { return };
     task.set("checkpoint", "driver = 'mysql'");
     let mut tool = task.tool().env("FAILPOINTS", "batch-before-commit=sleep(30)").start();
@@ -203,7 +209,7 @@ fn a_run_that_rests_is_a_checkpoint() {
         assert_eq!(told, server.value("SELECT COUNT(*) FROM d.t"));
         assert!(told != "0");
         if round == 1 {
-            server.sql("UPDATE tidb_lightning_checkpoint.task_v2 SET importer_addr=''");
+            server.sql(somebody_goes_on);
         }
         assert_eq!(json(&at, "PUT", "/resume"), serde_json::json!({}));
         if round == 0 {

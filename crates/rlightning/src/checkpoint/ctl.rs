@@ -4,9 +4,10 @@ use std::path::Path;
 
 use common::error::lightning_codes as codes;
 use common::ident::TableName;
+use common::storage::without_parameters;
 use mysql::Conn;
 
-use super::{Checkpoint, FAILED, LOADED, Place, TableState, put, read};
+use super::{Checkpoint, FAILED, LOADED, Place, TableState, read};
 use crate::config::Config;
 use crate::error::{Context, Result, fail};
 
@@ -106,6 +107,15 @@ pub async fn forget(config: &Config, conn: &mut Conn, table: Option<&TableName>)
     put(conn, place, Some(&found)).await
 }
 
+/// Writes or removes the checkpoint, whole or not at all: of one that is half gone nobody would know which rows are in.
+async fn put(conn: &mut Conn, place: &Place, checkpoint: Option<&Checkpoint>) -> Result<()> {
+    let doing = || format!("write the checkpoint in {place}");
+    conn.exec("START TRANSACTION").await.context(codes::UPDATE_CHECKPOINT, doing)?;
+    super::put(conn, place, checkpoint).await?;
+    conn.exec("COMMIT").await.context(codes::UPDATE_CHECKPOINT, doing)?;
+    Ok(())
+}
+
 /// Rows that a checkpoint tells of.
 pub(super) fn told(state: &TableState) -> u64 {
     let chunks = state.engines.values().flat_map(|engine| engine.chunks.values());
@@ -189,7 +199,7 @@ pub async fn line(config: &Config, conn: &mut Conn) -> Result<Option<String>> {
     let found = of_real_tool(config, conn).await?;
     Ok(found.map(|(place, found)| {
         let rows: u64 = found.tables.values().map(told).sum();
-        let source = found.task.as_ref().map_or("", |task| task.source_dir.as_str());
+        let source = found.task.as_ref().map_or("", |task| without_parameters(&task.source_dir));
         format!(
             "checkpoint of TiDB Lightning in {place}: task {} from {source}: {} tables, {rows} rows",
             found.task_id(),

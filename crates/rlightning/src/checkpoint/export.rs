@@ -40,13 +40,21 @@ pub async fn write(
     let doing = || format!("write the checkpoint in {place}");
     let mut conn = target.another().await.context(codes::UPDATE_CHECKPOINT, doing)?;
     let own = i64::try_from(ledger.task()).ok();
-    if let Some(other) = read(&mut conn, place).await?
-        && !(other.is_ours() && Some(other.task_id()) == own)
-    {
-        return Err(fail(
-            codes::UPDATE_CHECKPOINT,
-            format!("{place} holds the checkpoint of another import (task {})", other.task_id()),
-        ));
+    match read(&mut conn, place).await? {
+        Some(other) if !(other.is_ours() && Some(other.task_id()) == own) => {
+            return Err(fail(
+                codes::UPDATE_CHECKPOINT,
+                format!("{place} holds the checkpoint of another import (task {})", other.task_id()),
+            ));
+        }
+        // A new one would hide from the next run that somebody may have gone on with the old one.
+        None if ledger.noted(&mut conn, WRITTEN).await?.is_some() => {
+            return Err(fail(
+                codes::UPDATE_CHECKPOINT,
+                format!("the one that was written to {place} before is gone"),
+            ));
+        }
+        _ => {}
     }
     let put_off = ledger::deferred(&mut conn, &config.ledger_schema, None).await?;
     if let Some(index) = put_off.iter().find(|index| tasks.iter().any(|task| task.table.name == index.table))

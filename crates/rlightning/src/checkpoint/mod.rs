@@ -230,7 +230,20 @@ pub(crate) async fn put(conn: &mut Conn, place: &Place, checkpoint: Option<&Chec
 /// # Errors
 /// It is gone, or a real tool has gone on with it.
 pub async fn reclaim(config: &Config, conn: &mut Conn, ledger: &Ledger) -> Result<Option<Checkpoint>> {
-    let Some(place) = &config.checkpoint_place else { return Ok(None) };
+    let written = ledger.noted(conn, WRITTEN).await?;
+    let Some(place) = &config.checkpoint_place else {
+        return match written {
+            None => Ok(None),
+            Some(written) => Err(fail(
+                codes::INVALID_CHECKPOINT,
+                format!(
+                    "the last run wrote its state as a checkpoint to {written}, of which this configuration does not tell: a tidb-lightning may \
+                     have brought more rows into the target. Set `checkpoint.driver` as it was, or, if you know that nothing was imported \
+                     meanwhile, run `rlightning ctl -checkpoint-error-ignore=all` with this configuration"
+                ),
+            )),
+        };
+    };
     let found = read(conn, place).await?;
     let own = i64::try_from(ledger.task()).ok();
     let is_own = |found: &Checkpoint| found.is_ours() && Some(found.task_id()) == own;
@@ -238,7 +251,6 @@ pub async fn reclaim(config: &Config, conn: &mut Conn, ledger: &Ledger) -> Resul
         let dir = found.task.as_ref().map(|task| task.source_dir.as_str());
         found.is_ours() && dir != Some(export::source_dir(config).as_str())
     };
-    let written = ledger.noted(conn, WRITTEN).await?;
     match &found {
         Some(found) if is_own(found) => {}
         _ if written.is_some() => {

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use common::error::lightning_codes as codes;
-use common::storage::Storage;
+use common::storage::{Storage, without_parameters};
 use mysql::Conn;
 use tracing::{info, warn};
 
@@ -113,7 +113,8 @@ fn compare_tasks(config: &Config, place: &Place, found: &Checkpoint) -> Result<(
         return refuse(config, place, "it does not say whose it is");
     };
     let now = export::source_dir(config);
-    let plain = |dir: &str| dir.trim_end_matches('/').to_owned();
+    // The real tool's holds the keys of a bucket, if its configuration does.
+    let plain = |dir: &str| without_parameters(dir).trim_end_matches('/').to_owned();
     for (key, value, before) in [
         ("tikv-importer.backend", "tidb".to_owned(), task.backend.clone()),
         ("mydumper.data-source-dir", plain(&now), plain(&task.source_dir)),

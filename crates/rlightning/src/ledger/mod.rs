@@ -39,7 +39,7 @@ pub use marks::{Mark, content, digest, forget_marks, marks};
 pub use sql::{DEFERRED, MARKS, SCHEMA_TABLES};
 pub use task::{
     Asked, Chunk, Found, Settings, Share, TaskName, TaskSummary, accept_table, chunks, current, exists,
-    forget_written, known_tables, list, peek, remove, remove_table, shares,
+    forget_note, known_tables, list, peek, remove, remove_table, shares,
 };
 
 /// Version of the tables; a newer one is refused.

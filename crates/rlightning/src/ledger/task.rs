@@ -453,18 +453,13 @@ pub async fn accept_table(
     Ok(known)
 }
 
-/// Forgets in all tasks that a checkpoint was written.
+/// Forgets what a task's row notes under this key.
 ///
 /// # Errors
 /// The server's.
-pub async fn forget_written(conn: &mut Conn, schema: &str, key: &str) -> mysql::Result<()> {
-    let tasks = sql::table(schema, "rlightning_task");
-    for row in conn.query(format!("SELECT task_id FROM {tasks} WHERE state = 'running'")).await?.iter() {
-        let task = row.parse::<u64>(0)?.unwrap_or(0);
-        let name = TaskName { source: String::new(), hash: String::new() };
-        Ledger::new(schema, &name, task, conn.server().flavor).note(conn, key, None).await?;
-    }
-    Ok(())
+pub async fn forget_note(conn: &mut Conn, schema: &str, task: u64, key: &str) -> mysql::Result<()> {
+    let name = TaskName { source: String::new(), hash: String::new() };
+    Ledger::new(schema, &name, task, conn.server().flavor).note(conn, key, None).await
 }
 
 /// All tasks, the newest last.
