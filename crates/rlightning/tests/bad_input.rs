@@ -424,6 +424,36 @@ fn a_file_that_is_missing_in_a_dump_of_rdump() {
     assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), ROWS.to_string());
 }
 
+/// As `--output-filename-template` of rdump makes them.
+#[test]
+fn folders_in_the_names_of_a_manifest() {
+    let Some((server, task)) = setting() else { return };
+    let text = fs::read(task.dumps().join("d.t.0.sql")).unwrap();
+    fs::remove_file(task.dumps().join("d.t.0.sql")).unwrap();
+    task.write("x/d.t.0.sql", &text);
+    let manifest = |bytes: usize| common::manifest::Manifest {
+        dump: common::manifest::DumpHead { format: 1, ..Default::default() },
+        end: Some(Default::default()),
+        files: ["x/d.t.0.sql", "x/d.t.1.sql"]
+            .map(|name| common::manifest::FileLine {
+                name: name.into(),
+                schema: "d".into(),
+                table: "t".into(),
+                bytes: bytes as u64,
+                ..Default::default()
+            })
+            .into(),
+        ..Default::default()
+    };
+    task.write("rdump-manifest.jsonl", manifest(text.len()).render());
+    task.fails("file 'x/d.t.1.sql': rdump wrote it, but it is not there");
+    let mut whole = manifest(text.len());
+    whole.files.truncate(1);
+    task.write("rdump-manifest.jsonl", whole.render());
+    task.import();
+    assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), ROWS.to_string());
+}
+
 #[test]
 fn a_full_disk_of_the_target() {
     let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default().no_binlog().tmpfs(220))

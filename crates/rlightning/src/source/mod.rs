@@ -13,6 +13,7 @@ pub mod rules;
 pub mod walk;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use common::ident::TableName;
 use common::manifest::Manifest;
@@ -92,8 +93,8 @@ pub struct Dump {
     pub tables: BTreeMap<TableName, TargetTable>,
     /// Views by target name.
     pub views: BTreeMap<TableName, SchemaFile>,
-    /// rdump's own records, by folder.
-    pub manifests: BTreeMap<String, Manifest>,
+    /// rdump's own records, by folder; those that its file names begin with included.
+    pub manifests: BTreeMap<String, Arc<Manifest>>,
 }
 
 impl Dump {

@@ -1,5 +1,6 @@
 //! From the files of the source folder to the tables of the target.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -131,18 +132,26 @@ async fn read_manifests(
     storage: &dyn Storage,
     entries: &[Entry],
 ) -> Result<()> {
-    for entry in entries.iter().filter(|entry| file_name(&entry.name) == MANIFEST) {
-        let folder = folder_of(&entry.name);
-        let takes_part =
-            dump.tables.values().flat_map(|table| &table.files).any(|file| file.folder() == folder);
-        let bytes = storage
-            .read(&entry.name)
-            .await
-            .context(codes::STORAGE_UNKNOWN, || format!("read {}", entry.name))?;
+    let Dump { tables, manifests, .. } = dump;
+    let there: HashSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    let paths = entries.iter().map(|entry| entry.name.as_str());
+    let records: Vec<&str> = paths.filter(|name| file_name(name) == MANIFEST).collect();
+    let folders: HashSet<&str> = records.iter().map(|name| folder_of(name)).collect();
+    // A dump may have folders of its own (rdump's templates), so it is the nearest manifest that tells of a file.
+    let mut files: HashMap<&str, Vec<&DataFile>> = HashMap::new();
+    for file in tables.values().flat_map(|table| &table.files) {
+        if let Some(folder) = folders_above(&file.path).find(|folder| folders.contains(folder)) {
+            files.entry(folder).or_default().push(file);
+        }
+    }
+    for name in records {
+        let folder = folder_of(name);
+        let files = files.get(folder).map_or(&[][..], Vec::as_slice);
+        let bytes = storage.read(name).await.context(codes::STORAGE_UNKNOWN, || format!("read {name}"))?;
         let manifest = Manifest::from_bytes(&bytes)
-            .map_err(|cause| fail(codes::CHECK_DATA_SOURCE, format!("file '{}': {cause}", entry.name)))?;
+            .map_err(|cause| fail(codes::CHECK_DATA_SOURCE, format!("file '{name}': {cause}")))?;
         if manifest.end.is_none() {
-            if !takes_part {
+            if files.is_empty() {
                 continue;
             }
             return Err(fail(
@@ -153,31 +162,47 @@ async fn read_manifests(
                 ),
             ));
         }
-        whole(source, entries, folder, &manifest)?;
-        if takes_part {
-            against_manifest(dump, folder, &manifest)?;
-            dump.manifests.insert(folder.to_owned(), manifest);
+        whole(source, &there, folder, &manifest)?;
+        if files.is_empty() {
+            continue;
         }
+        against_manifest(files, folder, &manifest)?;
+        let manifest = Arc::new(manifest);
+        let below = names(&manifest).filter(|name| name.contains('/'));
+        for path in below.map(|name| path_in(folder, name)) {
+            if !manifests.contains_key(folder_of(&path)) {
+                manifests.insert(folder_of(&path).to_owned(), Arc::clone(&manifest));
+            }
+        }
+        manifests.insert(folder.to_owned(), manifest);
     }
     Ok(())
 }
 
+/// The folder of a file, the one that this is in, and so on up to the source.
+fn folders_above(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(folder_of(path)), |folder| {
+        if folder.is_empty() { None } else { Some(folder_of(folder)) }
+    })
+}
+
+/// All files of a manifest.
+fn names(manifest: &Manifest) -> impl Iterator<Item = &str> {
+    let schemas = manifest.schemas.iter().map(|line| line.name.as_str());
+    manifest.files.iter().map(|line| line.name.as_str()).chain(schemas)
+}
+
 /// Every file that rdump wrote must be there, if it would take part.
-fn whole(source: &Source, entries: &[Entry], folder: &str, manifest: &Manifest) -> Result<()> {
-    let there: HashSet<&str> = entries
-        .iter()
-        .filter(|entry| folder_of(&entry.name) == folder)
-        .map(|entry| file_name(&entry.name))
-        .collect();
+fn whole(source: &Source, there: &HashSet<&str>, folder: &str, manifest: &Manifest) -> Result<()> {
     let schemas = manifest.schemas.iter().filter(|_| !source.no_schema).map(|line| &line.name);
     for name in manifest.files.iter().map(|line| &line.name).chain(schemas) {
-        if there.contains(name.as_str()) {
+        let path = path_in(folder, name);
+        if there.contains(&*path) {
             continue;
         }
-        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
         let Some(Role::Part(file, packing)) = source.rules.role(&path)? else { continue };
         let mut would = Dump::default();
-        add(&mut would, source, &Entry { name: path.clone(), size: 0 }, (&file, packing))?;
+        add(&mut would, source, &Entry { name: path.clone().into_owned(), size: 0 }, (&file, packing))?;
         if !(would.tables.is_empty() && would.schemas.is_empty() && would.views.is_empty()) {
             return Err(incomplete(&path, "rdump wrote it, but it is not there"));
         }
@@ -195,21 +220,28 @@ fn incomplete(path: &str, what: &str) -> Error {
 }
 
 /// Files that rdump wrote must have their length; others are named.
-fn against_manifest(dump: &Dump, folder: &str, manifest: &Manifest) -> Result<()> {
-    let lines: HashMap<&str, &FileLine> =
-        manifest.files.iter().map(|line| (line.name.as_str(), line)).collect();
-    let files = dump.tables.values().flat_map(|table| &table.files).filter(|file| file.folder() == folder);
+fn against_manifest(files: &[&DataFile], folder: &str, manifest: &Manifest) -> Result<()> {
+    let lines: HashMap<Cow<'_, str>, &FileLine> =
+        manifest.files.iter().map(|line| (path_in(folder, &line.name), line)).collect();
     for file in files {
-        match lines.get(file_name(&file.path)) {
+        match lines.get(&*file.path) {
             Some(line) if file.form.packing == Packing::Plain && file.size != line.bytes => {
                 let what = format!("it has {} bytes, rdump wrote {}", file.size, line.bytes);
                 return Err(incomplete(&file.path, &what));
             }
             Some(_) => {}
-            None => warn!(path = %file.path, "file is read, but the manifest of its folder does not know it"),
+            None if file.folder() == folder => {
+                warn!(path = %file.path, "file is read, but the manifest of its folder does not know it");
+            }
+            None => {}
         }
     }
     Ok(())
+}
+
+/// A file of a manifest, whose name may begin with folders (rdump's templates), in the source.
+fn path_in<'n>(folder: &str, name: &'n str) -> Cow<'n, str> {
+    if folder.is_empty() { name.into() } else { format!("{folder}/{name}").into() }
 }
 
 fn file_name(path: &str) -> &str {
