@@ -174,6 +174,34 @@ fn ids_are_never_used_twice() {
     assert_eq!((table.max_column_id, table.max_index_id), (3, 3));
 }
 
+/// What is renamed is renamed in the foreign keys of other tables too, and these count as changed.
+#[test]
+fn foreign_keys_follow_their_parent() {
+    let mut tracker = tracker(&[
+        "CREATE TABLE par (id INT PRIMARY KEY, up INT, FOREIGN KEY (up) REFERENCES par (id) ON DELETE CASCADE)",
+        "CREATE TABLE chi (pid INT, FOREIGN KEY (pid) REFERENCES par (id) ON DELETE CASCADE)",
+        "CREATE TABLE e.far (pid INT, FOREIGN KEY (pid) REFERENCES d.par (id)) CHARSET=utf8",
+        "CREATE TABLE other (id INT, FOREIGN KEY (id) REFERENCES chi (pid))",
+    ]);
+    let pair = |schema: &str, table: &str| (schema.to_owned(), table.to_owned());
+    let refers = |tracker: &Tracker, schema: &str, table: &str| {
+        let key = tracker.table(schema, table).unwrap().foreign_keys[0].clone();
+        format!("{} ({})", key.parent.table, key.parent_columns.join(","))
+    };
+    let applied = apply(&mut tracker, "ALTER TABLE par CHANGE id ID INT, RENAME COLUMN up TO id2").unwrap();
+    assert_eq!(applied.changed, [pair("d", "par"), pair("d", "chi"), pair("e", "far")]);
+    for (schema, table) in [("d", "par"), ("d", "chi"), ("e", "far")] {
+        assert_eq!(refers(&tracker, schema, table), "par (ID)");
+    }
+    let applied = apply(&mut tracker, "RENAME TABLE par TO par2").unwrap();
+    assert_eq!(applied.changed, [pair("d", "par2"), pair("d", "chi"), pair("e", "far")]);
+    apply(&mut tracker, "ALTER TABLE par2 RENAME COLUMN ID TO n, RENAME TO par3").unwrap();
+    for (schema, table) in [("d", "par3"), ("d", "chi"), ("e", "far")] {
+        assert_eq!(refers(&tracker, schema, table), "par3 (n)");
+    }
+    assert_eq!(refers(&tracker, "d", "other"), "chi (pid)");
+}
+
 /// MariaDB's system versioning: which tables have hidden columns, over DDL and JSON, and statements without it.
 #[test]
 fn system_versioning() {

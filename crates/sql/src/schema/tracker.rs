@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::charset::{self, Pair};
-use super::{Environment, SchemaError, Table, alter, build};
+use super::{Environment, SchemaError, Table, alter, build, same_name};
 use crate::classify::NamedTable;
-use crate::ddl::{AlterTable, Change, CreateTable, Ddl, PartitionChange, Statement};
+use crate::ddl::{AlterTable, Change, CreateTable, Ddl, ForeignKey, PartitionChange, Statement};
 
 type Result<T> = std::result::Result<T, SchemaError>;
 
@@ -28,7 +28,8 @@ pub struct Tracker {
 /// What a statement did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// Tables that exist in a new form under this name: created, altered or renamed to.
+    /// Tables that exist in a new form under this name: created, altered or renamed to, and those
+    /// whose foreign keys follow another table.
     pub changed: Vec<(String, String)>,
     /// Names under which there is no table any more: dropped or renamed.
     pub gone: Vec<(String, String)>,
@@ -297,16 +298,47 @@ impl Tracker {
         }
         self.put(target.0.clone(), target.1.clone(), next, applied);
         if let Some((schema, name)) = renamed_from {
-            self.follow_parent((&schema, &name), (&target.0, &target.1));
+            self.follow_parent((&schema, &name), (&target.0, &target.1), applied);
+        }
+        let renamed: Vec<(&str, &str)> = statement
+            .specs
+            .iter()
+            .filter_map(|spec| match &spec.change {
+                Change::ChangeColumn { old, column, .. } => Some((old.as_str(), column.name.as_str())),
+                Change::RenameColumn { old, new, .. } => Some((old.as_str(), new.as_str())),
+                _ => None,
+            })
+            .filter(|(old, new)| old != new)
+            .collect();
+        if !renamed.is_empty() {
+            self.change_references((&target.0, &target.1), applied, |key| {
+                for column in &mut key.parent_columns {
+                    if let Some((_, new)) = renamed.iter().find(|(old, _)| same_name(old, column)) {
+                        *column = (*new).to_owned();
+                    }
+                }
+            });
         }
         Ok(())
     }
 
     /// Foreign keys of the tables that refer to a renamed one follow it.
-    fn follow_parent(&mut self, old: (&str, &str), new: (&str, &str)) {
-        let old = self.key(old.0, old.1);
-        let refers = |tracker: &Self, schema: &str, parent: &NamedTable| {
-            tracker.key(parent.schema.as_deref().unwrap_or(schema), &parent.table) == old
+    fn follow_parent(&mut self, old: (&str, &str), new: (&str, &str), applied: &mut Applied) {
+        self.change_references(old, applied, |key| {
+            key.parent = NamedTable { schema: Some(new.0.to_owned()), table: new.1.to_owned() };
+        });
+    }
+
+    /// Changes the foreign keys that refer to a table.
+    fn change_references(
+        &mut self,
+        parent: (&str, &str),
+        applied: &mut Applied,
+        change: impl Fn(&mut ForeignKey),
+    ) {
+        let parent = self.key(parent.0, parent.1);
+        let refers = |tracker: &Self, schema: &str, named: &NamedTable| {
+            tracker.key(named.schema.as_deref().unwrap_or(schema), &named.table) == parent
         };
         let children: Vec<Key> = self
             .tables
@@ -321,8 +353,12 @@ impl Tracker {
             let mut table = Table::clone(table);
             for key in &mut table.foreign_keys {
                 if refers(self, &child.0, &key.parent) {
-                    key.parent = NamedTable { schema: Some(new.0.to_owned()), table: new.1.to_owned() };
+                    change(key);
                 }
+            }
+            let changed = (child.0.clone(), table.name.clone());
+            if !applied.changed.contains(&changed) {
+                applied.changed.push(changed);
             }
             self.tables.insert(child, Arc::new(table));
         }
@@ -352,7 +388,7 @@ impl Tracker {
         }
         applied.gone.retain(|gone| *gone != (new_schema.clone(), new_name.clone()));
         self.put(new_schema.clone(), new_name.clone(), Table::clone(&table), applied);
-        self.follow_parent((&schema, &name), (&new_schema, &new_name));
+        self.follow_parent((&schema, &name), (&new_schema, &new_name), applied);
         Ok(())
     }
 }
