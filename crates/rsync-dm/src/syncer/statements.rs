@@ -371,11 +371,20 @@ impl Unit {
                 self.tracker.forget_table(&name.schema, &name.table);
             }
         }
-        if let Err(error) = self.tracker.apply(piece, schema) {
-            for table in piece.tables() {
-                self.tracker.forget_table(table.schema.as_deref().unwrap_or(schema), &table.table);
+        match self.tracker.apply(piece, schema) {
+            // Also those whose foreign keys follow a renamed parent.
+            Ok(applied) => {
+                let changed = applied.changed.into_iter();
+                self.dirty.extend(
+                    changed.map(|(schema, table)| (TableName::new(schema, table), self.place.clone())),
+                );
             }
-            info!(error = %error, "the structure is not tracked over this statement, it is read again");
+            Err(error) => {
+                for table in piece.tables() {
+                    self.tracker.forget_table(table.schema.as_deref().unwrap_or(schema), &table.table);
+                }
+                info!(error = %error, "the structure is not tracked over this statement, it is read again");
+            }
         }
         for table in piece.tables() {
             self.gone

@@ -123,3 +123,45 @@ fn a_target_without_the_key() {
     stop(tool);
     same(&rig);
 }
+
+/// The child's row is not touched after its parent was renamed, so only what the checkpoint says of it tells.
+#[test]
+fn a_renamed_parent_over_a_restart() {
+    let Some(mut rig) = rig(Kind::MySql8033, Kind::MySql8033) else { return };
+    rig.note_positions();
+    let mut tool = rig.start();
+    rig.sources[0].sql(
+        "CREATE DATABASE d; CREATE TABLE d.par (id int PRIMARY KEY, v int);
+         CREATE TABLE d.chi (id int PRIMARY KEY, pid int, FOREIGN KEY (pid) REFERENCES d.par (id) ON DELETE CASCADE);
+         INSERT INTO d.par VALUES (1,1),(2,2); INSERT INTO d.chi VALUES (1,1),(2,2)",
+    );
+    rig.wait_synced(&mut tool);
+    rig.sources[0].sql("ALTER TABLE d.par RENAME COLUMN id TO n; RENAME TABLE d.par TO d.renamed");
+    rig.wait_synced(&mut tool);
+    stop(tool);
+    rig.sources[0].sql("DELETE FROM d.renamed WHERE n=1");
+    let mut tool = rig.start();
+    rig.wait_synced(&mut tool);
+    stop(tool);
+    assert_eq!(dump(&rig.target, "d.chi"), dump(&rig.sources[0], "d.chi"));
+    assert_eq!(dump(&rig.target, "d.chi").len(), 1);
+}
+
+/// In safe mode as well a row of a parent without a key is there once.
+#[test]
+fn a_parent_without_a_key_in_safe_mode() {
+    let Some(mut rig) = rig(Kind::MySql8033, Kind::MySql8033) else { return };
+    rig.task.push_str("syncers:\n  sync: {safe-mode: true}\n");
+    rig.note_positions();
+    let mut tool = rig.start();
+    rig.sources[0].sql(
+        "CREATE DATABASE d; CREATE TABLE d.par (code int, v int, KEY (code));
+         CREATE TABLE d.chi (id int PRIMARY KEY, code int, FOREIGN KEY (code) REFERENCES d.par (code) ON UPDATE CASCADE);
+         INSERT INTO d.par VALUES (1,1),(2,2); INSERT INTO d.chi VALUES (1,1),(2,2); UPDATE d.par SET code=5 WHERE code=1",
+    );
+    rig.wait_synced(&mut tool);
+    stop(tool);
+    for table in ["d.par", "d.chi"] {
+        assert_eq!(dump(&rig.target, table), dump(&rig.sources[0], table), "{table}");
+    }
+}
