@@ -157,6 +157,10 @@ impl Unit {
                 Start::Position { file: self.committed.place.file.to_string(), pos: self.committed.place.pos }
             }
         };
+        // What came before it does not wait for it.
+        self.mark(true);
+        self.scheduler.flush(true);
+        self.send_closed();
         let search = search(self.config.source.endpoint(), self.flavor, start, xid.to_owned());
         tokio::pin!(search);
         let mut said = Instant::now();

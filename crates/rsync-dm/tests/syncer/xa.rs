@@ -129,3 +129,21 @@ fn prepared_before_the_start() {
         assert_eq!(rows(&rig.target), rows(&rig.sources[0]));
     }
 }
+
+/// What came before the prepared one arrives, however much is already read of what follows.
+#[test]
+fn rows_before_it_do_not_wait() {
+    let Some(mut rig) = rig(Kind::MySql8033) else { return };
+    rig.note_positions();
+    let source = &rig.sources[0];
+    source.sql("CREATE TABLE x.large (v longtext); INSERT INTO d.n VALUES (1,'before')");
+    prepare(source, "one", "INSERT INTO d.n VALUES (10,'one')");
+    (0..8).for_each(|_| source.sql("INSERT INTO x.large VALUES (REPEAT('a',300000))"));
+    let mut tool = rig.start();
+    wait_look(&rig);
+    wait_until_blocking(LIMIT, "the row before", || rows(&rig.target) == "1:before ");
+    source.sql("XA COMMIT 'one'");
+    rig.wait_synced(&mut tool);
+    stop(tool);
+    assert_eq!(rows(&rig.target), rows(&rig.sources[0]));
+}
