@@ -146,18 +146,21 @@ pub(super) async fn select_privileges(
 }
 
 /// Whether a GTID set holds transactions that the source, as far as it can be asked, never had. Servers of MariaDB know the last number of
-/// each server in each domain; a domain that they have nothing of says nothing.
+/// each server in each domain; a domain that they have nothing of says nothing. What a replica began with, after a restore, only its place in
+/// its own source's binlog tells.
 pub(crate) async fn never_had(conn: &mut Conn, wanted: &GtidSet) -> mysql::Result<bool> {
     if conn.server().flavor != Flavor::MariaDb {
         return Ok(!session::gtid_executed(conn).await?.contains(wanted));
     }
-    let row = conn.query_one("SELECT @@GLOBAL.gtid_binlog_state").await?;
-    let state = row.map(|row| row.str(0)).transpose()?.flatten().unwrap_or_default();
-    Ok(is_foreign(&state, &wanted.to_string()))
+    let row = conn.query_one("SELECT @@GLOBAL.gtid_binlog_state, @@GLOBAL.gtid_slave_pos").await?;
+    let text =
+        |at| row.as_ref().map(|row| row.str(at)).transpose().map(|text| text.flatten().unwrap_or_default());
+    Ok(is_foreign(&text(0)?, &text(1)?, &wanted.to_string()))
 }
 
-/// Whether MariaDB's state, the last transaction of each server of each domain, lacks one of these of a domain that it has.
-fn is_foreign(state: &str, wanted: &str) -> bool {
+/// Whether MariaDB's state, the last transaction of each server of each domain, lacks one of these of a domain that it has, and it was not
+/// `replicated` either (the last one of each domain).
+fn is_foreign(state: &str, replicated: &str, wanted: &str) -> bool {
     let read = |text: &str| -> Vec<(u32, u32, u64)> {
         let one = |gtid: &str| {
             let mut parts = gtid.trim().splitn(3, '-');
@@ -165,10 +168,12 @@ fn is_foreign(state: &str, wanted: &str) -> bool {
         };
         text.split(',').filter_map(one).collect()
     };
-    let state = read(state);
+    let (state, replicated) = (read(state), read(replicated));
     read(wanted).iter().any(|(domain, server, number)| {
         let mut of_domain = state.iter().filter(|last| last.0 == *domain).peekable();
-        of_domain.peek().is_some() && !of_domain.any(|last| last.1 == *server && last.2 >= *number)
+        of_domain.peek().is_some()
+            && !of_domain.any(|last| last.1 == *server && last.2 >= *number)
+            && !replicated.iter().any(|last| last.0 == *domain && last.2 >= *number)
     })
 }
 
@@ -479,15 +484,23 @@ mod tests {
 
     #[test]
     fn transactions_that_a_mariadb_never_had() {
-        for (state, wanted, foreign) in [
-            ("0-1-80", "0-1-80", false),
-            ("0-1-80,0-2-70", "0-2-60", false),
-            ("0-1-80", "0-1-81", true),
-            ("0-1-80", "0-2-50", true),
-            ("0-1-80", "7-2-50", false),
-            ("", "0-1-1", false),
+        for (state, replicated, wanted, foreign) in [
+            ("0-1-80", "", "0-1-80", false),
+            ("0-1-80,0-2-70", "", "0-2-60", false),
+            ("0-1-80", "", "0-1-81", true),
+            ("0-1-80", "", "0-2-50", true),
+            ("0-1-80", "", "7-2-50", false),
+            ("", "", "0-1-1", false),
+            // Restored from a backup of server 1, then made the new source.
+            ("0-2-85", "0-1-80", "0-1-80", false),
+            ("0-2-85", "0-1-80", "0-1-81", true),
+            ("0-2-85", "3-1-80", "0-1-80", true),
         ] {
-            assert_eq!(is_foreign(state, wanted), foreign, "{wanted} in {state}");
+            assert_eq!(
+                is_foreign(state, replicated, wanted),
+                foreign,
+                "{wanted} in {state} and {replicated}"
+            );
         }
     }
 
