@@ -113,7 +113,11 @@ pub async fn before_run(task: &TaskConfig, subtasks: &[SubtaskConfig], anew: boo
         let mut target = connect_target(subtask).await?;
         let start = target::start_of(&mut target, subtask).await;
         let start = start?.filter(|start| !(anew && start.is_checkpoint));
-        let start = start.or(target::start_of_meta(subtask)?);
+        let mut start = start.or(target::start_of_meta(subtask)?);
+        if let Some(start) = start.as_mut().filter(|start| start.is_checkpoint) {
+            // The unit knows which server a file of the checkpoint is of, and says better than a check what is wrong with it.
+            start.at.file.clear();
+        }
         target.close().await;
         let mut conn = connect_source(subtask).await?;
         if !task.ignores_check("all") {

@@ -25,14 +25,17 @@ pub(super) fn small(options: Options) -> Option<Rig> {
     Some(rig)
 }
 
-/// Runs until the subtask pauses itself; gives the line that says why.
+/// Runs until the subtask pauses itself, or the start is refused; gives the line that says why.
 pub(super) fn fails(rig: &Rig) -> String {
     let mut tool = rig.start();
     let mut line = String::new();
     wait_until_blocking(LIMIT, "an error", || {
+        let ended = !tool.is_running();
         let log = tool.stderr_so_far();
-        let found = log.lines().find(|line| line.contains("the subtask is paused"));
-        line = found.unwrap_or_default().to_owned();
+        let paused = log.lines().find(|line| line.contains("the subtask is paused"));
+        let refused = log.lines().rfind(|line| line.contains("[ERROR]")).filter(|_| ended);
+        line = paused.or(refused).unwrap_or_default().to_owned();
+        assert!(!ended || !line.is_empty(), "it ends without an error: {log}");
         !line.is_empty()
     });
     tool.kill();
