@@ -6,8 +6,6 @@
 use common::filter::{ColumnFilter, TableFilter};
 use common::ident::TableName;
 
-use crate::listing::Listing;
-
 /// What a rule writes instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum With {
@@ -87,11 +85,12 @@ impl Masks {
         self.rules_of(table).next().is_some()
     }
 
-    /// The number (from 1) of the first rule that takes none of `tables`.
-    pub fn idle(&self, listing: &Listing) -> Option<usize> {
-        let takes =
-            |rule: &MaskRule, table: &TableName| rule.tables.matches_table(&table.schema, &table.table);
-        let idle = |rule: &MaskRule| !listing.tables().any(|table| takes(rule, table));
+    /// The number (from 1) of the first rule that takes none of the columns of the dump's tables: a typo, also in a pattern.
+    pub fn idle(&self, columns: &[(TableName, String)]) -> Option<usize> {
+        let takes = |rule: &MaskRule, (table, column): &(TableName, String)| {
+            rule.tables.matches_table(&table.schema, &table.table) && rule.columns.matches(column)
+        };
+        let idle = |rule: &MaskRule| !columns.iter().any(|column| takes(rule, column));
         self.rules.iter().position(idle).map(|at| at + 1)
     }
 

@@ -52,11 +52,7 @@ impl Planner {
         } else {
             self.plan_policies().await?;
             let listing = std::mem::take(&mut self.listing);
-            if let Some(rule) = self.config.masks.idle(&listing) {
-                return Err(DumpError::Mask(format!(
-                    "rule {rule} takes no table of the dump, so nothing would be masked by it"
-                )));
-            }
+            self.check_masks(&listing).await?;
             for database in &listing.databases {
                 if !self.config.no_schemas {
                     let create = schema::database(&mut self.meta, database).await?;
@@ -77,6 +73,25 @@ impl Planner {
         self.queue.planned_all();
         self.meta.close().await;
         Ok(())
+    }
+
+    /// Every rule of `--mask` must take a column.
+    async fn check_masks(&mut self, listing: &Listing) -> Result<()> {
+        if self.config.masks.rules.is_empty() {
+            return Ok(());
+        }
+        let tables: HashSet<&TableName> = listing.tables().collect();
+        let mut columns = Vec::new();
+        for database in &listing.databases {
+            let found = table::column_names(&mut self.meta, database).await?;
+            columns.extend(found.into_iter().filter(|(table, _)| tables.contains(table)));
+        }
+        match self.config.masks.idle(&columns) {
+            Some(rule) => Err(DumpError::Mask(format!(
+                "rule {rule} takes no column of any table of the dump, so nothing would be masked by it"
+            ))),
+            None => Ok(()),
+        }
     }
 
     async fn plan_programs(&mut self, listing: &Listing) -> Result<()> {

@@ -1,6 +1,6 @@
 //! What has to be known of a table before its rows are read, and the statement that reads them.
 
-use common::ident::{TableName, quote, quote_list};
+use common::ident::{TableName, quote, quote_list, quote_string};
 use mysql::Flavor;
 use mysql::wire::WireConn;
 use tracing::warn;
@@ -141,6 +141,21 @@ fn open(
         true => columns.iter().filter(is_open).cloned().collect(),
         false => columns.to_vec(),
     }
+}
+
+/// All columns of a database's tables.
+///
+/// # Errors
+/// The server's.
+pub async fn column_names(conn: &mut WireConn, database: &str) -> Result<Vec<(TableName, String)>> {
+    let sql = format!(
+        "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {}",
+        quote_string(database)
+    );
+    let answer =
+        ask(conn, &sql).await.doing(|| format!("read the columns of database {}", quote(database)))?;
+    let cell = |row, column| answer.at(row, column).unwrap_or_default();
+    Ok((0..answer.len()).map(|row| (TableName::new(database, cell(row, 0)), cell(row, 1))).collect())
 }
 
 async fn has_row_id(conn: &mut WireConn, name: &TableName) -> Result<bool> {

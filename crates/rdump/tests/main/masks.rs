@@ -105,10 +105,17 @@ fn a_rule_that_would_mask_nothing_ends_the_dump() {
     std::fs::write(&key, "0123456789abcdef").unwrap();
     for (rule, text) in [
         (
-            "{matcher=['m.people'], columns=['emial'], with='null'}",
+            "{matcher=['m.people'], columns=['emial', 'memo'], with='null'}",
             "table `m`.`people`: there is no column `emial`",
         ),
-        ("{matcher=['m.poeple'], columns=['email'], with='hash'}", "rule 1 takes no table of the dump"),
+        (
+            "{matcher=['m.poeple'], columns=['email'], with='hash'}",
+            "rule 1 takes no column of any table of the dump",
+        ),
+        (
+            "{matcher=['m.people'], columns=['emial*'], with='null'}",
+            "rule 1 takes no column of any table of the dump",
+        ),
         ("{matcher=['m.people'], columns=['email'], with='null'}", "column `email` is NOT NULL"),
         (
             "{matcher=['m.people'], columns=['id'], with='hash'}",
