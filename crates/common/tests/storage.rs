@@ -194,11 +194,10 @@ fn s3_says_why_it_fails() {
     let Some(server) = CloudServer::start_or_skip(Cloud::Moto) else { return };
     let good = server.url("x");
     let (access, secret) = server.keys();
+    // The secret may stand there with escapes: it gets other letters in front.
+    let wrong = good.replace("secret-access-key=", "secret-access-key=Zzzz");
     for (url, expected) in [
-        (
-            good.replace(&format!("secret-access-key={}", &secret[..4]), "secret-access-key=Zzzz"),
-            "SignatureDoesNotMatch",
-        ),
+        (wrong, "SignatureDoesNotMatch"),
         (good.replace(access, "AKIANOBODY"), "InvalidAccessKeyId"),
         (good.replace(BUCKET, "nobucket"), "NoSuchBucket"),
     ] {
