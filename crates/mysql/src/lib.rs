@@ -7,6 +7,7 @@
 //! - [`session`] asks a server what every tool wants to know of it.
 #![warn(missing_docs)]
 
+pub mod blank_enums;
 mod class;
 mod conn;
 mod endpoint;

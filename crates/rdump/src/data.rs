@@ -14,6 +14,7 @@ use mysql::wire::{ColumnDef, RowRef, RowStream, WireConn};
 use mysql::{Endpoint, ErrorClass};
 use tokio::task::JoinHandle;
 
+use crate::config::{ChunkSize, Config};
 use crate::error::{Doing, DumpError, Result};
 use crate::file::{FileWriter, Stored};
 use crate::gentle::Gate;
@@ -45,6 +46,36 @@ pub struct Shared {
     pub gate: Arc<Gate>,
     /// The server, to end statements early.
     pub endpoint: Endpoint,
+}
+
+impl Shared {
+    /// What the flags say, for files in `storage`.
+    pub fn new(
+        config: &Config,
+        storage: &Arc<dyn Storage>,
+        metrics: Metrics,
+        gate: &Arc<Gate>,
+        endpoint: Endpoint,
+    ) -> Shared {
+        let output = &config.output;
+        Shared {
+            storage: Arc::clone(storage),
+            compression: output.compression,
+            compress_level: output.compress_level,
+            naming: Naming::new(
+                output.compression,
+                output.format,
+                config.rows != ChunkSize::Whole,
+                output.file_size.is_some(),
+                output.templates.clone(),
+            ),
+            file_size: output.file_size,
+            read_timeout: config.read_timeout,
+            metrics,
+            gate: Arc::clone(gate),
+            endpoint,
+        }
+    }
 }
 
 /// A table on its way into files.

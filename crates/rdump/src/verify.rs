@@ -17,13 +17,12 @@ use mysql::wire::WireConn;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::config::{ChunkSize, Config, Consistency, is_fingerprint};
+use crate::config::{Config, Consistency, is_fingerprint};
 use crate::consistency;
 use crate::data::{Chunk, Reader, Shared, TableJob};
 use crate::error::{DumpError, Result};
 use crate::gentle::Gate;
 use crate::metrics::Metrics;
-use crate::naming::Naming;
 use crate::planner;
 use crate::queue::Running;
 use crate::source::Source;
@@ -255,24 +254,14 @@ pub async fn source(config: &Arc<Config>, manifest: &Manifest) -> Result<Vec<Str
 type Task = (Arc<TableJob>, ChunkLine, Vec<FileLine>);
 
 async fn compare(config: &Arc<Config>, source: Source, mut work: Vec<Task>) -> Result<Vec<String>> {
-    let output = &config.output;
+    let storage: Arc<dyn Storage> = Arc::new(NoopStorage);
+    let metrics = Metrics::new().map_err(|error| DumpError::Internal(error.to_string()))?;
+    let gate = Arc::new(Gate::new(config.rate_limit));
     let shared = Arc::new(Shared {
-        storage: Arc::new(NoopStorage),
         // Hashes are those of the content before.
         compression: Compression::None,
         compress_level: None,
-        naming: Naming::new(
-            output.compression,
-            output.format,
-            config.rows != ChunkSize::Whole,
-            output.file_size.is_some(),
-            output.templates.clone(),
-        ),
-        file_size: output.file_size,
-        read_timeout: config.read_timeout,
-        metrics: Metrics::new().map_err(|error| DumpError::Internal(error.to_string()))?,
-        gate: Arc::new(Gate::new(config.rate_limit)),
-        endpoint: source.endpoint().clone(),
+        ..Shared::new(config, &storage, metrics, &gate, source.endpoint().clone())
     });
     work.reverse();
     let work = Arc::new(Mutex::new(work));

@@ -9,7 +9,6 @@ use common::ident::TableName;
 use common::manifest::{ChunkLine, DoneTable, FileLine, SchemaFileLine, StartPoint, TableLine};
 use common::progress::{Progress, Show, Unit};
 use futures::FutureExt;
-use mysql::Endpoint;
 use mysql::wire::WireConn;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -25,7 +24,6 @@ use crate::folder::Folder;
 use crate::gentle::{self, Gate};
 use crate::journal::Journal;
 use crate::metrics::Metrics;
-use crate::naming::Naming;
 use crate::planner::Planner;
 use crate::queue::{LEAST_REST, Next, Queue, Running};
 use crate::source::Source;
@@ -78,28 +76,6 @@ pub(crate) struct Work {
     _locks: [Option<WireConn>; 2],
 }
 
-/// What the readers of this dump share.
-fn shared(config: &Config, folder: &Folder, metrics: Metrics, gate: Arc<Gate>, endpoint: Endpoint) -> Shared {
-    let output = &config.output;
-    Shared {
-        storage: Arc::clone(&folder.storage),
-        compression: output.compression,
-        compress_level: output.compress_level,
-        naming: Naming::new(
-            output.compression,
-            output.format,
-            config.rows != ChunkSize::Whole,
-            output.file_size.is_some(),
-            output.templates.clone(),
-        ),
-        file_size: output.file_size,
-        read_timeout: config.read_timeout,
-        metrics,
-        gate,
-        endpoint,
-    }
-}
-
 impl Work {
     /// Sends planner and readers off. `kept` are the tables that an earlier, unfinished run has made whole.
     ///
@@ -119,8 +95,13 @@ impl Work {
         kept.into_iter().for_each(|done| written.add(done));
         let journal = Journal::open(folder.storage.as_ref())?;
         let chunked = config.rows != ChunkSize::Whole;
-        let shared =
-            Arc::new(shared(&config, folder, metrics.clone(), Arc::clone(&gate), source.endpoint().clone()));
+        let shared = Arc::new(Shared::new(
+            &config,
+            &folder.storage,
+            metrics.clone(),
+            &gate,
+            source.endpoint().clone(),
+        ));
         let source = Arc::new(source);
         // Two readers must see the same rows to share a chunk.
         let shares = chunked && matches!(consistency, Consistency::Flush | Consistency::Lock);

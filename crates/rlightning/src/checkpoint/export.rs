@@ -20,7 +20,6 @@ use crate::error::{Context, Result, fail};
 use crate::import::file::{self, FileTask};
 use crate::import::single_piece;
 use crate::ledger::{self, Ledger};
-use crate::source::form::Packing;
 use crate::source::rows::FileReader;
 
 /// Writes what is in the target as a checkpoint, when all work of this run has ended. `finished` are tables that hold the rows of their
@@ -114,18 +113,6 @@ pub(super) fn source_dir(config: &Config) -> String {
     }
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.into());
     format!("file://{}", absolute.display().to_string().trim_end_matches('/'))
-}
-
-/// The number that the real tool has for a way of packing.
-pub(super) fn compression(packing: Packing) -> i32 {
-    match packing {
-        Packing::Plain => 0,
-        Packing::Gzip => 1,
-        Packing::Lz4 => 2,
-        Packing::Zstd => 3,
-        Packing::Xz => 4,
-        Packing::Snappy => 6,
-    }
 }
 
 async fn tables(
@@ -228,7 +215,7 @@ fn chunk_state(task: &FileTask, chunk: &ledger::Chunk, columns: Vec<i32>, last_r
         columns,
         timestamp: if modified > 0 { modified } else { now() },
         kind: if is_csv { 4 } else { 3 },
-        compression: compression(task.file.form.packing),
+        compression: task.file.form.packing.number().into(),
         sort_key: task.file.key.clone(),
         file_size: number(chunk.size),
     }

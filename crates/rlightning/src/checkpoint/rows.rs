@@ -219,7 +219,11 @@ async fn read_tables(conn: &mut Conn, schema: &str) -> mysql::Result<Option<Chec
         table.engines.insert(number(row, "engine_id")?, engine);
     }
     for row in conn.query(format!("SELECT * FROM {}", table(schema, CHUNK))).await?.iter() {
-        let columns = row.str("columns")?.unwrap_or_default();
+        let columns = match row.str("columns")?.unwrap_or_default().as_ref() {
+            "" => Vec::new(),
+            text => serde_json::from_str(text)
+                .map_err(|error| mysql::Error::value(format!("the columns `{text}` of a chunk: {error}")))?,
+        };
         let chunk = ChunkState {
             path: row.text("path")?,
             offset: number(row, "offset")?,
@@ -230,7 +234,7 @@ async fn read_tables(conn: &mut Conn, schema: &str) -> mysql::Result<Option<Chec
             kvc_bytes: number(row, "kvc_bytes")?,
             kvc_kvs: number(row, "kvc_kvs")?,
             kvc_checksum: number(row, "kvc_checksum")?,
-            columns: serde_json::from_str(&columns).unwrap_or_default(),
+            columns,
             timestamp: 0,
             kind: number(row, "type")?,
             compression: number(row, "compression")?,

@@ -4,9 +4,9 @@
 //! strict, and what the server then warns of has to be these values alone: anything else that it cut or replaced is undone, and is the
 //! error that it would have been.
 
-use std::collections::BTreeMap;
-
 use common::error::lightning_codes as codes;
+use mysql::blank_enums::{BEGIN, END, Foreign, foreign_warning};
+pub use mysql::blank_enums::{Blanks, MOST};
 use mysql::{Conn, Outcome};
 use sql::SqlMode;
 use sql::lexer::{Lexer, TokenKind};
@@ -15,16 +15,6 @@ use sql::values::{Value, cells};
 use super::worker::Trouble;
 use crate::downstream::tables::TargetInfo;
 use crate::error::Error;
-
-/// Before such a statement. NO_ENGINE_SUBSTITUTION means nothing to rows.
-const BEGIN: &str = "SET @rlightning_sql_mode=@@SESSION.sql_mode,SESSION sql_mode=REPLACE(REPLACE(REPLACE(@@SESSION.sql_mode,'STRICT_TRANS_TABLES','NO_ENGINE_SUBSTITUTION'),\
-    'STRICT_ALL_TABLES','NO_ENGINE_SUBSTITUTION'),'TRADITIONAL','NO_ENGINE_SUBSTITUTION')";
-
-/// After it.
-const END: &str = "SET SESSION sql_mode=@rlightning_sql_mode";
-
-/// Such values in one statement: servers list 64 warnings, and to have more of them takes a right of its own.
-pub const MOST: usize = 60;
 
 /// ENUM columns of a target that have no empty member, each with its place in a row.
 pub type Enums = Vec<(usize, String)>;
@@ -79,9 +69,6 @@ pub fn is_blank(value: &Value<'_>) -> bool {
     }
 }
 
-/// How often the value is put into each column of the list.
-pub type Blanks = BTreeMap<usize, usize>;
-
 /// Sends a statement with such values in it. The first error is one that ends the transaction, the second one is about rows, and the
 /// transaction is as it was before.
 pub(super) async fn exec(
@@ -113,35 +100,17 @@ pub(super) async fn exec(
     Ok(result)
 }
 
-/// Looks whether the server has warned of more than the value: for each one it warns once of the column.
+/// Whether the server has warned of more than the values; if so, as an error of a class that is about a row, whatever it is.
 async fn check(conn: &mut Conn, enums: &Enums, blanks: &Blanks, outcome: &Outcome) -> mysql::Result<()> {
-    let listed = conn.query("SHOW WARNINGS").await?;
-    let mut left = blanks.clone();
-    for warning in listed.iter() {
-        let (code, message) = (warning.parse::<u16>(1)?.unwrap_or(0), warning.text(2)?);
-        if warning.text(0)?.eq_ignore_ascii_case("note") {
-            continue;
+    let column = |number: usize| enums.get(number).map_or_else(String::new, |(_, name)| name.clone());
+    let text = match foreign_warning(conn, blanks, column, outcome.warnings).await? {
+        None => return Ok(()),
+        Some(Foreign::Warning(_, message)) => message,
+        Some(Foreign::Unlisted(listed)) => {
+            format!("the target lists {listed} of its {} warnings", outcome.warnings)
         }
-        let blank = left
-            .iter_mut()
-            .find(|(number, left)| code == 1265 && **left > 0 && is_about(&message, &enums[**number].1));
-        // Of a class that is about a row, whatever it is.
-        let Some((_, left)) = blank else { return Err(mysql::Error::server(1265, "HY000", message)) };
-        *left -= 1;
-    }
-    if listed.len() < usize::from(outcome.warnings) {
-        return Err(mysql::Error::server(
-            1265,
-            "HY000",
-            format!("the target lists {} of its {} warnings", listed.len(), outcome.warnings),
-        ));
-    }
-    Ok(())
-}
-
-/// `Data truncated for column 'e' at row 1`
-fn is_about(message: &str, column: &str) -> bool {
-    message.contains(&format!("column '{column}' at row"))
+    };
+    Err(mysql::Error::server(1265, "HY000", text))
 }
 
 #[cfg(test)]

@@ -32,6 +32,18 @@ impl From<Compression> for Packing {
 }
 
 impl Packing {
+    /// The number that the real tool has for it.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Plain => 0,
+            Self::Gzip => 1,
+            Self::Lz4 => 2,
+            Self::Zstd => 3,
+            Self::Xz => 4,
+            Self::Snappy => 6,
+        }
+    }
+
     /// By the extension of a file, or the `compression` of a file rule.
     pub fn by_name(name: &str) -> Option<Self> {
         Some(match name.to_lowercase().as_str() {

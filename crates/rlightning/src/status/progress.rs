@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::import::file::FileTask;
 use crate::import::file::resume_at;
 use crate::progress::Counters;
-use crate::source::form::{FileForm, Packing};
+use crate::source::form::FileForm;
 
 /// `/progress/task`
 pub(super) fn task(stage: Stage, error: Option<&str>, counters: Option<&Counters>) -> Value {
@@ -102,13 +102,5 @@ pub(super) async fn table(loading: &Loading, files: &[Arc<FileTask>]) -> Result<
 
 /// Type and compression in the real tool's numbers.
 fn numbers(form: &FileForm) -> (u8, u8) {
-    let compression = match form.packing {
-        Packing::Plain => 0,
-        Packing::Gzip => 1,
-        Packing::Lz4 => 2,
-        Packing::Zstd => 3,
-        Packing::Xz => 4,
-        Packing::Snappy => 6,
-    };
-    (if form.csv.is_some() { 4 } else { 3 }, compression)
+    (if form.csv.is_some() { 4 } else { 3 }, form.packing.number())
 }

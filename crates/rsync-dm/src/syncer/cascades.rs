@@ -25,10 +25,10 @@ use super::{
 };
 
 /// Before a change that acts.
-pub const BEGIN: &[u8] = b"SET SESSION foreign_key_checks=1;";
+pub const BEGIN: &str = "SET SESSION foreign_key_checks=1";
 
 /// After it.
-pub const END: &[u8] = b"SET SESSION foreign_key_checks=0;";
+pub const END: &str = "SET SESSION foreign_key_checks=0";
 
 /// A foreign key with an action, under the target's names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

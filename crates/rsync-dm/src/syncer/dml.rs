@@ -49,8 +49,9 @@ fn expect(expected: &mut Vec<Expected>, rows: Option<u64>, change: &Change) {
 }
 
 /// A statement about the session.
-fn set_session(text: &[u8], out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
-    out.extend_from_slice(text);
+fn set_session(text: &str, out: &mut Vec<u8>, expected: &mut Vec<Expected>) {
+    out.extend_from_slice(text.as_bytes());
+    out.push(b';');
     expected.push(Expected { rows: None, change: None, blanks: Blanks::new() });
 }
 
