@@ -79,10 +79,11 @@ async fn wait_for_long_statements(lock: &mut WireConn, config: &Config) -> Resul
     }
 }
 
-/// Statements of others that have run for so long, in words, the longest first. Without PROCESS only those of the account.
+/// Statements of others that have run for so long, in words, the longest first. Without PROCESS only those of the account. Of a text
+/// only its first word: the rest may be passwords, or what this dump masks, and the number of the connection finds it.
 async fn long_statements(lock: &mut WireConn, least: Duration) -> Result<Vec<String>> {
     let sql = format!(
-        "SELECT ID, USER, TIME, LEFT(INFO, 100) FROM INFORMATION_SCHEMA.PROCESSLIST WHERE COMMAND IN ('Query', 'Execute') \
+        "SELECT ID, USER, TIME, LEFT(INFO, 1000) FROM INFORMATION_SCHEMA.PROCESSLIST WHERE COMMAND IN ('Query', 'Execute') \
          AND TIME >= {} AND ID <> CONNECTION_ID() AND INFO IS NOT NULL AND USER NOT IN ('system user', 'event_scheduler') \
          ORDER BY TIME DESC",
         least.as_secs().max(1)
@@ -91,7 +92,36 @@ async fn long_statements(lock: &mut WireConn, least: Duration) -> Result<Vec<Str
     let text = |row, column| answer.at(row, column).unwrap_or_default();
     Ok((0..answer.len())
         .map(|row| {
-            format!("connection {} of {} ({} s): {}", text(row, 0), text(row, 1), text(row, 2), text(row, 3))
+            let (id, user, seconds) = (text(row, 0), text(row, 1), text(row, 2));
+            let word = first_word(&text(row, 3));
+            format!("connection {id} of {user} ({seconds} s, {word}; SHOW FULL PROCESSLIST has its text)")
         })
         .collect())
+}
+
+/// `UPDATE`, `ALTER`, …
+fn first_word(text: &str) -> String {
+    let start = sql::classify::classify(text.as_bytes(), sql::SqlMode::default()).start;
+    let rest = text.get(start..).unwrap_or_default().trim_start_matches(['(', ' ']);
+    let word: String = rest.chars().take_while(char::is_ascii_alphabetic).take(20).collect();
+    if word.is_empty() { "a statement".into() } else { word.to_ascii_uppercase() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_statement_only_its_first_word_is_told() {
+        for (text, word) in [
+            ("update t set a='secret'", "UPDATE"),
+            ("/* of secret */ -- secret\n alter user u identified by 'x'", "ALTER"),
+            ("(select 'secret')", "SELECT"),
+            ("/* secret and no end", "a statement"),
+            ("'secret'", "a statement"),
+            ("", "a statement"),
+        ] {
+            assert_eq!(first_word(text), word, "{text}");
+        }
+    }
 }

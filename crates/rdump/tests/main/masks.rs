@@ -140,6 +140,10 @@ fn a_rule_that_would_mask_nothing_ends_the_dump() {
         (vec!["--mask-key-file", "/no/such"], "--mask-key-file /no/such can't be read"),
         (vec!["--mask-key-file", "/dev/null"], "fewer than 16 bytes"),
         (vec!["--sql", "select 1"], "exclude each other"),
+        (
+            vec!["--include-generated-columns", "stored", "--filetype", "csv"],
+            "generated columns may hold what is masked",
+        ),
     ] {
         rdump(&server, Account::Dump, &dir.join("bad"))
             .args(["--mask", "{matcher=['m.*'], columns=['email'], with='hash'}"])
