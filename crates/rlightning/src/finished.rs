@@ -21,7 +21,7 @@ use crate::run::Prepared;
 use crate::source::TargetTable;
 use crate::source::input::Input;
 
-/// Takes the files of finished tables out of the dump, and says so.
+/// Takes the files of finished tables out of the dump, and says so. `seen` becomes the task that this run goes on with.
 ///
 /// # Errors
 /// A table of which cannot be told whether it holds the rows; files that cannot be read; the server's.
@@ -30,20 +30,23 @@ pub async fn leave_out(
     prepared: &mut Prepared,
     conn: &mut Conn,
     name: &TaskName,
+    seen: &mut Option<u64>,
 ) -> Result<()> {
     if !config.checkpoint || !ledger::exists(conn, &config.ledger_schema).await? {
         return Ok(());
     }
+    let begun = match ledger::current(conn, &config.ledger_schema, name).await? {
+        Some((task, false, tables)) => {
+            *seen = Some(task);
+            tables
+        }
+        // Of one that has ended the marks tell, which were there before its end.
+        Some((_, true, _)) | None => BTreeSet::new(),
+    };
     let marks = ledger::marks(conn, &config.ledger_schema, Some(name)).await?;
     if marks.is_empty() {
         return Ok(());
     }
-    let begun = match ledger::current(conn, &config.ledger_schema, name).await? {
-        // Everything is done, and said.
-        Some((_, true, _)) => return Ok(()),
-        Some((_, false, tables)) => tables,
-        None => BTreeSet::new(),
-    };
     let wanted: BTreeSet<&TableName> = marks.iter().map(|mark| &mark.table).collect();
     let targets = tables::load(conn, &wanted).await?;
     let mut unclear = Vec::new();

@@ -70,17 +70,26 @@ pub struct Finished {
 impl Finished {
     /// Lets go of the task, so that the next run starts a new one. The very last thing of a run.
     ///
-    /// Never fails: if it cannot, the next run finds a task that is done, and says so.
+    /// Never fails: if it cannot, the next run puts it away.
     pub async fn forget(mut self) {
+        let mut last = None;
         for _ in 0..5 {
-            match self.ledger.forget(&mut self.conn, self.keep).await {
+            let error = match self.ledger.forget(&mut self.conn, self.keep).await {
                 Ok(()) => return,
-                Err(error) if error.class().is_transient() => match self.target.another().await {
-                    Ok(conn) => self.conn = conn,
-                    Err(_) => tokio::time::sleep(std::time::Duration::from_secs(1)).await,
-                },
-                Err(_) => return,
+                Err(error) => error,
+            };
+            let is_transient = error.class().is_transient();
+            last = Some(error);
+            if !is_transient {
+                break;
             }
+            match self.target.another().await {
+                Ok(conn) => self.conn = conn,
+                Err(_) => tokio::time::sleep(std::time::Duration::from_secs(1)).await,
+            }
+        }
+        if let Some(error) = last {
+            warn!(%error, "all is imported, but the task could not be forgotten: the next run puts it away");
         }
     }
 }
@@ -155,21 +164,23 @@ async fn procedure(
 ) -> Result<(Ledger, u64)> {
     let name = task_name(config, &*prepared.storage)?;
     let settings = settings(config, &prepared.dump);
+    let all: Vec<TableName> = prepared.dump.tables.keys().cloned().collect();
+    let mut seen = None;
+    finished::leave_out(config, prepared, conn, &name, &mut seen).await?;
     let asked = Asked {
         schema: &config.ledger_schema,
         name: &name,
         settings: &settings,
         go_on: config.checkpoint,
+        seen,
         advice: &config.advice,
     };
-    let all: Vec<TableName> = prepared.dump.tables.keys().cloned().collect();
-    finished::leave_out(config, prepared, conn, &name).await?;
     let prepared = &*prepared;
     check(config, prepared, target, conn, &asked).await?;
     let mut ready = get_ready(config, prepared, target, conn, &asked, token).await?;
     ready.finished = all.into_iter().filter(|name| !prepared.dump.tables.contains_key(name)).collect();
     let result = go_on(config, prepared, target, conn, &ready, (token, status)).await;
-    if result.is_err() && ready.found != Found::Ended {
+    if result.is_err() {
         let storage = &*prepared.storage;
         let written =
             checkpoint::write(config, target, storage, &ready.ledger, &ready.tasks, &ready.finished).await;
@@ -177,7 +188,10 @@ async fn procedure(
             warn!(%error, "the state could not be written as a checkpoint of TiDB Lightning; rlightning itself goes on with its ledger");
         }
     }
-    result.map(|rows| (ready.ledger, rows))
+    let rows = result?;
+    // Of a task that has half ended no checkpoint is written: its ledger tells of fewer rows than are in.
+    end(config, target, conn, &ready).await?;
+    Ok((ready.ledger, rows))
 }
 
 /// Loads what is missing, and what follows the load.
@@ -189,37 +203,28 @@ async fn go_on(
     ready: &Ready,
     (token, status): (&CancellationToken, Option<&Arc<Status>>),
 ) -> Result<u64> {
-    let mut rows = 0;
-    if ready.found == Found::Ended {
-        info!(
-            "an earlier run of this task had imported everything and was stopped while it ended the task; nothing is left to do"
-        );
-    } else {
-        rows = load(config, prepared, target, conn, ready, (token, status)).await?;
-        if config.checkpoint_place.is_some() && status.is_some() {
-            // One that was written while the run rested at its very end.
-            let mut conn =
-                target.another().await.context(codes::READ_CHECKPOINT, || "look for a checkpoint".into())?;
-            checkpoint::reclaim(config, &mut conn, &ready.ledger).await?;
-        }
-        indexes::add(config, target, &prepared.dump, token).await?;
-        tokio::select! {
-            () = orphans::look(config, target, &prepared.dump) => {}
-            () = token.cancelled() => return Err(Error::Canceled),
-        }
-        info!("everything imported, stopping periodic actions");
-        if !config.source.no_schema && !prepared.dump.views.is_empty() {
-            creator(config, prepared, target, conn).await?.views(conn).await?;
-        }
+    let rows = load(config, prepared, target, conn, ready, (token, status)).await?;
+    if config.checkpoint_place.is_some() && status.is_some() {
+        // One that was written while the run rested at its very end.
+        let mut conn =
+            target.another().await.context(codes::READ_CHECKPOINT, || "look for a checkpoint".into())?;
+        checkpoint::reclaim(config, &mut conn, &ready.ledger).await?;
     }
-    end(config, target, conn, ready).await?;
+    indexes::add(config, target, &prepared.dump, token).await?;
+    tokio::select! {
+        () = orphans::look(config, target, &prepared.dump) => {}
+        () = token.cancelled() => return Err(Error::Canceled),
+    }
+    info!("everything imported, stopping periodic actions");
+    if !config.source.no_schema && !prepared.dump.views.is_empty() {
+        creator(config, prepared, target, conn).await?.views(conn).await?;
+    }
     Ok(rows)
 }
 
 /// Schemas, ledger and the list of work.
 struct Ready {
     ledger: Ledger,
-    found: Found,
     records: Records,
     tasks: Vec<Arc<FileTask>>,
     piece_bytes: u64,
@@ -278,22 +283,20 @@ async fn try_ready(
     let (ledger, found) = Ledger::open(conn, asked).await?;
     info!(task = ledger.task(), ?found, schema = %config.ledger_schema, "ledger opened");
     let piece_bytes = piece_bytes(config, dump);
-    let mut tasks = Vec::new();
-    if found != Found::Ended {
-        let foreign = checkpoint::reclaim(config, conn, &ledger).await?;
-        let changed = indexes::get_ready(config, conn, &ledger, dump, &targets).await?;
-        let targets = if changed { tables::load(conn, &wanted).await? } else { targets };
-        register::check_identities(conn, &ledger, found, &targets, dump, config).await?;
-        let known = if found == Found::Unfinished { ledger.files(conn).await? } else { HashMap::new() };
-        tasks = register::files(prepared, conn, &ledger, &known, &targets, piece_bytes, asked.advice).await?;
-        if let Some(foreign) = foreign {
-            let storage = &*prepared.storage;
-            checkpoint::take_over(config, conn, target, storage, &ledger, &mut tasks, &foreign).await?;
-        }
+    let foreign = checkpoint::reclaim(config, conn, &ledger).await?;
+    let changed = indexes::get_ready(config, conn, &ledger, dump, &targets).await?;
+    let targets = if changed { tables::load(conn, &wanted).await? } else { targets };
+    register::check_identities(conn, &ledger, found, &targets, dump, config).await?;
+    let known = if found == Found::Unfinished { ledger.files(conn).await? } else { HashMap::new() };
+    let mut tasks =
+        register::files(prepared, conn, &ledger, &known, &targets, piece_bytes, asked.advice).await?;
+    if let Some(foreign) = foreign {
+        let storage = &*prepared.storage;
+        checkpoint::take_over(config, conn, target, storage, &ledger, &mut tasks, &foreign).await?;
     }
     let records = Records::new(config, ledger.task());
     records.create(conn, config.on_duplicate).await?;
-    Ok(Ready { ledger, found, records, tasks, piece_bytes, finished: Vec::new() })
+    Ok(Ready { ledger, records, tasks, piece_bytes, finished: Vec::new() })
 }
 
 /// Ends the task; the connection may have been lost while the workers were busy.
@@ -301,8 +304,9 @@ async fn end(config: &Config, target: &Target, conn: &mut Conn, ready: &Ready) -
     info!("clean checkpoints start");
     let begun = Instant::now();
     let backoff = config.patience;
+    let mut marked = false;
     for tries in 1.. {
-        let error = match try_end(config, conn, ready).await {
+        let error = match try_end(config, conn, ready, &mut marked).await {
             Ok(()) => break,
             Err(error) => error,
         };
@@ -325,10 +329,14 @@ async fn end(config: &Config, target: &Target, conn: &mut Conn, ready: &Ready) -
 }
 
 /// What was imported is written down before the task is ended: whatever happens, one of them tells of the rows.
-async fn try_end(config: &Config, conn: &mut Conn, ready: &Ready) -> Result<()> {
+/// Only once: a task that has half ended does not know its rows any more.
+async fn try_end(config: &Config, conn: &mut Conn, ready: &Ready, marked: &mut bool) -> Result<()> {
     let doing = || "write the ledger".to_owned();
-    let marks = finished::marks(conn, &ready.ledger, &ready.tasks).await?;
-    ready.ledger.write_marks(conn, &marks).await.context(codes::UPDATE_CHECKPOINT, doing)?;
+    if !*marked {
+        let marks = finished::marks(conn, &ready.ledger, &ready.tasks).await?;
+        ready.ledger.write_marks(conn, &marks).await.context(codes::UPDATE_CHECKPOINT, doing)?;
+        *marked = true;
+    }
     ready.ledger.end(conn, config.keep_after_success).await.context(codes::CLEAN_CHECKPOINT, doing)
 }
 

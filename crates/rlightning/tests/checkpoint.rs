@@ -250,6 +250,38 @@ fn another_task_of_ours_is_not_disturbed() {
     assert_all(&server);
 }
 
+/// One of the same folder with other routes is neither gone on with nor taken for a real tool's.
+#[test]
+fn another_task_of_ours_with_the_same_folder_is_never_taken_over() {
+    for driver in ["mysql", "file"] {
+        let Some((server, task)) = stopped(Kind::MySql8033, driver) else { return };
+        let told = || match driver {
+            "mysql" => server.value("SELECT task_id FROM tidb_lightning_checkpoint.task_v2"),
+            _ => decoded(&task).task.unwrap().task_id.to_string(),
+        };
+        let before = (told(), count(&server));
+        server.sql("CREATE DATABASE e; CREATE TABLE e.t2 (n int, c varchar(200)); ALTER TABLE d.t MODIFY c varchar(200)");
+        ctl(&task, &["-checkpoint-error-ignore=`d`.`t`"]).success();
+        // Routes that move a table, and routes that are about none.
+        let own = std::fs::read_to_string(task.dir.join("tidb-lightning.toml")).unwrap();
+        for (from, to) in [("d", "e"), ("none", "e")] {
+            let route = format!(
+                "[[routes]]\nschema-pattern = '{from}'\ntable-pattern = 't'\ntarget-schema = '{to}'\ntarget-table = 't2'\n"
+            );
+            let config = task.dir.join("other.toml");
+            std::fs::write(&config, format!("{own}{route}")).unwrap();
+            let done = rlightning().arg("-config").arg(&config).run().failure();
+            let done =
+                done.says("holds the checkpoint of another task of rlightning").says("checkpoint.schema");
+            assert!(!done.shown().contains("checkpoint of TiDB Lightning in"), "{}", done.shown());
+            assert_eq!((told(), count(&server)), before, "{from}");
+            assert_eq!(server.value("SELECT COUNT(*) FROM e.t2"), "0");
+        }
+        task.import();
+        assert_all(&server);
+    }
+}
+
 /// What was put off is known to the ledger alone.
 #[test]
 fn no_checkpoint_without_the_indexes() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Account, Kind, Options, Server};
+use testkit::{Account, Kind, LogCheck, Options, Server};
 
 use crate::support::{Task, assert_no_ledger, assert_numbers, dumpling, numbered};
 
@@ -53,7 +53,7 @@ fn death_at_every_durable_step() {
                 }
             }
         }
-        task.import();
+        task.import_expecting(LogCheck::new().require("is left out"));
         assert_numbers(&server, "d.t", ROWS);
         assert_no_ledger(&server);
     }
@@ -70,7 +70,7 @@ fn death_after_the_last_row_imports_nothing_again() {
         assert_eq!(done.status.code(), None, "{}", done.shown());
         assert_numbers(&server, "d.t", ROWS);
     }
-    task.import();
+    task.import_expecting(LogCheck::new().require("is left out"));
     assert_numbers(&server, "d.t", ROWS);
     assert_no_ledger(&server);
 }

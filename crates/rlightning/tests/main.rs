@@ -6,6 +6,7 @@ mod check;
 mod checkpoint;
 mod csv;
 mod ctl;
+mod ended;
 mod faults;
 mod full_disk;
 mod golden;

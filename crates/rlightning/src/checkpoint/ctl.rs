@@ -124,11 +124,15 @@ pub(super) fn told(state: &TableState) -> u64 {
 
 /// Rows of a table, whose name is quoted.
 pub(super) async fn held(conn: &mut Conn, table: &str) -> Result<u64> {
+    let doing = || format!("count the rows of {table}");
     let row = conn
         .query_one(format!("SELECT COUNT(*) AS held FROM {table}"))
         .await
-        .context(codes::READ_CHECKPOINT, || format!("count the rows of {table}"))?;
-    Ok(row.and_then(|row| row.parse("held").ok().flatten()).unwrap_or(0))
+        .context(codes::READ_CHECKPOINT, doing)?;
+    let held = row.map(|row| row.parse::<u64>("held")).transpose().context(codes::READ_CHECKPOINT, doing)?;
+    // A number that is not known must not pass for 0, at which a table may be emptied.
+    held.flatten()
+        .ok_or_else(|| fail(codes::READ_CHECKPOINT, format!("{}: the server gave no number", doing())))
 }
 
 /// The checkpoint, if a real tool wrote it.

@@ -135,7 +135,7 @@ async fn tables(
     for task in tasks {
         let name = task.table.name.quoted();
         if !row_ids.contains_key(&name) {
-            row_ids.insert(name.clone(), has_row_id(conn, &name).await);
+            row_ids.insert(name.clone(), has_row_id(conn, &name).await?);
         }
         let table = tables.entry(name.clone()).or_insert_with(|| TableState {
             status: LOADED,
@@ -182,14 +182,27 @@ async fn tables(
 }
 
 /// Whether TiDB gives rows of the table numbers of their own; then the real tool has a place for them behind the columns.
-async fn has_row_id(conn: &mut Conn, table: &str) -> bool {
+async fn has_row_id(conn: &mut Conn, table: &str) -> Result<bool> {
     if conn.server().flavor != mysql::Flavor::TiDb {
-        return false;
+        return Ok(false);
     }
-    let rows = conn.query(format!("SHOW TABLE {table} NEXT_ROW_ID")).await;
-    rows.is_ok_and(|rows| {
-        rows.iter().any(|row| (0..5).any(|at| row.str(at).ok().flatten().as_deref() == Some("_TIDB_ROWID")))
-    })
+    asked_for_row_id(conn, table).await
+}
+
+async fn asked_for_row_id(conn: &mut Conn, table: &str) -> Result<bool> {
+    let doing = || format!("see whether table {table} numbers its rows");
+    let rows = conn
+        .query(format!("SHOW TABLE {table} NEXT_ROW_ID"))
+        .await
+        .context(codes::UPDATE_CHECKPOINT, doing)?;
+    for row in rows.iter() {
+        for at in 0..row.columns().len() {
+            if row.str(at).context(codes::UPDATE_CHECKPOINT, doing)?.as_deref() == Some("_TIDB_ROWID") {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 fn chunk_state(task: &FileTask, chunk: &ledger::Chunk, columns: Vec<i32>, last_row: &mut i64) -> ChunkState {
@@ -254,4 +267,21 @@ fn columns(
         found.and_then(|at| i32::try_from(at).ok()).unwrap_or(-1)
     };
     Ok(task.table.columns.iter().map(|column| field(&column.name)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::{Account, Kind, Options, Server};
+
+    use super::*;
+
+    /// Only TiDB knows the statement: a server that refuses it stands for a TiDB that fails.
+    #[tokio::test]
+    async fn what_the_server_does_not_say_is_no_answer() {
+        let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
+        let mut conn = Conn::connect(&server.endpoint(Account::Admin)).await.unwrap();
+        let error = asked_for_row_id(&mut conn, "`mysql`.`user`").await.unwrap_err();
+        assert!(error.to_string().contains("see whether table `mysql`.`user` numbers its rows"), "{error}");
+        assert!(!has_row_id(&mut conn, "`mysql`.`user`").await.unwrap());
+    }
 }

@@ -5,7 +5,8 @@
 //! 1. A checkpoint of ours is there only while no run of ours is at work: it is written in a transaction that waits for the batches that are
 //!    open and notes in the ledger that it was written, and taken back before the next run loads anything.
 //! 2. Where the ledger notes one that is gone or was gone on with, rows may be in the target that the ledger does not know: an error.
-//! 3. The rows of a real tool's checkpoint are taken for those in the target only if the table holds as many. They and the note of it get
+//! 3. A checkpoint of another task of ours is never taken for one of a real tool: its rows are in that task's ledger.
+//! 4. The rows of a real tool's checkpoint are taken for those in the target only if the table holds as many. They and the note of it get
 //!    into the ledger in one transaction.
 
 pub mod ctl;
@@ -249,7 +250,8 @@ pub async fn reclaim(config: &Config, conn: &mut Conn, ledger: &Ledger) -> Resul
     let is_own = |found: &Checkpoint| found.is_ours() && Some(found.task_id()) == own;
     let is_of_another = |found: &Checkpoint| {
         let dir = found.task.as_ref().map(|task| task.source_dir.as_str());
-        found.is_ours() && dir != Some(export::source_dir(config).as_str())
+        // Without `checkpoint.enable` nothing that is unfinished counts.
+        found.is_ours() && (!config.checkpoint || dir != Some(export::source_dir(config).as_str()))
     };
     match &found {
         Some(found) if is_own(found) => {}
@@ -269,6 +271,20 @@ pub async fn reclaim(config: &Config, conn: &mut Conn, ledger: &Ledger) -> Resul
         None => return Ok(None),
         // Another task of ours has stopped, and this one has nothing to do with it.
         Some(found) if is_of_another(found) => return Ok(None),
+        Some(found) if found.is_ours() => {
+            return Err(fail(
+                codes::INVALID_CHECKPOINT,
+                format!(
+                    "{place} holds the checkpoint of another task of rlightning (number {}, this is {}) with the same source folder, as one with \
+                     other routes: rows of it may be in the target. End that task with the routes that it had, or give this one another \
+                     place (`checkpoint.schema` or `checkpoint.dsn`), or, if its rows are not in the tables any more, run {} (which \
+                     forgets all tasks and removes the checkpoint), then import again",
+                    found.task_id(),
+                    ledger.task(),
+                    config.advice.remove_all()
+                ),
+            ));
+        }
         Some(found) => {
             let taken = ledger.noted(conn, TAKEN_OVER).await?;
             if taken != Some(found.task_id().to_string()) {

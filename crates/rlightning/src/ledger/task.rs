@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use common::error::lightning_codes as codes;
 use common::ident::{TableName, quote_string};
 use mysql::{Conn, ErrorClass, Row};
+use tracing::info;
 
 use super::{FORMAT, Ledger, Piece, number, sql, text};
 use crate::advice::Advice;
@@ -48,6 +49,8 @@ pub struct Asked<'a> {
     pub settings: &'a Settings,
     /// Whether an unfinished one is gone on with.
     pub go_on: bool,
+    /// The unfinished task whose tables were not looked at for marks: it must still be unfinished, for else they hold its rows.
+    pub seen: Option<u64>,
     /// Commands for the user.
     pub advice: &'a Advice,
 }
@@ -59,8 +62,6 @@ pub enum Found {
     New,
     /// A task that is not finished.
     Unfinished,
-    /// A task whose rows are all in and whose last run was stopped before it could forget it.
-    Ended,
 }
 
 /// A task in the ledger, for `rlightning ctl -list`.
@@ -83,19 +84,33 @@ pub struct TaskSummary {
 }
 
 pub(super) async fn open(conn: &mut Conn, asked: &Asked<'_>) -> Result<(Ledger, Found)> {
-    let Asked { schema, name, settings, go_on, advice } = *asked;
+    let Asked { schema, name, settings, go_on, seen, advice } = *asked;
     let flavor = conn.server().flavor;
     refuse_newer(conn, schema).await?;
     // Another process may start the same task between the look and the insert: then its task is found by the second look.
     for _ in 0..3 {
-        if go_on && let Some((task, stored, ended)) = find(conn, schema, name).await? {
-            if !ended {
-                compare(&stored, settings, advice)?;
-            }
-            return Ok((
-                Ledger::new(schema, name, task, flavor),
-                if ended { Found::Ended } else { Found::Unfinished },
+        let found = if go_on { find(conn, schema, name).await? } else { None };
+        let (task, is_open) = found.as_ref().map_or((None, false), |(task, _, ended)| (Some(*task), !ended));
+        if seen.is_some_and(|seen| !is_open || task != Some(seen)) {
+            return Err(fail(
+                codes::INIT_CHECKPOINT,
+                "another process has ended this task just now: run again to see which tables hold its rows",
             ));
+        }
+        match found {
+            Some((task, stored, false)) => {
+                compare(&stored, settings, advice)?;
+                return Ok((Ledger::new(schema, name, task, flavor), Found::Unfinished));
+            }
+            // Its run was stopped before it could forget it. Since then the target, the source and what is asked for may have changed:
+            // its marks tell which tables still hold its rows.
+            Some((task, _, true)) => {
+                info!(task, "an earlier run was stopped while it ended its task, which is put away now");
+                remove(conn, schema, task)
+                    .await
+                    .context(codes::CLEAN_CHECKPOINT, || "put away a task that has ended".into())?;
+            }
+            None => {}
         }
         match insert(conn, schema, name, settings, go_on).await {
             Ok(task) => return Ok((Ledger::new(schema, name, task, flavor), Found::New)),
@@ -179,7 +194,7 @@ async fn insert(
 
 impl Ledger {
     /// First half of a good end: no batch can begin any more, and the rows about files and batches are removed (as
-    /// `keep` says). A run that is killed from here on leaves a task that the next run only has to end.
+    /// `keep` says). A run that is killed from here on leaves a task that the next run puts away: what is in then, the marks tell.
     ///
     /// # Errors
     /// The server's. Doing it again is fine.
@@ -259,7 +274,7 @@ pub async fn exists(conn: &mut Conn, schema: &str) -> Result<bool> {
 /// # Errors
 /// As [`Ledger::open`].
 pub async fn peek(conn: &mut Conn, asked: &Asked<'_>) -> Result<()> {
-    let Asked { schema, name, settings, go_on, advice } = *asked;
+    let Asked { schema, name, settings, go_on, advice, .. } = *asked;
     if !exists(conn, schema).await? {
         return Ok(());
     }
