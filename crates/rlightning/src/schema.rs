@@ -6,7 +6,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use common::error::lightning_codes as codes;
-use common::ident::{TableName, quote, quote_string};
+use common::ident::{TableName, quote};
 use common::storage::Storage;
 use mysql::{Conn, ErrorClass};
 use sql::ddl::{DefaultValue, TypeKind};
@@ -15,7 +15,7 @@ use sql::{Kind, SqlMode, classify};
 use tracing::{info, warn};
 
 use crate::config::Source;
-use crate::downstream::{Target, collation};
+use crate::downstream::{Target, collation, tables};
 use crate::error::{Context, Result, fail};
 use crate::import::file::open;
 use crate::source::form::FileForm;
@@ -196,22 +196,12 @@ impl Creator<'_> {
     /// The target's, with the statement it refused.
     pub async fn run(&self, conn: &mut Conn, missing: &[&TableName]) -> Result<()> {
         let needed = self.schemas();
-        let list = needed.iter().map(|name| quote_string(name)).collect::<Vec<_>>().join(",");
-        if list.is_empty() {
-            return Ok(());
-        }
-        let have = conn
-            .query(format!(
-                "SELECT LOWER(SCHEMA_NAME) AS name FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN ({list})"
-            ))
-            .await
-            .context(codes::CREATE_SCHEMA, || "read the schemas of the target".into())?;
-        let have: BTreeSet<String> = have.iter().filter_map(|row| row.str("name").ok().flatten()).collect();
+        let lacking = tables::missing_schemas(conn, &needed).await?;
         for schema in needed {
-            if have.contains(&schema.to_lowercase()) {
-                info!(schema, "database already exists in downstream, skip");
-            } else {
+            if lacking.contains(schema) {
                 self.create_schema(conn, schema).await?;
+            } else {
+                info!(schema, "database already exists in downstream, skip");
             }
         }
         for table in missing {

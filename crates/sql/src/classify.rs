@@ -52,8 +52,10 @@ pub enum Kind {
     TableMaintenance,
     /// FLUSH
     Flush,
-    /// SAVEPOINT, ROLLBACK TO, RELEASE SAVEPOINT
+    /// SAVEPOINT, RELEASE SAVEPOINT
     Savepoint,
+    /// ROLLBACK TO a savepoint
+    RollbackTo,
     /// BEGIN or START TRANSACTION
     Begin,
     /// COMMIT
@@ -109,6 +111,7 @@ impl Kind {
         matches!(
             self,
             Savepoint
+                | RollbackTo
                 | Flush
                 | TableMaintenance
                 | DropTemporaryTable
@@ -289,7 +292,7 @@ impl Reader<'_> {
             b"RELEASE" if self.accept("SAVEPOINT") => Kind::Savepoint,
             b"ROLLBACK" => {
                 self.accept("WORK");
-                if self.accept("TO") { Kind::Savepoint } else { Kind::Rollback }
+                if self.accept("TO") { Kind::RollbackTo } else { Kind::Rollback }
             }
             b"BEGIN" => Kind::Begin,
             b"START" if self.accept("TRANSACTION") => Kind::Begin,

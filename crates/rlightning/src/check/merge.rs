@@ -48,7 +48,7 @@ pub fn merge(
     merged.table.name = target.to_owned();
     // They say what a column is, and are not needed to keep its values.
     let names: Vec<String> = first.columns.iter().map(|column| column.name.clone()).collect();
-    merged.table.checks.retain(|check| !names.iter().any(|name| tests_json(check, name)));
+    merged.table.checks.retain(|check| !names.iter().any(|name| check.tests_json(name)));
     for (name, shard) in &shards[1..] {
         columns(&mut merged, (first_name, first), name, shard);
     }
@@ -58,7 +58,7 @@ pub fn merge(
         merged.table.foreign_keys.clear();
         merged
             .reasons
-            .push("foreign keys are left out: a row may come before the one that it refers to".into());
+            .push("foreign keys are left out: a row may come before the one that it refers to; add them after the import (rsync-dm needs those with CASCADE, SET NULL or SET DEFAULT)".into());
     }
     let is_key = |index: &sql::schema::Index| {
         index.unique
@@ -92,7 +92,7 @@ fn columns(merged: &mut Merged, (first_name, first): (&str, &Table), name: &str,
             continue;
         };
         let differ = (column.kind == TypeKind::Json) != (other.kind == TypeKind::Json);
-        if !(differ && is_json(first, column) && is_json(shard, other)) {
+        if !(differ && first.is_json(column) && shard.is_json(other)) {
             widen(column, other, name, &mut merged.problems);
             continue;
         }
@@ -113,22 +113,6 @@ fn columns(merged: &mut Merged, (first_name, first): (&str, &Table), name: &str,
             merged.table.columns.push(column);
         }
     }
-}
-
-/// Whether a column of a shard is JSON, as MySQL or as MariaDB has it.
-fn is_json(shard: &Table, column: &Column) -> bool {
-    column.kind == TypeKind::Json
-        || (column.kind == TypeKind::LongText
-            && shard.checks.iter().any(|check| tests_json(check, &column.name)))
-}
-
-/// `CHECK (json_valid(`c`))`
-fn tests_json(check: &Check, column: &str) -> bool {
-    let plain = |text: &str| {
-        let text = text.replace(|c: char| c.is_whitespace() || "()`".contains(c), "");
-        text.to_lowercase()
-    };
-    plain(&check.text) == plain(&format!("check json_valid {column}"))
 }
 
 /// Makes a column hold the values of both.

@@ -112,7 +112,7 @@ pub async fn run(config: &Config, options: &Options) -> Result<bool> {
     }
     bar.finish();
     let needed: BTreeSet<&str> = dump.tables.keys().map(|name| name.schema.as_str()).collect();
-    let schemas = missing_schemas(&mut conn, &needed).await?;
+    let schemas = tables::missing_schemas(&mut conn, &needed).await?;
     conn.close().await;
     report.finish_ddl(&schemas);
     common::out::print(&report.render());
@@ -141,21 +141,6 @@ async fn existing(
         .await
         .context(codes::DB_CONNECT, doing)?;
     Ok(Some((info.clone(), table, row.is_some())))
-}
-
-async fn missing_schemas<'a>(conn: &mut Conn, needed: &BTreeSet<&'a str>) -> Result<BTreeSet<&'a str>> {
-    let list: Vec<String> = needed.iter().map(|name| common::ident::quote_string(name)).collect();
-    if list.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let sql = format!(
-        "SELECT LOWER(schema_name) AS name FROM information_schema.schemata WHERE schema_name IN ({})",
-        list.join(",")
-    );
-    let rows =
-        conn.query(sql).await.context(codes::DB_CONNECT, || "read the schemas of the target".into())?;
-    let there: BTreeSet<String> = rows.iter().filter_map(|row| row.str(0).ok().flatten()).collect();
-    Ok(needed.iter().copied().filter(|name| !there.contains(&name.to_lowercase())).collect())
 }
 
 /// A target table in work.
@@ -354,8 +339,8 @@ impl OneTable<'_> {
 
     /// A row's place for a person.
     fn place(&self, place: &Place) -> String {
-        let path = self.table.files.get(place.file as usize).map_or("?", |file| file.path.as_str());
-        format!("{path} byte {}", place.at)
+        let file = self.table.files.get(place.file as usize);
+        file.map_or_else(|| "?".into(), |file| format!("{} {}", file.path, file.form.place(place.at)))
     }
 
     fn report(

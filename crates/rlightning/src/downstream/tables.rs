@@ -96,6 +96,9 @@ async fn load_group(
         "SELECT TABLE_NAME AS name, TABLE_TYPE AS type, COALESCE(ENGINE, '') AS engine, \
          COALESCE(CREATE_TIME, '') AS created FROM information_schema.TABLES WHERE {condition}"
     );
+    let folds = folds_names(conn).await?;
+    // A server that folds names gives them back in its own spelling; on another one names may differ in case only.
+    let key = |name: &str| if folds { name.to_lowercase() } else { name.to_owned() };
     let mut by_name: HashMap<String, TargetInfo> = HashMap::new();
     for row in conn.query(&query).await.context(codes::DB_CONNECT, doing)?.iter() {
         let name = text(row, "name")?;
@@ -106,14 +109,14 @@ async fn load_group(
             created: text(row, "created")?,
             columns: Vec::new(),
         };
-        by_name.insert(name.to_lowercase(), info);
+        by_name.insert(key(&name), info);
     }
     let query = format!(
         "SELECT TABLE_NAME AS table_name, COLUMN_NAME AS name, COLUMN_TYPE AS full_type, IS_NULLABLE AS nullable, \
          COLUMN_DEFAULT AS value, EXTRA AS extra FROM information_schema.COLUMNS WHERE {condition} ORDER BY TABLE_NAME, ORDINAL_POSITION"
     );
     for row in conn.query(&query).await.context(codes::DB_CONNECT, doing)?.iter() {
-        let Some(info) = by_name.get_mut(&text(row, "table_name")?.to_lowercase()) else { continue };
+        let Some(info) = by_name.get_mut(&key(&text(row, "table_name")?)) else { continue };
         let extra = text(row, "extra")?.to_uppercase();
         // MySQL: STORED GENERATED, VIRTUAL GENERATED; MariaDB: also PERSISTENT. DEFAULT_GENERATED is a default only.
         let generated =
@@ -130,15 +133,37 @@ async fn load_group(
             generated,
         });
     }
-    // A server that folds names gives them back in its own spelling; the caller's spelling is the key.
     for table in tables {
-        if let Some(info) = by_name.get(&table.to_lowercase())
-            && (info.name.table == *table || folds_names(conn).await?)
-        {
+        if let Some(info) = by_name.get(&key(table)) {
+            // The caller's spelling.
             found.insert(TableName::new(schema, *table), info.clone());
         }
     }
     Ok(())
+}
+
+/// Those of the schemas that the target lacks.
+///
+/// # Errors
+/// The server's.
+pub async fn missing_schemas<'a>(
+    conn: &mut Conn,
+    needed: &BTreeSet<&'a str>,
+) -> Result<BTreeSet<&'a str>> {
+    if needed.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let folds = folds_names(conn).await?;
+    let key = |name: &str| if folds { name.to_lowercase() } else { name.to_owned() };
+    let sql = format!(
+        "SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN ({})",
+        in_list(needed.iter().copied())
+    );
+    let doing = || "read the schemas of the target".to_owned();
+    let rows = conn.query(sql).await.context(codes::DB_CONNECT, doing)?;
+    let there: BTreeSet<String> =
+        rows.iter().map(|row| Ok(key(&text(row, "name")?))).collect::<Result<_>>()?;
+    Ok(needed.iter().copied().filter(|name| !there.contains(&key(name))).collect())
 }
 
 async fn folds_names(conn: &mut Conn) -> Result<bool> {

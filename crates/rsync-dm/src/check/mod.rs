@@ -8,7 +8,7 @@ mod target;
 
 pub(crate) use source::never_had;
 pub use source::warn_of_format;
-pub(crate) use tables::narrower;
+pub(crate) use tables::{definition, narrower};
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -140,7 +140,7 @@ pub async fn before_run(task: &TaskConfig, subtasks: &[SubtaskConfig], anew: boo
         && let Ok(mut conn) = connect(task.target(), "target").await
     {
         let schemas = schemas.iter().map(String::as_str).chain([task.meta_schema()]).collect();
-        checks.extend(target::privileges(schemas, false, &mut conn).await);
+        checks.extend(target::privileges(schemas, &BTreeSet::new(), &mut conn).await);
         conn.close().await;
     }
     report::conclude_for_log(&checks)
@@ -150,9 +150,9 @@ pub async fn before_run(task: &TaskConfig, subtasks: &[SubtaskConfig], anew: boo
 pub(crate) async fn grants_for_target(
     conn: &mut Conn,
     schemas: BTreeSet<&str>,
-    has_foreign_keys: bool,
+    with_keys: &BTreeSet<&str>,
 ) -> Option<String> {
-    let check = target::privileges(schemas, has_foreign_keys, conn).await.ok()?;
+    let check = target::privileges(schemas, with_keys, conn).await.ok()?;
     Some(check.instruction().to_owned()).filter(|text| !text.is_empty())
 }
 

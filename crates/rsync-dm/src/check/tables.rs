@@ -17,7 +17,7 @@ use super::{
     report::{Check, Severity},
 };
 use crate::config::{ShardMode, SubtaskConfig, TaskConfig};
-use crate::syncer::{VERSIONED_BY_TRANSACTION, is_versioned_by_transaction};
+use crate::syncer::{VERSIONED_BY_TRANSACTION, cascades_are_logged, is_versioned_by_transaction};
 use crate::upstream::{self, ReplicatedTable};
 
 /// An upstream table that the task replicates.
@@ -27,20 +27,23 @@ pub(super) struct SourceTable {
     pub target: TableName,
     /// `None` if its definition cannot be seen or read.
     pub table: Option<Table>,
+    /// What its foreign keys do is in the source's binlog.
+    pub cascades_logged: bool,
 }
 
 /// The tables of a source that the task's filter keeps, as far as the account sees them.
 pub(super) async fn of_source(subtask: &SubtaskConfig, conn: &mut Conn) -> Result<Vec<SourceTable>, DmError> {
     let mut out = Vec::new();
+    let cascades_logged = cascades_are_logged(conn).await.map_err(|e| failed(&e))?;
     for ReplicatedTable { name, target } in upstream::tables(conn, subtask).await? {
         let table = definition(conn, &name).await?;
-        out.push(SourceTable { source_id: subtask.source_id.clone(), target, name, table });
+        out.push(SourceTable { source_id: subtask.source_id.clone(), target, name, table, cascades_logged });
     }
     Ok(out)
 }
 
 /// A table's definition; `None` if there is no such table, or no right to see it.
-async fn definition(conn: &mut Conn, name: &TableName) -> Result<Option<Table>, DmError> {
+pub(crate) async fn definition(conn: &mut Conn, name: &TableName) -> Result<Option<Table>, DmError> {
     let sql = format!("SHOW CREATE TABLE {}.{}", quote(&name.schema), quote(&name.table));
     match conn.query_one(sql).await {
         Ok(row) => {
@@ -100,7 +103,9 @@ pub(super) async fn checks(
         engine(target, &name, &merged, &mut structure).await?;
         for member in members {
             if let Some(table) = &member.table {
-                actions(member, table, &merged, tables, &mut structure);
+                if !member.cascades_logged {
+                    actions(member, table, &merged, tables, &mut structure);
+                }
                 compare(member, table, &merged, &mut structure);
             }
         }
@@ -288,30 +293,34 @@ pub(crate) fn narrower(up: &Column, down: &Column) -> Option<String> {
 }
 
 fn same_structure(severity: Severity, target: &TableName, members: &[&SourceTable], check: &mut Check) {
-    let shape = |table: &Table| -> Vec<String> {
-        table
-            .columns
-            .iter()
-            .map(|c| {
-                format!(
-                    "{} {:?} {:?} {:?} {}",
-                    c.name.to_lowercase(),
-                    c.kind,
-                    width(c),
-                    c.decimals,
-                    c.unsigned
-                )
-            })
-            .collect()
+    let shape = |table: &Table| -> Vec<(String, String)> {
+        let of = |c: &Column| match table.is_json(c) {
+            // MariaDB's is text with a check.
+            true => "Json".to_owned(),
+            false => format!("{:?} {:?} {:?} {}", c.kind, width(c), c.decimals, c.unsigned),
+        };
+        table.columns.iter().map(|c| (c.name.to_lowercase(), of(c))).collect()
+    };
+    // The first column in which they differ.
+    let difference = |a: &Table, b: &Table| -> Option<String> {
+        let (a, b) = (shape(a), shape(b));
+        let name = |at: usize, of: &[(String, String)]| {
+            of.get(at).map_or("no column".to_owned(), |(name, _)| format!("`{name}`"))
+        };
+        let at = (0..a.len().max(b.len())).find(|at| a.get(*at) != b.get(*at))?;
+        Some(match (name(at, &a), name(at, &b)) {
+            (a, b) if a == b => format!("the type of {a}"),
+            (a, b) => format!("number {} is {a} and {b}", at + 1),
+        })
     };
     let mut known = members.iter().filter_map(|m| m.table.as_ref().map(|t| (m, t)));
     let Some((first, first_table)) = known.next() else { return };
     for (member, table) in known {
-        if shape(table) != shape(first_table) {
+        if let Some(difference) = difference(first_table, table) {
             let place = |m: &SourceTable| format!("source {} table {}", m.source_id, m.name);
             check.add(
                 severity,
-                format!("tables merged into {target} have different columns"),
+                format!("tables merged into {target} have different columns: {difference}"),
                 format!("{}: {}", place(first), first_table.to_create()),
                 format!("{}: {}", place(member), table.to_create()),
             );
@@ -348,6 +357,7 @@ mod tests {
             name: TableName::new("my_db1", "table1"),
             target: TableName::new("my_db", "table5"),
             table: Some(table(text)),
+            cascades_logged: false,
         }
     }
 
@@ -394,6 +404,20 @@ mod tests {
         let mut check = Check::new("a", "b", "");
         same_structure(Severity::Fail, &a.target, &[&a, &a], &mut check);
         assert!(!texts(&check).contains("different columns"));
+        let json = |of: &str| {
+            let table = SHARD.replace("`comment` varchar(255) DEFAULT NULL", of);
+            member("c", &table)
+        };
+        let mut check = Check::new("a", "b", "");
+        let mysql = json("`j` json");
+        let mariadb = json("`j` longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NULL CHECK (json_valid(`j`))");
+        same_structure(Severity::Fail, &a.target, &[&mysql, &mariadb], &mut check);
+        assert!(!texts(&check).contains("different columns"));
+        same_structure(Severity::Fail, &a.target, &[&mysql, &json("`j` longtext")], &mut check);
+        assert!(texts(&check).contains("different columns: the type of `j`"), "{check:?}");
+        same_structure(Severity::Fail, &a.target, &[&mysql, &a], &mut check);
+        assert!(texts(&check).contains("different columns: number 3 is `j` and `comment`"), "{check:?}");
+        let mut check = Check::new("a", "b", "");
         // One from MySQL 5.7, one from 8.0.
         let older = member("b", &SHARD.replace("bigint", "bigint(20)"));
         same_structure(Severity::Fail, &a.target, &[&a, &older], &mut check);

@@ -84,9 +84,9 @@ pub(super) async fn checks(
     let mut out = Vec::new();
     if !task.ignores_check("target_privilege") {
         let schemas = tables.iter().map(|t| t.target.schema.as_str()).chain([task.meta_schema()]);
-        let has_foreign_keys =
-            tables.iter().any(|t| t.table.as_ref().is_some_and(|t| !t.foreign_keys.is_empty()));
-        out.push(privileges(schemas.collect(), has_foreign_keys, target).await?);
+        let has_keys = |t: &&SourceTable| t.table.as_ref().is_some_and(|t| !t.foreign_keys.is_empty());
+        let with_keys = tables.iter().filter(has_keys).map(|t| t.target.schema.as_str());
+        out.push(privileges(schemas.collect(), &with_keys.collect(), target).await?);
     }
     if !task.ignores_check("conn_number") {
         out.push(connections(subtasks, target).await?);
@@ -94,15 +94,15 @@ pub(super) async fn checks(
     Ok(out)
 }
 
-/// What the account needs in these databases. `has_foreign_keys`: also for statements with foreign keys.
+/// What the account needs in these databases. `with_keys`: those with tables that have foreign keys.
 pub(super) async fn privileges(
     schemas: BTreeSet<&str>,
-    has_foreign_keys: bool,
+    with_keys: &BTreeSet<&str>,
     target: &mut Conn,
 ) -> Result<Check, DmError> {
     let mut check = Check::new("target db privilege checker", "check privileges of target DB", "");
     let grants = privileges::grants(target).await.map_err(|e| failed(&e))?;
-    let mut rights = vec![
+    let rights = [
         Privilege::Create,
         Privilege::Select,
         Privilege::Insert,
@@ -112,11 +112,12 @@ pub(super) async fn privileges(
         Privilege::Drop,
         Privilege::Index,
     ];
-    if has_foreign_keys {
-        rights.push(Privilege::References);
-    }
-    let needs: Vec<Need> =
-        schemas.iter().flat_map(|s| rights.iter().map(move |p| Need::schema(*p, *s))).collect();
+    let references = with_keys.iter().map(|s| Need::schema(Privilege::References, *s));
+    let needs: Vec<Need> = schemas
+        .iter()
+        .flat_map(|s| rights.iter().map(move |p| Need::schema(*p, *s)))
+        .chain(references)
+        .collect();
     let missing = privileges::missing(&grants, &needs);
     for item in &missing {
         check.fail(format!("target: {item}"));

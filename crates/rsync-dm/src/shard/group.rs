@@ -190,6 +190,12 @@ impl<L: Clone + Ord> Groups<L> {
         self.groups.get(target).is_some_and(|g| g.members.get(table).is_some_and(Option::is_some))
     }
 
+    /// A member of the group that has reached a statement, if one has.
+    pub fn waiting(&self, target: &TableName) -> Option<&TableName> {
+        let group = self.groups.get(target)?;
+        group.members.iter().find(|(_, reached)| reached.is_some()).map(|(table, _)| table)
+    }
+
     /// A member has met a statement. `true`: it was the last one.
     ///
     /// # Errors

@@ -88,6 +88,8 @@ pub struct Cascades {
     on_delete: bool,
     /// Columns, by their number in the plan, whose change acts.
     columns: Vec<usize>,
+    /// The table itself and those that a change of it reaches, under the target's names.
+    tables: BTreeSet<TableName>,
     /// Why the target can't do the same.
     refusal: Option<String>,
 }
@@ -174,6 +176,7 @@ impl Unit {
         &mut self,
         table: &TableName,
         routed: &Routed,
+        from: &Table,
         to: &Table,
         columns: &[PlanColumn],
     ) -> Result<Option<Cascades>, DmError> {
@@ -192,13 +195,12 @@ impl Unit {
         }
         let (ours, theirs) = (reachable(&source, &target), reachable(&there, &target));
         let mut refusal = None;
-        if let Some(action) = ours.difference(&theirs).next() {
+        let lacking: Vec<String> = ours.difference(&theirs).map(|action| action.statement()).collect();
+        if !lacking.is_empty() {
             refusal = Some(format!(
-                "a change of {table} changes rows of {} by a foreign key{}, which the source does not write to its binlog, and the target lacks \
-                 that key: {}",
-                action.child,
-                action.rules(),
-                action.statement()
+                "a change of {table} changes rows of other tables by foreign keys, which the source does not write to its binlog, and the target \
+                 lacks such keys: {}",
+                lacking.join("; ")
             ));
         } else if let Some(action) = theirs.difference(&ours).next() {
             refusal = Some(format!(
@@ -207,15 +209,17 @@ impl Unit {
                 action.rules()
             ));
         }
-        let is_unique = |action: &&&Action| {
-            to.indexes.iter().any(|index| {
+        let is_unique = |action: &Action, of: &Table| {
+            of.indexes.iter().any(|index| {
                 index.unique
                     && index.parts.len() == action.parent_columns.len()
                     && index.columns().all(|column| action.parent_columns.contains(&column.to_lowercase()))
             })
         };
-        if *table != target
-            && let Some(action) = direct.iter().find(|action| !is_unique(action))
+        let may_be_merged = *table != target || self.is_sharded();
+        if let Some(action) = direct
+            .iter()
+            .find(|action| !is_unique(action, to) && (may_be_merged || is_unique(action, from)))
         {
             refusal.get_or_insert(format!(
                 "a change of {table} changes rows of {} by a foreign key{}, and in {target} several rows may have the values that it refers to",
@@ -237,10 +241,25 @@ impl Unit {
         let cascades = Cascades {
             on_delete: direct.iter().any(|action| !action.on_delete.is_empty()),
             columns: acting.into_iter().collect(),
+            tables: ours.iter().map(|action| action.child.clone()).chain([target.clone()]).collect(),
             refusal,
         };
         info!(table = %table, target = %target, "DELETEs and changes of keys of the table act on others by foreign keys: each is applied alone");
         Ok(Some(cascades))
+    }
+
+    /// Says once a table that its children and it are not changed in the order of the source while one of them waits for a shard DDL.
+    pub(super) fn tell_of_waiting(&mut self, table: &TableName, cascades: &Cascades) {
+        if !self.is_sharded() || self.told_of_waiting.contains(table) {
+            return;
+        }
+        let Some(waiting) = cascades.tables.iter().find_map(|table| self.groups.waiting(table)) else { return };
+        warn!(
+            table = %table, waiting = %waiting,
+            "rows of the table change others by foreign keys, and while {waiting} waits for its DDL on the other shards these changes are not \
+             applied in the order of the source: rows of children may stay or be missing; run `rsync-dm verify` when the DDL is through"
+        );
+        self.told_of_waiting.insert(table.clone());
     }
 
     /// Says once a table that a statement gives it such a key.
@@ -273,7 +292,7 @@ impl Unit {
             return Ok(());
         }
         let mut conn = super::session::connect_source(&self.config).await?;
-        let all = actions_of(&mut conn).await.map_err(|e| error::source("cannot read the foreign keys", &e));
+        let all = actions_of_source(&mut conn).await;
         conn.close().await;
         for action in all? {
             let Known::Kept { routed: child, .. } = self.known(&action.child.schema, &action.child.table)?
@@ -312,8 +331,34 @@ fn key_of(element: &Element) -> Option<&ForeignKey> {
     }
 }
 
-/// The foreign keys of a server that have actions, as far as the account sees them.
-pub(crate) async fn actions_of(conn: &mut Conn) -> mysql::Result<BTreeSet<Action>> {
+/// Whether a source writes what its foreign keys do to the binlog: MySQL from 9.6 on, unless `innodb_native_foreign_keys` is ON.
+pub(crate) async fn are_logged(conn: &mut Conn) -> mysql::Result<bool> {
+    let native = mysql::session::variable(conn, "innodb_native_foreign_keys").await?;
+    Ok(native.is_some_and(|native| native == "0" || native.eq_ignore_ascii_case("OFF")))
+}
+
+/// The foreign keys of a source that have actions, from the statements of its tables: MariaDB shows REFERENTIAL_CONSTRAINTS only to accounts
+/// that may do more than SELECT.
+async fn actions_of_source(conn: &mut Conn) -> Result<BTreeSet<Action>, DmError> {
+    let sql = "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL";
+    let failed = |e: mysql::Error| error::source("cannot read the foreign keys", &e);
+    let mut actions = BTreeSet::new();
+    // SHOW CREATE TABLE quotes as the session's mode says.
+    conn.exec("SET SESSION sql_mode = ''").await.map_err(failed)?;
+    for row in conn.query(sql).await.map_err(failed)?.iter() {
+        let name = TableName::new(row.text(0).map_err(failed)?, row.text(1).map_err(failed)?);
+        let Some(table) = crate::check::definition(conn, &name).await? else { continue };
+        for key in table.foreign_keys.iter().filter(|key| key.has_actions()) {
+            let schema = key.parent.schema.as_deref().unwrap_or(&name.schema);
+            let parent = TableName::new(schema, key.parent.table.as_str());
+            actions.insert(Action::new(parent, name.clone(), key));
+        }
+    }
+    Ok(actions)
+}
+
+/// The foreign keys of a target that have actions, as far as the account sees them.
+async fn actions_of(conn: &mut Conn) -> mysql::Result<BTreeSet<Action>> {
     let sql = "SELECT CONSTRAINT_SCHEMA, CONSTRAINT_NAME, TABLE_NAME, DELETE_RULE, UPDATE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS \
                WHERE DELETE_RULE NOT IN ('RESTRICT','NO ACTION') OR UPDATE_RULE NOT IN ('RESTRICT','NO ACTION')";
     let keys = conn.query(sql).await?;

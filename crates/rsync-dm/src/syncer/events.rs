@@ -354,7 +354,16 @@ impl Unit {
                 }
             }
         }
-        if self.is_sharded() && self.groups.is_waiting(&routed.name(), &table) || self.is_done(&table, end) {
+        if self.is_sharded() && self.groups.is_waiting(&routed.name(), &table) {
+            if let (Some(cascades), false) =
+                (plan.as_ref().and_then(|plan| plan.cascades.as_ref()), event.kind == RowsKind::Insert)
+            {
+                self.tell_of_waiting(&table, cascades);
+            }
+            return Ok(());
+        }
+        if self.is_done(&table, end) {
+            self.left_out_of_xa(table, end);
             return Ok(());
         }
         if !self.counts().await? {
@@ -432,6 +441,7 @@ impl Unit {
                         return Err(refusal);
                     }
                     keys.barrier = true;
+                    self.tell_of_waiting(&plan.source, cascades);
                     acting(*op)
                 }
             };

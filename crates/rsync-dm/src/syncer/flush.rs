@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use common::{error::DmError, ident::TableName};
+use common::{
+    error::{DmError, dm_codes as code},
+    ident::TableName,
+};
 use sql::table_info;
 use tracing::debug;
 
@@ -50,6 +53,16 @@ impl Unit {
         };
         if global.place.pos > u64::from(u32::MAX) && !self.config.enable_gtid {
             // The column has no room for it; the ledger keeps what is applied until the next file begins.
+            if self.state.ddl.is_some() {
+                return Err(code::SYNCER_UNSUPPORTED_STMT.error(format!(
+                    "a DDL at {} cannot be noted before it runs, as `binlog_pos` of the checkpoint ends at 4 GiB",
+                    global.place
+                )).with_workaround("Set `enable-gtid: true` in the source's configuration and start the task again."));
+            }
+            if let Ok(false) = self.ledger.is_owner(&mut self.meta).await {
+                return Err(error::taken_over());
+            }
+            self.flushed_at = std::time::Instant::now();
             return Ok(());
         }
         let mut tables = self.table_rows(&low);

@@ -49,6 +49,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, error, info, info_span};
 
+pub(crate) use self::cascades::are_logged as cascades_are_logged;
 pub(crate) use self::structures::{VERSIONED_BY_TRANSACTION, is_versioned_by_transaction};
 pub use self::xa::KnownXa;
 pub use self::{

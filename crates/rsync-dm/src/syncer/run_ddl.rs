@@ -1,6 +1,6 @@
 //! Runs a statement on the target once, whatever happens to connections and processes.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use common::{
     error::{DmError, Scope, dm_codes as code},
@@ -265,8 +265,10 @@ impl Unit {
         if e.class() == ErrorClass::AccessDenied {
             let has_parent =
                 prepared.renamed.references.iter().any(|reference| reference.role == Role::Parent);
-            let schemas = prepared.objects.iter().map(|object| object.schema.as_str()).collect();
-            if let Some(grants) = check::grants_for_target(&mut self.ddl, schemas, has_parent).await {
+            let schemas: BTreeSet<&str> =
+                prepared.objects.iter().map(|object| object.schema.as_str()).collect();
+            let with_keys = if has_parent { schemas.clone() } else { BTreeSet::new() };
+            if let Some(grants) = check::grants_for_target(&mut self.ddl, schemas, &with_keys).await {
                 return refused.with_workaround(format!("{grants} Then use `resume-task`."));
             }
         }

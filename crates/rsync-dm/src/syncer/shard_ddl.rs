@@ -7,7 +7,7 @@ use common::{
     failpoint,
     ident::{TableName, quote_string},
 };
-use sql::ddl::{Ddl, Statement};
+use sql::ddl::{Change, Ddl, Statement};
 use tracing::{info, warn};
 
 use super::{
@@ -35,6 +35,17 @@ fn named(piece: &Ddl, text: &Text<'_>) -> Vec<TableName> {
         .iter()
         .map(|t| TableName::new(t.schema.as_deref().unwrap_or(&text.schema), t.table.as_str()))
         .collect()
+}
+
+/// RENAME TABLE, or ALTER TABLE … RENAME. Of the latter other clauses are pieces of their own.
+fn renames(statement: &Statement) -> bool {
+    match statement {
+        Statement::RenameTable { .. } => true,
+        Statement::AlterTable(alter) => {
+            alter.specs.iter().any(|spec| matches!(spec.change, Change::RenameTable(_)))
+        }
+        _ => false,
+    }
 }
 
 impl Unit {
@@ -70,7 +81,7 @@ impl Unit {
                 self.announce_tables().await?;
                 Ok(false)
             }
-            (Statement::RenameTable { .. }, _) if self.renames_no_shard(piece, text).await? => {
+            (statement, _) if renames(statement) && self.renames_no_shard(piece, text).await? => {
                 let prepared = self.prepare(piece, number, text)?;
                 let names: Vec<TableName> = named(piece, text);
                 self.run_statement(&prepared).await?;
@@ -95,11 +106,11 @@ impl Unit {
                 self.announce_tables().await?;
                 Ok(true)
             }
-            (Statement::RenameTable { .. }, _) => {
+            (statement, _) if renames(statement) => {
                 // Whoever then looks at the target, or renames there, finds the rows in front of it.
                 self.drain().await?;
                 Err(code::SYNCER_UNSUPPORTED_STMT
-                    .error(format!("RENAME TABLE of the shard {subject} is not supported"))
+                    .error(format!("a new name for the shard {subject} is not supported"))
                     .with_workaround(
                         "Pass it over with `binlog skip` (`rsync-dm run`: --skip-ddl). If the new name has another target table, rename or \
                          make that table in the target first.",

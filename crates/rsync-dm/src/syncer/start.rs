@@ -214,6 +214,7 @@ impl Unit {
             cascades_logged: source.cascades_logged,
             target_actions: None,
             told_of: HashSet::new(),
+            told_of_waiting: HashSet::new(),
             config,
             shared,
             coordinator,
@@ -361,9 +362,7 @@ async fn look_at_source(config: &SubtaskConfig) -> Result<Source, DmError> {
     let uuid = server::server_uuid(&mut conn).await.map_err(failed)?;
     let server_id = free_server_id(&mut conn, config.server_id).await;
     let zone = system_zone(&mut conn).await.map_err(failed)?;
-    // MySQL from 9.6 on, unless that is ON.
-    let native = server::variable(&mut conn, "innodb_native_foreign_keys").await.map_err(failed)?;
-    let cascades_logged = native.is_some_and(|native| native == "0" || native.eq_ignore_ascii_case("OFF"));
+    let cascades_logged = super::cascades::are_logged(&mut conn).await.map_err(failed)?;
     let mut tracker = Tracker::new(environment(conn.server()));
     for row in conn
         .query("SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA")

@@ -100,6 +100,10 @@ impl Unit {
                 self.transaction.begun = true;
                 return Ok(());
             }
+            Kind::Rollback | Kind::RollbackTo if self.transaction.rows > 0 => {
+                self.rolled_back(&sql, start, end)?;
+                return if found.kind == Kind::Rollback { self.commit(end).await } else { Ok(()) };
+            }
             Kind::Commit | Kind::Rollback => return self.commit(end).await,
             Kind::Xa => return self.xa(&sql, start, end).await,
             _ => {}
@@ -144,6 +148,39 @@ impl Unit {
             self.propose(target).await?;
         }
         Ok(())
+    }
+
+    /// Rows are taken back that were given to the target already. Servers cut them out of the transaction before they write it to
+    /// the binlog, unless it has changed what has no transactions as well, or made a temporary table.
+    fn rolled_back(&self, sql: &[u8], start: &Place, end: &Place) -> Result<(), DmError> {
+        let rows = self.transaction.rows;
+        let error = code::SYNCER_UNSUPPORTED_STMT
+            .error(format!(
+                "the source's binlog holds a transaction with {rows} rows of replicated tables before a statement that takes them, or some of \
+                 them, back, and the target may have them already"
+            ))
+            .with_workaround(
+                "Correct these rows of the target by hand (mysqlbinlog shows them; `rsync-dm verify` finds them), and pass the statement over \
+                 with `binlog skip` (`rsync-dm run`: --skip-ddl).",
+            );
+        self.refuse_unless_skipped(error, sql, start, end)
+    }
+
+    /// An error about a statement that cannot be applied, unless an operator has said to pass it over.
+    pub(super) fn refuse_unless_skipped(
+        &self,
+        error: DmError,
+        sql: &[u8],
+        start: &Place,
+        end: &Place,
+    ) -> Result<(), DmError> {
+        let shown = String::from_utf8_lossy(sql);
+        if self.shared.operator_at(start).is_some_and(|operator| operator.what == What::Skip) {
+            info!(sql = %shown, at = %start, "an operator passes over the statement");
+            return Ok(());
+        }
+        self.shared.fail_at(vec![start.clone()]);
+        Err(error.annotate(&located_statement(start, end, &self.committed, &shown)))
     }
 
     async fn statement(&mut self, text: &Text<'_>) -> Result<Outcome, DmError> {

@@ -88,7 +88,7 @@ impl Unit {
             misreads_doubles: self.misreads_doubles,
         };
         let mut plan = TablePlan::new(&sides)?;
-        plan.cascades = self.cascades(table, routed, &to, &plan.columns).await?;
+        plan.cascades = self.cascades(table, routed, &from, &to, &plan.columns).await?;
         let acting = plan.cascades.iter().flat_map(|cascades| cascades.columns());
         let more: Vec<usize> = acting.filter(|n| !plan.where_columns.contains(n)).copied().collect();
         plan.befores.extend(more);

@@ -208,6 +208,8 @@ pub struct Unit {
     pub(super) target_actions: Option<BTreeSet<super::cascades::Action>>,
     /// Tables whose foreign keys that act were told of.
     pub(super) told_of: HashSet<TableName>,
+    /// Parents whose changes met a table that waits for a shard DDL: the warning was given.
+    pub(super) told_of_waiting: HashSet<TableName>,
 }
 
 type Answer = (TableName, Result<ShardOperation, ShardError>);

@@ -29,9 +29,12 @@ pub fn broken(server: &str, error: &dyn Display) -> DmError {
 /// # Errors
 /// A server that can't be asked; `timeout` passed.
 pub async fn until_passed(subtasks: &[SubtaskConfig], timeout: Duration) -> Result<(), DmError> {
+    let mut noted = Vec::with_capacity(subtasks.len());
     for subtask in subtasks {
-        let noted = position(subtask).await?;
-        wait_for(subtask, &noted, timeout).await?;
+        noted.push(position(subtask).await?);
+    }
+    for (subtask, noted) in subtasks.iter().zip(&noted) {
+        wait_for(subtask, noted, timeout).await?;
     }
     Ok(())
 }

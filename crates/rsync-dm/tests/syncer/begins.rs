@@ -213,3 +213,96 @@ fn a_checkpoint_beside_a_running_task() {
     }
     goes_on(&rig);
 }
+
+/// As rdump --resume-chunks writes it: rows of `d.t` below 50 are of the first place, others of the second; `d.k` is of the first.
+fn mixed_folder(rig: &Rig, first: &(String, u64, String), second: &(String, u64, String)) -> String {
+    let path = rig.dir.join("mixed");
+    std::fs::create_dir_all(&path).unwrap();
+    let block =
+        |(file, pos, gtid): &(String, u64, String)| format!("\tLog: {file}\n\tPos: {pos}\n\tGTID:{gtid}\n");
+    let metadata = format!(
+        "Started dump at: x\nSHOW MASTER STATUS:\n{}\nSHOW MASTER STATUS: /* AFTER CONNECTION POOL ESTABLISHED */\n{}\nFinished dump at: y\n",
+        block(first),
+        block(second)
+    );
+    std::fs::write(path.join("metadata"), metadata).unwrap();
+    for table in ["t", "k"] {
+        let create = rig.sources[0].rows(format!("SHOW CREATE TABLE d.{table}"));
+        let create = create.first().unwrap().text(1).unwrap();
+        std::fs::write(path.join(format!("d.{table}-schema.sql")), format!("{create};")).unwrap();
+    }
+    let dump = format!("s0={}", path.display());
+    with_manifest(&dump, "MySQL", &rig.sources[0].value("SELECT @@server_uuid"));
+    let manifest = path.join("rdump-manifest.jsonl");
+    let text = std::fs::read_to_string(&manifest).unwrap().replace(r#""format":1"#, r#""format":2"#);
+    let start = |(file, pos, gtid): &(String, u64, String)| {
+        format!(r#"{{"file":"{file}","pos":"{pos}","gtid":"{gtid}"}}"#)
+    };
+    let line = |table: &str, more: &str| {
+        format!(
+            r#"{{"type":"table","schema":"d","table":"{table}","kind":"table","start":{}{more}}}"#,
+            start(first)
+        )
+    };
+    let (head, end) = text.split_once('\n').unwrap();
+    let mixed = line("t", &format!(r#","safe_until":{}"#, start(second)));
+    std::fs::write(&manifest, format!("{head}\n{mixed}\n{}\n{end}", line("k", ""))).unwrap();
+    dump
+}
+
+#[test]
+fn a_table_of_two_moments_is_exact_after_safe_mode() {
+    let options = [(false, Options::default()), (true, Options::default())];
+    for (gtid, options) in options {
+        let Some(mut rig) = small(options) else { return };
+        rig.gtid = gtid;
+        for server in [&rig.sources[0], &rig.target] {
+            server.sql("CREATE TABLE d.k (a int, b int)");
+        }
+        let here = |rig: &Rig| {
+            let (file, pos) = end_of(&rig.sources[0]);
+            (file, pos, rig.sources[0].value("SELECT @@gtid_executed").replace('\n', ""))
+        };
+        let row = |id: u32| format!("({id},'v{id}')");
+        let rows: Vec<String> = (1..100).map(row).collect();
+        rig.sources[0].sql(format!("INSERT INTO d.t VALUES {}", rows.join(",")));
+        rig.sources[0].sql("INSERT INTO d.k VALUES (1,1),(1,1),(2,2)");
+        let first = here(&rig);
+        rig.target.sql(format!("INSERT INTO d.t VALUES {}", rows[..49].join(",")));
+        rig.target.sql("INSERT INTO d.k VALUES (1,1),(1,1),(2,2)");
+        rig.sources[0].sql(
+            "DELETE FROM d.t WHERE id IN (3, 53); INSERT INTO d.t VALUES (-1,'low'), (200,'high');
+             UPDATE d.t SET id = id + 1000 WHERE id BETWEEN 10 AND 15; UPDATE d.t SET id = -id WHERE id BETWEEN 60 AND 65;
+             UPDATE d.t SET v = 'new' WHERE id IN (20, 70); DELETE FROM d.t WHERE id = 80; INSERT INTO d.t VALUES (80,'again');
+             INSERT INTO d.k VALUES (1,1); UPDATE d.k SET b = 3 WHERE a = 2; DELETE FROM d.k WHERE a = 1 LIMIT 1",
+        );
+        let second = here(&rig);
+        let later = rig.sources[0].rows("SELECT id, v FROM d.t WHERE id >= 50");
+        let later: Vec<String> = later
+            .iter()
+            .map(|row| format!("({},'{}')", row.text(0).unwrap(), row.text(1).unwrap()))
+            .collect();
+        rig.target.sql(format!("INSERT INTO d.t VALUES {}", later.join(",")));
+        rig.sources[0].sql("INSERT INTO d.t VALUES (300,'after'); DELETE FROM d.t WHERE id = 81; INSERT INTO d.k VALUES (4,4)");
+        let dump = mixed_folder(&rig, &first, &second);
+        let task = rig.task.clone();
+        rig.task = format!("{task}syncers:\n  sync: {{safe-mode-duration: 0s}}\n");
+        says(
+            &meta_from(&rig, &dump, &[]).failure().stderr,
+            &["code=36071", "tables of two moments", "safe-mode-duration"],
+        );
+        assert!(!has_checkpoint(&rig));
+        rig.task = task;
+        let done = meta_from(&rig, &dump, &[]).success();
+        says(
+            &done.stdout,
+            &[&format!("safe mode on until ({}, {}) for tables of two moments", second.0, second.1)],
+        );
+        goes_on(&rig);
+        let rows = |server: &Server| {
+            let rows = server.rows("SELECT CONCAT(a, ' ', b) FROM d.k ORDER BY a, b");
+            rows.iter().map(|row| row.text(0).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(rows(&rig.target), rows(&rig.sources[0]));
+    }
+}

@@ -105,17 +105,28 @@ fn of_mariadb() {
 
 #[test]
 fn a_target_without_the_key() {
-    let Some(mut rig) = rig(Kind::MySql8033, Kind::MySql8033) else { return };
+    without_the_key(Kind::MySql8033);
+}
+
+/// Its REFERENTIAL_CONSTRAINTS are empty for an account that may only read.
+#[test]
+fn a_target_without_the_key_of_mariadb() {
+    without_the_key(Kind::MariaDb1011);
+}
+
+fn without_the_key(source: Kind) {
+    let Some(mut rig) = rig(source, Kind::MySql8033) else { return };
     rig.sources[0].sql(TABLES);
     rig.target.sql(TABLES);
-    rig.target.sql("ALTER TABLE d.grand DROP FOREIGN KEY grand_ibfk_1");
+    rig.target.sql("ALTER TABLE d.grand DROP FOREIGN KEY grand_ibfk_1; ALTER TABLE d.nulls DROP FOREIGN KEY nulls_ibfk_1");
     rig.note_positions();
     let tool = rig.start();
     rig.sources[0].sql("INSERT INTO d.par VALUES (1,'a',1); INSERT INTO d.chi VALUES (1,1); INSERT INTO d.grand VALUES (1,1,1); DELETE FROM d.par WHERE id=1");
     let finished = tool.finish(LIMIT);
     let log = format!("{}{}", finished.stdout, finished.stderr);
     says(&log, &["the target lacks the key: a change of the parent will stop"]);
-    assert!(log.contains("ALTER TABLE `d`.`grand` ADD FOREIGN KEY (`pid`,`cid`) REFERENCES `d`.`chi` (`pid`,`id`) ON DELETE CASCADE ON UPDATE CASCADE"), "{log}");
+    assert!(log.contains("ALTER TABLE `d`.`grand` ADD FOREIGN KEY (`pid`,`cid`) REFERENCES `d`.`chi` (`pid`,`id`) ON DELETE CASCADE ON UPDATE CASCADE; ALTER TABLE `d`.`nulls` ADD"), "{log}");
+    rig.target.sql("ALTER TABLE d.nulls ADD FOREIGN KEY (pid) REFERENCES d.par (id) ON DELETE SET NULL ON UPDATE SET NULL");
     rig.target.sql("ALTER TABLE d.grand ADD FOREIGN KEY (`pid`,`cid`) REFERENCES `d`.`chi` (`pid`,`id`) ON DELETE CASCADE ON UPDATE CASCADE");
     let mut tool = rig.start();
     change(&rig.sources[0], 1);
@@ -164,4 +175,21 @@ fn a_parent_without_a_key_in_safe_mode() {
     for table in ["d.par", "d.chi"] {
         assert_eq!(dump(&rig.target, table), dump(&rig.sources[0], table), "{table}");
     }
+}
+
+/// Shards under one target, with numbers that repeat: the target's key would change children of the other shard's row.
+#[test]
+fn merged_parents_that_repeat() {
+    let Some(mut rig) = rig(Kind::MySql8033, Kind::MySql8033) else { return };
+    rig.task.push_str("shard-mode: pessimistic\n");
+    let parent = "CREATE DATABASE d; CREATE TABLE d.par (id int NOT NULL, v int, KEY (id))";
+    let child = "CREATE TABLE d.chi (id int PRIMARY KEY, pid int, FOREIGN KEY (pid) REFERENCES d.par (id) ON DELETE CASCADE)";
+    rig.sources[0].sql(format!("{}; {child}", parent.replace("KEY (id)", "PRIMARY KEY (id)")));
+    rig.target.sql(format!("{parent}; {child}"));
+    rig.note_positions();
+    rig.target.sql("INSERT INTO d.par VALUES (1,2); INSERT INTO d.chi VALUES (20,1)");
+    rig.sources[0].sql("INSERT INTO d.par VALUES (1,1); INSERT INTO d.chi VALUES (10,1); DELETE FROM d.par WHERE id=1");
+    let ended = rig.start().finish(LIMIT).failure();
+    ended.says("code=36068").says("several rows may have the values that it refers to");
+    assert_eq!(rig.target.value("SELECT COUNT(*) FROM d.chi WHERE id=20"), "1", "the other shard's child");
 }

@@ -142,7 +142,8 @@ fn copy_at_a_point(rig: &Rig, schema: &str, table: &str, target: &str) -> mysql:
     })
 }
 
-fn write_points(rig: &Rig, points: &[(&str, &str, mysql::Location)]) {
+/// The checkpoint of a task that begins with tables' own points.
+pub(super) fn write_points(rig: &Rig, points: &[(&str, &str, mysql::Location)]) {
     use rsync_dm::checkpoint::{Store, TablePoint, Tables};
     let tables = Tables::new("dm_meta", "test");
     let store = Store::new(tables.clone(), "s0");

@@ -23,4 +23,5 @@ mod stopping;
 mod swaps;
 mod tasks;
 mod types;
+mod rollbacks;
 mod xa;

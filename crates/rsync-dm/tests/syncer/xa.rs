@@ -4,11 +4,16 @@ use testkit::{Kind, Options, Server, WorkDir, wait_until_blocking};
 
 use super::{
     bad_input::says,
-    rig::{LIMIT, Rig, position, stop},
+    merge::write_points,
+    rig::{LIMIT, Rig, position, runtime, stop},
 };
 
 fn rig(kind: Kind) -> Option<Rig> {
-    let source = Server::start_or_skip(kind, Options::default())?;
+    rig_of(kind, Options::default())
+}
+
+pub(super) fn rig_of(kind: Kind, options: Options) -> Option<Rig> {
+    let source = Server::start_or_skip(kind, options)?;
     let target = Server::start_or_skip(Kind::MySql8033, Options::default())?;
     let rig = Rig {
         sources: vec![source],
@@ -37,7 +42,7 @@ fn prepare(server: &Server, name: &str, statements: &str) {
     });
 }
 
-fn rows(server: &Server) -> String {
+pub(super) fn rows(server: &Server) -> String {
     let of = |sql: &str| server.value(format!("SELECT IFNULL(GROUP_CONCAT({sql}"));
     format!("{} {}", of("v, ':', w ORDER BY v, w),'') FROM d.n"), of("id, ':', v ORDER BY id),'') FROM d.k"))
 }
@@ -110,6 +115,65 @@ fn mariadb() {
     committed_and_rolled_back(Kind::MariaDb1011, true);
 }
 
+/// What an operator answers to the refusal of a statement.
+pub(super) fn skip_of(stderr: &str, parts: &[&str]) -> String {
+    let last = stderr.lines().rfind(|line| !line.is_empty()).unwrap();
+    says(last, &["code=36068", "--skip-ddl", "startLocation: [position: ("]);
+    says(last, parts);
+    let place = last.split("startLocation: [position: (").nth(1).unwrap().split(')').next().unwrap();
+    format!("--skip-ddl=s0={}", place.replace(", ", ":"))
+}
+
+/// One that has changed no replicated table is no matter of the task, whatever it has not read.
+#[test]
+fn others_prepared_before_the_start() {
+    for kind in [Kind::MySql8033, Kind::MariaDb1011] {
+        let Some(mut rig) = rig(kind) else { return };
+        let source = &rig.sources[0];
+        prepare(source, "other", "INSERT INTO x.t VALUES (1)");
+        // In an older file, and after one of the name that is over.
+        source.sql("FLUSH BINARY LOGS");
+        rig.meta = vec![position(source)];
+        source.sql("XA COMMIT 'other'; INSERT INTO d.n VALUES (2,'new')");
+        let mut tool = rig.start();
+        rig.wait_synced(&mut tool);
+        let log = stop(tool);
+        says(&log, &["rows of an XA transaction from before the task's start are of no replicated table"]);
+        assert_eq!(rows(&rig.target), rows(&rig.sources[0]));
+    }
+}
+
+/// Of two dumps the second was made while the transaction was prepared: its rows are in neither.
+#[test]
+fn prepared_before_a_tables_dump() {
+    for (kind, gtid) in [(Kind::MySql8033, false), (Kind::MySql8033, true), (Kind::MariaDb1011, true)] {
+        let Some(mut rig) = rig(kind) else { return };
+        rig.gtid = gtid;
+        let source = &rig.sources[0];
+        let here = || {
+            runtime().block_on(async {
+                let mut conn = source.conn(testkit::Account::Admin).await;
+                mysql::session::binlog_location(&mut conn).await.unwrap().unwrap()
+            })
+        };
+        let first = here();
+        prepare(source, "both", "INSERT INTO d.n VALUES (1,'both'); INSERT INTO d.k VALUES (1,1)");
+        prepare(source, "early", "INSERT INTO d.n VALUES (2,'early'); INSERT INTO d.k VALUES (2,2)");
+        source.sql("XA COMMIT 'early'");
+        rig.target.sql("INSERT INTO d.k VALUES (2,2)");
+        write_points(&rig, &[("d", "n", first), ("d", "k", here())]);
+        source.sql("INSERT INTO d.k VALUES (3,3); XA COMMIT 'both'; INSERT INTO d.n VALUES (3,'after')");
+        let ended = rig.start().finish(LIMIT).expect_code(1);
+        let skip = skip_of(&ended.stderr, &["prepared before the dump of `d`.`k` was made"]);
+        rig.target.sql("INSERT INTO d.k VALUES (1,1)");
+        let mut tool = rig.start_args(&[&skip]);
+        rig.wait_synced(&mut tool);
+        stop(tool);
+        assert_eq!(rows(&rig.target), rows(&rig.sources[0]));
+        assert_eq!(rows(&rig.target), "1:both,2:early,3:after 1:1,2:2,3:3");
+    }
+}
+
 /// A task that begins between PREPARE and COMMIT cannot have the rows: it says so, and goes on when told to.
 #[test]
 fn prepared_before_the_start() {
@@ -121,15 +185,9 @@ fn prepared_before_the_start() {
         source.sql("XA COMMIT 'old'");
         source.sql("INSERT INTO d.n VALUES (2,'new')");
         let ended = rig.start().finish(LIMIT).expect_code(1);
-        let last = ended.stderr.lines().rfind(|line| !line.is_empty()).unwrap().to_owned();
-        says(
-            &last,
-            &["code=36068", "XA transaction x'6f6c64',x'',1", "--skip-ddl", "startLocation: [position: ("],
-        );
-        let place = last.split("startLocation: [position: (").nth(1).unwrap().split(')').next().unwrap();
-        let place = place.replace(", ", ":");
+        let skip = skip_of(&ended.stderr, &["XA transaction x'6f6c64',x'',1", "rows of `d`.`n` among others"]);
         rig.target.sql("INSERT INTO d.n VALUES (1,'old')");
-        let mut tool = rig.start_args(&[&format!("--skip-ddl=s0={place}")]);
+        let mut tool = rig.start_args(&[&skip]);
         rig.wait_synced(&mut tool);
         stop(tool);
         assert_eq!(rows(&rig.target), rows(&rig.sources[0]));

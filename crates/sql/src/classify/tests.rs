@@ -74,7 +74,7 @@ fn kinds_and_names() {
         ("ANALYZE TABLE d.t", "TableMaintenance d.t"),
         ("FLUSH TABLES", "Flush"),
         ("SAVEPOINT `s`", "Savepoint"),
-        ("ROLLBACK TO s", "Savepoint"),
+        ("ROLLBACK TO s", "RollbackTo"),
         ("ROLLBACK", "Rollback"),
         ("BEGIN", "Begin"),
         ("START TRANSACTION", "Begin"),

@@ -300,6 +300,17 @@ pub struct Check {
     pub text: String,
 }
 
+impl Check {
+    /// Whether it is ``CHECK (json_valid(`c`))``, with which MariaDB makes a JSON column of text.
+    pub fn tests_json(&self, column: &str) -> bool {
+        let plain = |text: &str| {
+            let text = text.replace(|c: char| c.is_whitespace() || "()`".contains(c), "");
+            text.to_lowercase()
+        };
+        plain(&self.text) == plain(&format!("check json_valid {column}"))
+    }
+}
+
 /// A table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
@@ -335,6 +346,13 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether a column of it is JSON, as MySQL or as MariaDB has it.
+    pub fn is_json(&self, column: &Column) -> bool {
+        column.kind == TypeKind::Json
+            || (column.kind == TypeKind::LongText
+                && self.checks.iter().any(|check| check.tests_json(&column.name)))
+    }
+
     /// Reads CREATE TABLE, with the defaults of MySQL 5.7 for what it leaves out; SHOW CREATE TABLE of every server leaves out nothing else
     /// that matters here.
     ///
