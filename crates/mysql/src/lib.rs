@@ -15,6 +15,7 @@ mod error;
 pub mod gtid;
 pub mod location;
 pub mod privileges;
+pub mod row_hash;
 mod rows;
 pub mod session;
 mod version;

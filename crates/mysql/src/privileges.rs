@@ -30,6 +30,8 @@ pub enum Privilege {
     Create,
     /// Drop them.
     Drop,
+    /// Create temporary tables.
+    CreateTemporaryTables,
     /// Change tables.
     Alter,
     /// Create and drop indexes.
@@ -40,6 +42,8 @@ pub enum Privilege {
     Trigger,
     /// Events, also to see them.
     Event,
+    /// Create procedures and functions.
+    CreateRoutine,
     /// Create views.
     CreateView,
     /// See the definition of views.
@@ -78,12 +82,14 @@ impl Privilege {
             Privilege::Update => &["UPDATE"],
             Privilege::Delete => &["DELETE"],
             Privilege::Create => &["CREATE"],
+            Privilege::CreateTemporaryTables => &["CREATE TEMPORARY TABLES"],
             Privilege::Drop => &["DROP"],
             Privilege::Alter => &["ALTER"],
             Privilege::Index => &["INDEX"],
             Privilege::References => &["REFERENCES"],
             Privilege::Trigger => &["TRIGGER"],
             Privilege::Event => &["EVENT"],
+            Privilege::CreateRoutine => &["CREATE ROUTINE"],
             Privilege::CreateView => &["CREATE VIEW"],
             Privilege::ShowView => &["SHOW VIEW"],
             Privilege::LockTables => &["LOCK TABLES"],
@@ -147,7 +153,13 @@ impl Privilege {
 
     /// Whether it can't be given for a single table.
     fn is_for_schemas(self) -> bool {
-        matches!(self, Privilege::LockTables | Privilege::Event)
+        matches!(
+            self,
+            Privilege::LockTables
+                | Privilege::Event
+                | Privilege::CreateTemporaryTables
+                | Privilege::CreateRoutine
+        )
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Flags {
     pub source_time_zone: Option<String>,
     pub retry_for: Option<String>,
     pub progress: Option<bool>,
+    pub verify: Option<bool>,
+    pub programs: Option<bool>,
 }
 
 fn text(name: &'static str, help: &'static str) -> Arg {
@@ -140,6 +142,8 @@ fn flags() -> Vec<Arg> {
         text("retry-for", "How long lost connections, deadlocks and the like are tried again (default 10m)")
             .value_name("DURATION"),
         switch("progress", "Draw progress bars on a terminal (default)"),
+        switch("programs", "Load triggers, routines and events of the dump, too, after the rows"),
+        switch("verify", "After the import, compare each row of the files with the target; slow"),
         Arg::new("V").short('V').long("version").action(ArgAction::SetTrue).help("Print the version"),
     ]
 }
@@ -337,6 +341,8 @@ fn read_flags(matches: &ArgMatches) -> Flags {
         source_time_zone: text("source-time-zone"),
         retry_for: text("retry-for"),
         progress: switch("progress"),
+        verify: switch("verify"),
+        programs: switch("programs"),
     }
 }
 

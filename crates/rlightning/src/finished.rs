@@ -21,7 +21,8 @@ use crate::run::Prepared;
 use crate::source::TargetTable;
 use crate::source::input::Input;
 
-/// Takes the files of finished tables out of the dump, and says so. `seen` becomes the task that this run goes on with.
+/// Takes the files of finished tables out of the dump, and says so. Returns these tables as they were. `seen` becomes the task that this
+/// run goes on with.
 ///
 /// # Errors
 /// A table of which cannot be told whether it holds the rows; files that cannot be read; the server's.
@@ -31,9 +32,10 @@ pub async fn leave_out(
     conn: &mut Conn,
     name: &TaskName,
     seen: &mut Option<u64>,
-) -> Result<()> {
+) -> Result<BTreeMap<TableName, TargetTable>> {
+    let mut left_out = BTreeMap::new();
     if !config.checkpoint || !ledger::exists(conn, &config.ledger_schema).await? {
-        return Ok(());
+        return Ok(left_out);
     }
     let begun = match ledger::current(conn, &config.ledger_schema, name).await? {
         Some((task, false, tables)) => {
@@ -45,7 +47,7 @@ pub async fn leave_out(
     };
     let marks = ledger::marks(conn, &config.ledger_schema, Some(name)).await?;
     if marks.is_empty() {
-        return Ok(());
+        return Ok(left_out);
     }
     let wanted: BTreeSet<&TableName> = marks.iter().map(|mark| &mark.table).collect();
     let targets = tables::load(conn, &wanted).await?;
@@ -71,11 +73,12 @@ pub async fn leave_out(
         }
         say(config, mark);
         if let Some(table) = prepared.dump.tables.get_mut(&mark.table) {
+            left_out.insert(mark.table.clone(), table.clone());
             table.files.clear();
         }
     }
     if unclear.is_empty() {
-        return Ok(());
+        return Ok(left_out);
     }
     Err(fail(codes::PRE_CHECK_FAILED, unclear.join(";\n")))
 }

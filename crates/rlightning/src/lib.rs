@@ -17,15 +17,18 @@ mod finished;
 pub mod import;
 pub mod indexes;
 pub mod ledger;
+mod objects;
 mod orphans;
 pub mod precheck;
 pub mod progress;
 pub mod records;
 mod register;
+mod reroute;
 pub mod run;
 pub mod schema;
 pub mod source;
 pub mod status;
+mod verify;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -99,6 +99,18 @@ pub fn needs(config: &Config, dump: &Dump, to_create: impl Fn(&TableName) -> boo
     }
     if !config.source.no_schema {
         // The file of a view drops the table that stands for it while the rows are loaded.
+        for file in &dump.programs {
+            let Ok(routed) = config.source.router.route(&file.source.schema, &file.source.table) else {
+                continue;
+            };
+            let schema = routed.name().schema;
+            let rights: &[Privilege] = if file.source.table.is_empty() {
+                &[Privilege::CreateRoutine, Privilege::Event]
+            } else {
+                &[Privilege::Trigger]
+            };
+            needs.extend(rights.iter().map(|right| Need::schema(*right, schema.as_str())));
+        }
         for name in dump.views.keys() {
             needs.insert(Need::schema(Privilege::CreateView, name.schema.as_str()));
             needs.insert(Need::schema(Privilege::Drop, name.schema.as_str()));
@@ -106,6 +118,9 @@ pub fn needs(config: &Config, dump: &Dump, to_create: impl Fn(&TableName) -> boo
     }
     let ledger =
         [Privilege::Create, Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::Delete];
+    if config.verify {
+        needs.insert(Need::schema(Privilege::CreateTemporaryTables, config.ledger_schema.as_str()));
+    }
     needs.extend(ledger.map(|right| Need::schema(right, config.ledger_schema.as_str())));
     needs.into_iter().collect()
 }

@@ -1,11 +1,13 @@
 //! Rows that were left out, in the tables of the real tool (facts/lightning.md 4.7): each in the transaction of the batch it belongs to.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use common::error::lightning_codes as codes;
 use common::ident::{TableName, quote, quote_string};
 use mysql::{Conn, ErrorClass};
 
 use crate::config::{Config, OnDuplicate};
-use crate::error::{Context, Result};
+use crate::error::{Context, Result, fail};
 
 /// Rows with values that the target refused.
 pub const TYPE_ERRORS: &str = "type_error_v1";
@@ -57,6 +59,17 @@ pub struct Record<'a> {
     pub row: &'a [u8],
 }
 
+/// Rows that were left out: by file, where each begins.
+#[derive(Debug, Clone, Default)]
+pub struct LeftOut(BTreeMap<String, BTreeSet<u64>>);
+
+impl LeftOut {
+    /// Those of a file, if there are any.
+    pub fn of(&self, path: &str) -> Option<&BTreeSet<u64>> {
+        self.0.get(path)
+    }
+}
+
 impl Records {
     /// For a task of this number.
     pub fn new(config: &Config, task: u64) -> Self {
@@ -67,6 +80,53 @@ impl Records {
             conflicts: config.record_conflicts,
             enabled: config.error_tables,
         }
+    }
+
+    /// None at all: every row that is refused is an error.
+    pub fn none() -> Self {
+        Self { schema: String::new(), task: 0, most_types: 0, conflicts: false, enabled: false }
+    }
+
+    /// Whether rows may be left out.
+    pub fn leaves_out(&self) -> bool {
+        self.enabled && (self.most_types > 0 || self.conflicts)
+    }
+
+    /// The rows of a target table that the task has left out, by file and byte.
+    ///
+    /// # Errors
+    /// The server's; records that do not tell rows apart.
+    pub async fn left_out(&self, conn: &mut Conn, table: &TableName) -> Result<LeftOut> {
+        let mut found = LeftOut::default();
+        for (name, is_wanted) in [(TYPE_ERRORS, self.most_types > 0), (CONFLICTS, self.conflicts)] {
+            if !self.enabled || !is_wanted {
+                continue;
+            }
+            let query = format!(
+                "SELECT path, `offset` FROM {}.{name} WHERE task_id = {} AND table_name = {}",
+                quote(&self.schema),
+                self.task,
+                quote_string(&table.quoted())
+            );
+            let doing = || "read which rows were left out".to_owned();
+            let rows = match conn.query(query).await {
+                Err(error) if error.class() == ErrorClass::UnknownTable => continue,
+                other => other.context(codes::READ_CHECKPOINT, doing)?,
+            };
+            for row in rows.iter() {
+                let path = row.text(0).context(codes::READ_CHECKPOINT, doing)?;
+                let offset = row.parse(1).context(codes::READ_CHECKPOINT, doing)?.unwrap_or(0);
+                if !found.0.entry(path.clone()).or_default().insert(offset) {
+                    return Err(fail(
+                        codes::CHECKSUM_MISMATCH,
+                        format!(
+                            "verification of {table} can't be exact: {name} tells twice of the row at byte {offset} of file '{path}'"
+                        ),
+                    ));
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Whether there are tables at all.

@@ -17,7 +17,7 @@ use crate::import::file::{self, FileTask, Sameness};
 use crate::import::{single_piece, worth_cutting};
 use crate::ledger::{FileRecord, Found, Ledger, Piece, TableRecord};
 use crate::run::Prepared;
-use crate::source::Dump;
+use crate::source::{DataFile, Dump, TargetTable};
 
 /// Rows of a table that are counted when a task goes on, to see that what was committed is still there.
 const PROBED_ROWS: u64 = 1_000_000;
@@ -100,7 +100,7 @@ pub async fn files(
     piece_bytes: u64,
     advice: &Advice,
 ) -> Result<Vec<Arc<FileTask>>> {
-    let Prepared { dump, sources, .. } = prepared;
+    let dump = &prepared.dump;
     let mut order: Vec<(&TableName, u64)> =
         dump.tables.iter().map(|(name, table)| (name, table.size())).collect();
     order.sort_by_key(|(_, size)| *size);
@@ -110,23 +110,8 @@ pub async fn files(
         let (Some(table), Some(info)) = (dump.tables.get(name), targets.get(name)) else { continue };
         let info = Arc::new(info.clone());
         for data in table.files.iter().filter(|data| data.size > 0) {
-            let now = tokio::task::block_in_place(|| file::record(&*prepared.storage, data, name))?;
-            let before = known.get(&now.id);
-            let manifest = dump.manifests.get(data.folder());
-            let columns = sources
-                .get(&(data.folder().to_owned(), data.source.clone()))
-                .map(|source| Arc::new(columns::of_source(source)));
-            let mut task = FileTask {
-                file: data.clone(),
-                record: now,
-                table: Arc::clone(&info),
-                columns,
-                zone: manifest
-                    .and_then(|manifest| manifest.dump.session.time_zone_to_set())
-                    .map(str::to_owned),
-                resumed: false,
-                touched: false,
-            };
+            let mut task = task_of(prepared, name, &info, data)?;
+            let before = known.get(&task.record.id);
             let piece = (!worth_cutting(&task, piece_bytes)).then(|| single_piece(&task));
             match before {
                 None => new.push((task.record.clone(), piece)),
@@ -149,6 +134,46 @@ pub async fn files(
         ));
     }
     ledger.add_files(conn, &new).await?;
+    Ok(tasks)
+}
+
+/// A file as it is now, of which the ledger knows nothing.
+fn task_of(
+    prepared: &Prepared,
+    target: &TableName,
+    info: &Arc<TargetInfo>,
+    data: &DataFile,
+) -> Result<FileTask> {
+    let Prepared { dump, sources, storage } = prepared;
+    let manifest = dump.manifests.get(data.folder());
+    let zone = manifest.and_then(|manifest| manifest.dump.session.time_zone_to_set());
+    Ok(FileTask {
+        file: data.clone(),
+        record: tokio::task::block_in_place(|| file::record(&**storage, data, target))?,
+        table: Arc::clone(info),
+        columns: sources
+            .get(&(data.folder().to_owned(), data.source.clone()))
+            .map(|source| Arc::new(columns::of_source(source))),
+        zone: zone.map(str::to_owned),
+        resumed: false,
+        touched: false,
+    })
+}
+
+/// The files of tables that an earlier run has finished.
+pub async fn earlier(
+    prepared: &Prepared,
+    conn: &mut Conn,
+    left_out: &BTreeMap<TableName, TargetTable>,
+) -> Result<Vec<Arc<FileTask>>> {
+    let targets = tables::load(conn, &left_out.keys().collect()).await?;
+    let mut tasks = Vec::new();
+    for (name, table) in left_out {
+        let Some(info) = targets.get(name).map(|info| Arc::new(info.clone())) else { continue };
+        for data in table.files.iter().filter(|data| data.size > 0) {
+            tasks.push(Arc::new(task_of(prepared, name, &info, data)?));
+        }
+    }
     Ok(tasks)
 }
 

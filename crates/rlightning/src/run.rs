@@ -34,6 +34,7 @@ use crate::register;
 use crate::schema::{self, Creator, SourceTables};
 use crate::source::{Dump, walk};
 use crate::status::{Loading, Status};
+use crate::verify;
 
 use checks::{check, final_complaints};
 pub use task::source_name;
@@ -166,7 +167,7 @@ async fn procedure(
     let settings = settings(config, &prepared.dump);
     let all: Vec<TableName> = prepared.dump.tables.keys().cloned().collect();
     let mut seen = None;
-    finished::leave_out(config, prepared, conn, &name, &mut seen).await?;
+    let left_out = finished::leave_out(config, prepared, conn, &name, &mut seen).await?;
     let asked = Asked {
         schema: &config.ledger_schema,
         name: &name,
@@ -178,6 +179,9 @@ async fn procedure(
     let prepared = &*prepared;
     check(config, prepared, target, conn, &asked).await?;
     let mut ready = get_ready(config, prepared, target, conn, &asked, token).await?;
+    if config.verify {
+        ready.earlier = register::earlier(prepared, conn, &left_out).await?;
+    }
     ready.finished = all.into_iter().filter(|name| !prepared.dump.tables.contains_key(name)).collect();
     let result = go_on(config, prepared, target, conn, &ready, (token, status)).await;
     if result.is_err() {
@@ -216,10 +220,72 @@ async fn go_on(
         () = token.cancelled() => return Err(Error::Canceled),
     }
     info!("everything imported, stopping periodic actions");
-    if !config.source.no_schema && !prepared.dump.views.is_empty() {
-        creator(config, prepared, target, conn).await?.views(conn).await?;
+    if config.verify {
+        verify(config, prepared, target, ready, token).await?;
+    }
+    let dump = &prepared.dump;
+    if !config.source.no_schema && !(dump.views.is_empty() && dump.programs.is_empty()) {
+        objects(config, prepared, target, token).await?;
     }
     Ok(rows)
+}
+
+/// Makes views, routines, triggers and events.
+async fn objects(
+    config: &Config,
+    prepared: &Prepared,
+    target: &Target,
+    token: &CancellationToken,
+) -> Result<()> {
+    again(config, token, async || {
+        let doing = || "connect to the target".to_owned();
+        let mut conn = target.another().await.context(codes::DB_CONNECT, doing)?;
+        creator(config, prepared, target, &mut conn).await?.objects(&mut conn).await
+    })
+    .await
+}
+
+async fn verify(
+    config: &Config,
+    prepared: &Prepared,
+    target: &Target,
+    ready: &Ready,
+    token: &CancellationToken,
+) -> Result<()> {
+    let job = verify::Job {
+        config,
+        target,
+        prepared,
+        ledger: &ready.ledger,
+        records: &ready.records,
+        tasks: &ready.tasks,
+        earlier: &ready.earlier,
+        limits: limits(config, target),
+        token,
+    };
+    again(config, token, async || verify::run(&job).await).await
+}
+
+/// Does something that can be done again until it succeeds, or fails for more than a lost connection and the like.
+async fn again(
+    config: &Config,
+    token: &CancellationToken,
+    mut action: impl AsyncFnMut() -> Result<()>,
+) -> Result<()> {
+    let begun = Instant::now();
+    let backoff = config.patience;
+    for tries in 1.. {
+        let error = match action().await {
+            Err(error) if error.is_transient() && begun.elapsed() < backoff.total => error,
+            other => return other,
+        };
+        info!(%error, tries, "failed, will try again");
+        tokio::select! {
+            () = tokio::time::sleep(backoff.wait_jittered(tries)) => {}
+            () = token.cancelled() => break,
+        }
+    }
+    Err(Error::Canceled)
 }
 
 /// Schemas, ledger and the list of work.
@@ -230,6 +296,8 @@ struct Ready {
     piece_bytes: u64,
     /// Tables that an earlier run has finished.
     finished: Vec<TableName>,
+    /// Their files, to be verified.
+    earlier: Vec<Arc<FileTask>>,
 }
 
 /// Makes everything ready for the load. Each step can be done again, so a lost connection (and a lost answer) only begins them anew.
@@ -296,7 +364,11 @@ async fn try_ready(
     }
     let records = Records::new(config, ledger.task());
     records.create(conn, config.on_duplicate).await?;
-    Ok(Ready { ledger, records, tasks, piece_bytes, finished: Vec::new() })
+    if config.verify {
+        verify::base::note(conn, config, &ledger, &tasks).await?;
+    }
+    let (finished, earlier) = (Vec::new(), Vec::new());
+    Ok(Ready { ledger, records, tasks, piece_bytes, finished, earlier })
 }
 
 /// Ends the task; the connection may have been lost while the workers were busy.

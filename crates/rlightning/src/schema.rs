@@ -276,37 +276,8 @@ impl Creator<'_> {
         Ok(())
     }
 
-    /// Creates views, after all tables are there. Their text names tables that a rename by span does not reach, so routes do not go
-    /// together with them.
-    ///
-    /// # Errors
-    /// A routed view; what the target refuses.
-    pub async fn views(&self, conn: &mut Conn) -> Result<()> {
-        for (name, file) in &self.dump.views {
-            if *name != file.source || !self.source.router.is_empty() {
-                return Err(fail(
-                    codes::INVALID_SCHEMA_FILE,
-                    format!(
-                        "view {} cannot be created together with `[[routes]]` yet: leave it out with `mydumper.filter`, or use `no-schema`",
-                        file.source
-                    ),
-                ));
-            }
-            let text = self.text(file)?;
-            let mode = SqlMode::default();
-            let doing = || format!("use schema {}", quote(&name.schema));
-            conn.exec(format!("USE {}", quote(&name.schema))).await.context(codes::CREATE_SCHEMA, doing)?;
-            for span in sql::split::statements(&text, mode).unwrap_or_default() {
-                let statement = span.of(&text);
-                if classify(statement, mode).kind != Kind::Set {
-                    self.execute(conn, statement, &name.quoted()).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn text(&self, file: &SchemaFile) -> Result<Vec<u8>> {
+    /// The text of a schema file. Blocks.
+    pub(crate) fn text(&self, file: &SchemaFile) -> Result<Vec<u8>> {
         tokio::task::block_in_place(|| read(self.storage, file, &self.source.character_set))
     }
 
@@ -335,7 +306,8 @@ impl Creator<'_> {
         Ok(text)
     }
 
-    async fn execute(&self, conn: &mut Conn, statement: &[u8], object: &str) -> Result<()> {
+    /// Makes an object; one that another process made meanwhile is fine.
+    pub(crate) async fn execute(&self, conn: &mut Conn, statement: &[u8], object: &str) -> Result<()> {
         match conn.exec(statement).await {
             Ok(_) => {
                 info!(object, "created");

@@ -114,6 +114,8 @@ pub struct Config {
     pub bars: bool,
     /// Keep values of rows out of the log and of error texts.
     pub redact: bool,
+    /// Compare the target with the files at the end.
+    pub verify: bool,
     /// What to warn about once there is a log.
     pub warnings: Vec<String>,
     /// How long something that time may cure is tried again.
@@ -173,6 +175,8 @@ pub fn overlay(raw: &mut RawConfig, flags: &Flags) -> Result<()> {
         source_time_zone: _,
         retry_for: _,
         progress: _,
+        verify,
+        programs,
     } = flags;
     set(&mut raw.lightning.level, level);
     if log_file.is_some() {
@@ -205,6 +209,8 @@ pub fn overlay(raw: &mut RawConfig, flags: &Flags) -> Result<()> {
     set(&mut raw.security.redact_info_log, redact_info_log);
     set(&mut raw.lightning.status_addr, status_addr);
     set(&mut raw.lightning.server_mode, server_mode);
+    set(&mut raw.post_restore.verify, verify);
+    set(&mut raw.mydumper.programs, programs);
     if !filter.is_empty() {
         raw.mydumper.filter.clone_from(filter);
     }
@@ -259,6 +265,9 @@ impl Config {
         let mut warnings = Vec::new();
         refuse_what_is_missing(raw)?;
         let (on_duplicate, conflict_threshold) = conflict(raw, &mut warnings)?;
+        if raw.post_restore.verify {
+            can_verify(raw, on_duplicate, conflict_threshold)?;
+        }
         let (statement_bytes, statement_rows) = statement_limits(raw)?;
         let target = target::endpoint(raw)?;
         let checkpoint_place = checkpoint_place(raw, &target, &mut warnings);
@@ -313,6 +322,7 @@ impl Config {
             log_progress: raw.cron.log_progress.get(),
             bars: flags.progress.unwrap_or(true),
             redact: raw.security.redact_info_log,
+            verify: raw.post_restore.verify,
             warnings,
             patience: Backoff { total: retry_for(flags)?, ..Backoff::PATIENT },
             status_addr: status_addr(raw),
@@ -461,6 +471,24 @@ fn conflict(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<(OnDuplicate,
         (_, Err(_)) => DEFAULT_CONFLICT_THRESHOLD,
     };
     Ok((strategy, threshold))
+}
+
+/// Where it is not known which rows have to be in the target, nothing can be verified.
+fn can_verify(raw: &RawConfig, strategy: OnDuplicate, threshold: u64) -> Result<()> {
+    let refuse = |why: &str| Err(invalid(format!("invalid config: --verify can't be exact with {why}")));
+    match strategy {
+        OnDuplicate::Error => Ok(()),
+        OnDuplicate::Replace => refuse(
+            "conflict.strategy = \"replace\": which of several rows with one key stays hangs on the order in which they come in",
+        ),
+        OnDuplicate::Ignore if raw.lightning.task_info_schema_name.is_empty() => refuse(
+            "conflict.strategy = \"ignore\" and no lightning.task-info-schema-name: rows that are left out are not recorded",
+        ),
+        OnDuplicate::Ignore if threshold > MOST_RECORDED_CONFLICTS => refuse(&format!(
+            "conflict.strategy = \"ignore\" and a conflict.threshold above {MOST_RECORDED_CONFLICTS}: rows that are left out are counted only"
+        )),
+        OnDuplicate::Ignore => Ok(()),
+    }
 }
 
 fn statement_limits(raw: &RawConfig) -> Result<(Option<usize>, u64)> {

@@ -312,6 +312,8 @@ pub struct Mydumper {
     pub filter: Vec<String>,
     pub case_sensitive: bool,
     pub no_schema: bool,
+    /// As `--programs`, of our own.
+    pub programs: bool,
     pub files: Vec<FileRule>,
     pub default_file_rules: Option<bool>,
     pub ignore_columns: Vec<IgnoreColumns>,
@@ -336,6 +338,7 @@ impl Default for Mydumper {
             filter: common::filter::LIGHTNING_DEFAULT.iter().map(|&rule| rule.into()).collect(),
             case_sensitive: false,
             no_schema: false,
+            programs: false,
             files: Vec::new(),
             default_file_rules: None,
             ignore_columns: Vec::new(),
@@ -436,7 +439,7 @@ impl<'de> Deserialize<'de> for Texts {
     }
 }
 
-/// `[post-restore]`: all of it is for the physical backend.
+/// `[post-restore]`: all of it but `verify` is for the physical backend.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[allow(missing_docs)]
@@ -447,6 +450,8 @@ pub struct PostRestore {
     pub level_1_compact: bool,
     pub compact: bool,
     pub post_process_at_last: bool,
+    /// As `--verify`, of our own.
+    pub verify: bool,
 }
 
 impl Default for PostRestore {
@@ -458,6 +463,7 @@ impl Default for PostRestore {
             level_1_compact: false,
             compact: false,
             post_process_at_last: true,
+            verify: false,
         }
     }
 }

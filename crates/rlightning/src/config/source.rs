@@ -33,6 +33,8 @@ pub struct Source {
     pub case_sensitive: bool,
     /// Never create schemas and tables.
     pub no_schema: bool,
+    /// Load triggers, routines and events, too.
+    pub programs: bool,
     /// `character-set` of schema files.
     pub character_set: String,
     /// `[[mydumper.ignore-columns]]`
@@ -141,6 +143,7 @@ pub(super) fn source(raw: &RawConfig) -> Result<Source> {
         routes: raw.routes.clone(),
         case_sensitive: mydumper.case_sensitive,
         no_schema: mydumper.no_schema,
+        programs: mydumper.programs && !mydumper.no_schema,
         character_set,
         csv: Arc::new(super::csv::dialect(raw)?),
         decoding: super::csv::decoding(raw)?,

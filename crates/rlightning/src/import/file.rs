@@ -1,6 +1,6 @@
 //! One data file of a running import: its identity, its prologue, its cuts. Everything here blocks on reads.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -302,6 +302,41 @@ fn cut_strict(
     }
     pieces.push(piece);
     Ok(pieces)
+}
+
+/// Which rows of a file, counted from 0, begin at these bytes. It reads the file row by row. Blocks.
+///
+/// # Errors
+/// A byte where no row begins; text that cannot be read.
+pub fn row_numbers(file: &OpenFile, offsets: &BTreeSet<u64>, limit: usize) -> Result<BTreeSet<u64>> {
+    let path = file.task.path();
+    let doing = || format!("file '{path}'");
+    let form = &file.task.file.form;
+    let mut reader = FileReader::open(Arc::clone(&file.reader), form, file.mode, Part::WHOLE, limit)
+        .context(codes::CHECK_DATA_SOURCE, doing)?;
+    let (mut number, mut found) = (0, BTreeSet::new());
+    while found.len() < offsets.len() {
+        match reader.next(1).context(codes::CHECK_DATA_SOURCE, doing)? {
+            Item::Eof => {
+                return Err(fail(
+                    codes::CHECKSUM_MISMATCH,
+                    format!(
+                        "verification of {} can't be exact: the records of rows that were left out tell of bytes of file '{path}' where no row \
+                         begins",
+                        file.task.record.target
+                    ),
+                ));
+            }
+            Item::Rows { at, count, .. } => {
+                if offsets.contains(&at) {
+                    found.insert(number);
+                }
+                number += count;
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 /// Where the committed batches of a piece end, and inside which statement. `None`: the piece is done.

@@ -35,7 +35,10 @@ use crate::progress::Counters;
 use crate::records::Records;
 use batch::Limits;
 use file::{FileTask, OpenFile};
+pub(crate) use pack::pack;
+pub(crate) use patience::Patience;
 use worker::Worker;
+pub(crate) use worker::{Trouble, insert};
 
 /// What all workers share.
 pub struct Shared {
@@ -81,6 +84,37 @@ pub struct Shared {
 const WORTH_CUTTING: f64 = 1.5;
 
 impl Shared {
+    /// For bringing rows into a temporary table, where every row has to get in.
+    pub(crate) fn for_verify<'a>(
+        config: &crate::config::Config,
+        (target, ledger): (&Target, &Ledger),
+        storage: &Arc<dyn Storage>,
+        limits: Limits,
+        files: impl IntoIterator<Item = (&'a TableName, u64)>,
+        token: &CancellationToken,
+    ) -> Self {
+        Self {
+            target: target.clone(),
+            ledger: ledger.clone(),
+            storage: Arc::clone(storage),
+            counters: Arc::new(Counters::new(files, 0, config.concurrency as u64, false)),
+            token: token.clone(),
+            limits,
+            lost: AtomicBool::new(false),
+            pool: Arc::default(),
+            piece_bytes: u64::MAX,
+            quoted_nulls: Arc::default(),
+            on_duplicate: OnDuplicate::Error,
+            conflict_threshold: 0,
+            records: Records::none(),
+            paused: None,
+            gate: Arc::default(),
+            redact: config.redact,
+            patience: config.patience,
+            advice: config.advice.clone(),
+        }
+    }
+
     /// Waits as long as the run is paused; not inside a transaction.
     pub async fn rest_while_paused(&self) {
         let Some(mut paused) = self.paused.clone() else { return };
@@ -341,7 +375,7 @@ async fn begin_file(
     shared.counters.file_begun(&task.table.name);
     let opened = {
         let (shared, task) = (Arc::clone(shared), Arc::clone(task));
-        blocking(move || open_file(&shared, &task)).await?
+        run_blocking(move || open_file(&shared, &task)).await?
     };
     let file = Arc::new(opened);
     let mut known = crate::ledger::FileState::default();
@@ -362,7 +396,7 @@ async fn begin_file(
         if task.touched {
             let (file, done, pieces) = (Arc::clone(&file), known.done.clone(), pieces.clone());
             let (limit, advice) = (shared.limits.packet_limit, shared.advice.clone());
-            blocking(move || file::verify(&file, &pieces, &done, limit, &advice)).await?;
+            run_blocking(move || file::verify(&file, &pieces, &done, limit, &advice)).await?;
         }
         let bytes = known.done.iter().map(|done| done.end - done.begin).sum();
         let rows = known.done.iter().map(|done| done.rows).sum();
@@ -384,13 +418,16 @@ async fn begin_file(
     Ok(())
 }
 
-async fn blocking<T: Send + 'static>(action: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn run_blocking<T: Send + 'static>(
+    action: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(action)
         .await
         .unwrap_or_else(|panic| Err(fail(codes::UNKNOWN, format!("a reader thread died: {panic}"))))
 }
 
-fn open_file(shared: &Shared, task: &Arc<FileTask>) -> Result<OpenFile> {
+/// Opens a file and reads its prologue. Blocks.
+pub(crate) fn open_file(shared: &Shared, task: &Arc<FileTask>) -> Result<OpenFile> {
     let reader = file::open(&*shared.storage, task.path())?;
     // The prologue decides about the mode; it is itself read in the plain one.
     let prologue = file::prologue(task, &reader, sql::SqlMode::default(), shared.limits.packet_limit)?;
@@ -405,7 +442,8 @@ async fn cut_file(shared: &Arc<Shared>, worker: &mut Worker, file: &Arc<OpenFile
     let pieces = {
         let (shared, file) = (Arc::clone(shared), Arc::clone(file));
         let limit = shared.limits.packet_limit;
-        blocking(move || file::cut(&file.task, &file.reader, file.mode, limit, shared.piece_bytes)).await?
+        run_blocking(move || file::cut(&file.task, &file.reader, file.mode, limit, shared.piece_bytes))
+            .await?
     };
     worker.write_cuts(file.task.id(), pieces).await
 }

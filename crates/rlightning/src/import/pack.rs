@@ -15,7 +15,7 @@ use crate::ledger::Piece;
 use crate::source::rows::{FileReader, Part};
 
 /// Reads a piece and hands its batches on; ends early when nobody takes them.
-pub(super) fn pack(
+pub(crate) fn pack(
     shared: &Shared,
     file: &Arc<OpenFile>,
     piece: Piece,

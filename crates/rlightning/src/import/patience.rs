@@ -10,7 +10,7 @@ use crate::error::{Error, Result, fail};
 
 /// Waits between tries, and gives up when nothing has gone well for too long.
 #[derive(Default)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// The first failure since the last success.
     since: Option<Instant>,
     tries: u32,
@@ -21,7 +21,7 @@ impl Patience {
     ///
     /// # Errors
     /// The time is up, or the run is cancelled.
-    pub(super) async fn wait(&mut self, shared: &Shared, what: &str, error: &mysql::Error) -> Result<()> {
+    pub(crate) async fn wait(&mut self, shared: &Shared, what: &str, error: &mysql::Error) -> Result<()> {
         let since = *self.since.get_or_insert_with(Instant::now);
         self.tries += 1;
         let backoff = &shared.patience;

@@ -43,7 +43,7 @@ enum Fate {
 }
 
 /// Why a transaction was not done.
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// The ledger has a row for its begin.
     Taken,
     /// The task's row is gone.
@@ -401,7 +401,26 @@ async fn send(
         Err(error) => return Err(error.into()),
     }
     common::failpoint::hit("batch-ledger-row-written");
-    for (number, statement) in batch.statements.iter().enumerate() {
+    insert(shared, conn, file, &batch.statements, met).await?;
+    if met.left_out > 0 {
+        let rows = batch.done.rows.saturating_sub(met.left_out);
+        conn.exec(shared.ledger.rows_statement(file.task.id(), batch.done.begin, rows)).await?;
+    }
+    common::failpoint::hit("batch-before-commit");
+    conn.exec("COMMIT").await.map_err(|error| Trouble::Server { error, statement: None, at_commit: true })?;
+    common::failpoint::hit("batch-after-commit");
+    Ok(())
+}
+
+/// Sends the statements of a batch, inside its transaction.
+pub(crate) async fn insert(
+    shared: &Shared,
+    conn: &mut Conn,
+    file: &Arc<OpenFile>,
+    statements: &[Statement],
+    met: &mut Met,
+) -> std::result::Result<(), Trouble> {
+    for (number, statement) in statements.iter().enumerate() {
         match conn.exec(&statement.sql).await {
             Ok(outcome) => {
                 check_outcome(shared, conn, file, (statement, statement.rows), &outcome, met).await?;
@@ -414,13 +433,6 @@ async fn send(
             }
         }
     }
-    if met.left_out > 0 {
-        let rows = batch.done.rows.saturating_sub(met.left_out);
-        conn.exec(shared.ledger.rows_statement(file.task.id(), batch.done.begin, rows)).await?;
-    }
-    common::failpoint::hit("batch-before-commit");
-    conn.exec("COMMIT").await.map_err(|error| Trouble::Server { error, statement: None, at_commit: true })?;
-    common::failpoint::hit("batch-after-commit");
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 //! * `rlightning_table`: the identity of each target table when the task first came to it;
 //! * `rlightning_file`: each data file with size, time and a hash of its ends;
 //! * `rlightning_index`: indexes that a target table is to get when its rows are in (see [`crate::indexes`]);
+//! * `rlightning_base`: what target tables held before the last import of a source, for `--verify`; it outlives the task;
 //! * `rlightning_done`: what was imported, one row for each source and target table; it outlives the task;
 //! * `rlightning_ledger`: insert-only rows `(task, file, kind, begin; end, rows, checksum, head)`. Kind 0 is a cut: the piece
 //!   `begin..end` of a file. Kind 1 is a batch: the bytes `begin..end` are in the target.
@@ -106,6 +107,11 @@ pub struct TableRecord {
     pub identity: String,
 }
 
+/// The table of what target tables held before the import, as statements name it.
+pub fn name_of_base(schema: &str) -> String {
+    sql::table(schema, sql::BASE)
+}
+
 /// The number of a file in the ledger.
 pub fn file_id(path: &str) -> u64 {
     let hash = blake3::hash(path.as_bytes());
@@ -149,6 +155,11 @@ impl Ledger {
     /// The task's number.
     pub fn task(&self) -> u64 {
         self.task
+    }
+
+    /// Source and routes as a hash.
+    pub fn name_hash(&self) -> &str {
+        &self.name.hash
     }
 
     fn table(&self, name: &str) -> String {

@@ -14,6 +14,9 @@ pub const SCHEMA_TABLES: [&str; 4] =
 /// The table of indexes that are put off.
 pub const DEFERRED: &str = "rlightning_index";
 
+/// The table of what target tables held before the import, see `crate::verify`.
+pub const BASE: &str = "rlightning_base";
+
 /// The table of what was imported.
 pub const MARKS: &str = "rlightning_done";
 
@@ -22,7 +25,7 @@ pub(super) const FILE_COLUMNS: &str = "(task_id,file,path,target_schema,target_t
 
 /// Offsets are bytes of the unpacked file; an end of 2^64−1 stands for the end of a packed file. The engine is named, because
 /// the server's default may be one without transactions.
-const DEFINITIONS: [(&str, &str); 6] = [
+const DEFINITIONS: [(&str, &str); 7] = [
     (
         "rlightning_task",
         "task_id BIGINT UNSIGNED NOT NULL PRIMARY KEY, format INT UNSIGNED NOT NULL, name CHAR(64) NOT NULL, \
@@ -45,6 +48,12 @@ const DEFINITIONS: [(&str, &str); 6] = [
         "task_id BIGINT UNSIGNED NOT NULL, file BIGINT UNSIGNED NOT NULL, kind TINYINT UNSIGNED NOT NULL, \
          begin_at BIGINT UNSIGNED NOT NULL, end_at BIGINT UNSIGNED NOT NULL, row_count BIGINT UNSIGNED NOT NULL, \
          checksum BIGINT UNSIGNED NOT NULL, head_at BIGINT UNSIGNED NULL, PRIMARY KEY (task_id, file, kind, begin_at)",
+    ),
+    (
+        BASE,
+        "name CHAR(64) NOT NULL, target_schema VARCHAR(64) NOT NULL, target_table VARCHAR(64) NOT NULL, \
+         task_id BIGINT UNSIGNED NOT NULL, row_count BIGINT UNSIGNED NOT NULL, first_sum DECIMAL(40) NOT NULL, \
+         second_sum DECIMAL(40) NOT NULL, left_out TEXT NOT NULL, PRIMARY KEY (name, target_schema, target_table)",
     ),
     (
         MARKS,

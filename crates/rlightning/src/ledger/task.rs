@@ -308,6 +308,10 @@ pub async fn remove_table(conn: &mut Conn, schema: &str, table: &TableName) -> m
         conn.exec(format!("DELETE FROM {files} WHERE task_id = {task} AND file = {file}")).await?;
     }
     conn.exec(format!("DELETE FROM {} WHERE {condition}", sql::table(schema, "rlightning_table"))).await?;
+    match conn.exec(format!("DELETE FROM {} WHERE {condition}", sql::table(schema, sql::BASE))).await {
+        Err(error) if error.class() == ErrorClass::UnknownTable => {}
+        other => drop(other?),
+    }
     Ok(rows.len() as u64)
 }
 

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use common::error::lightning_codes as codes;
 use common::ident::TableName;
-use mysql::Conn;
+use mysql::{Conn, Flavor};
 
 use super::Prepared;
 use crate::config::Config;
 use crate::downstream::Target;
 use crate::downstream::tables::{self, TargetInfo};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, fail};
 use crate::ledger::{self, Asked};
 use crate::precheck::{self, Check};
 use crate::schema::SourceTables;
@@ -23,6 +24,12 @@ pub(super) async fn check(
     asked: &Asked<'_>,
 ) -> Result<()> {
     let Prepared { dump, sources, .. } = prepared;
+    if config.verify && target.server().flavor == Flavor::TiDb {
+        return Err(fail(
+            codes::INVALID_CONFIG,
+            "--verify is not there yet for TiDB: it needs CREATE TEMPORARY TABLE … SELECT, which TiDB lacks",
+        ));
+    }
     let wanted: BTreeSet<&TableName> = dump.tables.keys().collect();
     let targets = tables::load(conn, &wanted).await?;
     let to_create = |name: &TableName| !config.source.no_schema && !targets.contains_key(name);

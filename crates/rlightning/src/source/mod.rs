@@ -91,8 +91,10 @@ pub struct Dump {
     pub schemas: BTreeMap<String, Vec<SchemaFile>>,
     /// Target tables by name.
     pub tables: BTreeMap<TableName, TargetTable>,
-    /// Views by target name.
-    pub views: BTreeMap<TableName, SchemaFile>,
+    /// Views by target name, each with the files of all sources that have it, in order of path.
+    pub views: BTreeMap<TableName, Vec<SchemaFile>>,
+    /// Files of triggers, or (without a table) of routines and events, in order of path.
+    pub programs: Vec<SchemaFile>,
     /// rdump's own records, by folder; those that its file names begin with included.
     pub manifests: BTreeMap<String, Arc<Manifest>>,
 }

@@ -85,6 +85,27 @@ impl FileRules {
             )),
         }
     }
+
+    /// What a file of triggers (of a table) or of routines and events (of a schema) is about, by its usual name. Rules of the user
+    /// know no such files.
+    pub fn program(&self, path: &str) -> Option<(TableName, Packing)> {
+        if !self.built_in || self.rules.iter().any(|rule| rule.pattern.is_match(path)) {
+            return None;
+        }
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let (stem, packing) = match name.rsplit_once(".sql.") {
+            Some((stem, extension)) => (stem, Packing::by_name(extension)?),
+            None => (name.strip_suffix(".sql")?, Packing::Plain),
+        };
+        let plain =
+            |text: &str| dumpfile::unescape(text).map_or_else(|| text.to_owned(), |name| name.into_owned());
+        if let Some(schema) = stem.strip_suffix("-schema-post") {
+            return (!schema.is_empty() && !schema.contains('.'))
+                .then(|| (TableName::new(plain(schema), ""), packing));
+        }
+        let (schema, table) = stem.strip_suffix("-schema-trigger")?.split_once('.')?;
+        Some((TableName::new(plain(schema), plain(table)), packing))
+    }
 }
 
 fn compile(rule: &FileRule, source_dir: &Path) -> Result<Rule> {

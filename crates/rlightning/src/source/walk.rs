@@ -35,6 +35,7 @@ pub async fn walk(source: &Source, storage: &dyn Storage) -> Result<Dump> {
     for entry in &entries {
         match source.rules.role(&entry.name)? {
             None if is_record(&entry.name) => {}
+            None if add_program(&mut dump, source, entry) => {}
             None | Some(Role::Ignored) => info!(path = %entry.name, "file is filtered by file router"),
             Some(Role::Part(file, packing)) => {
                 add(&mut dump, source, entry, (&file, packing))
@@ -47,6 +48,22 @@ pub async fn walk(source: &Source, storage: &dyn Storage) -> Result<Dump> {
     }
     read_manifests(&mut dump, source, storage, &entries).await?;
     Ok(dump)
+}
+
+/// Whether it is a file of triggers, routines or events that is to be loaded.
+fn add_program(dump: &mut Dump, source: &Source, entry: &Entry) -> bool {
+    let Some((name, packing)) = source.rules.program(&entry.name).filter(|_| source.programs) else {
+        return false;
+    };
+    let selected = if name.table.is_empty() {
+        source.filter.matches_schema(&name.schema)
+    } else {
+        source.filter.matches_table(&name.schema, &name.table)
+    };
+    if selected {
+        dump.programs.push(SchemaFile { path: entry.name.clone(), source: name, packing });
+    }
+    selected
 }
 
 fn name_file(error: Error, path: &str) -> Error {
@@ -87,7 +104,7 @@ fn add(dump: &mut Dump, source: &Source, entry: &Entry, (file, packing): (&DumpF
         FileKind::SchemaCreate => dump.schemas.entry(target.schema).or_default().push(schema_file()),
         FileKind::TableSchema => dump.tables.entry(target).or_default().schemas.push(schema_file()),
         FileKind::ViewSchema => {
-            dump.views.insert(target, schema_file());
+            dump.views.entry(target).or_default().push(schema_file());
         }
         FileKind::Data { format: format @ (Format::Sql | Format::Csv), key } => {
             let ignored = source

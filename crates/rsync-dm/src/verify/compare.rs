@@ -1,14 +1,13 @@
 //! One range: sums first, once more with JSON and floating point numbers by value, rows where they still differ.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::ops::AddAssign;
 
 use common::error::DmError;
 use common::ident::{TableName, quote, quote_string};
 use futures::future::try_join_all;
 
-use super::columns::{Column, Fills, group_of, key_text, row_hash, summary};
+use super::columns::{Column, Fills, Groups, Sums, group_of, key_text, row_hash, summary, value};
 use super::pool::{Pool, Pools};
 use super::range::Range;
 use super::tables::{Shard, TargetTable};
@@ -102,33 +101,6 @@ impl fmt::Display for Difference {
         }
     }
 }
-
-/// Count and sums of one side.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Sums {
-    rows: u64,
-    first: u128,
-    second: u128,
-}
-
-impl AddAssign for Sums {
-    fn add_assign(&mut self, other: Self) {
-        self.rows += other.rows;
-        self.first += other.first;
-        self.second += other.second;
-    }
-}
-
-impl Sums {
-    /// One row more.
-    fn count(&mut self, hash: &[u8; 32]) {
-        let word = |at: usize| hash[at..at + 8].iter().fold(0, |sum, byte| sum << 8 | u128::from(*byte));
-        *self += Sums { rows: 1, first: word(0), second: word(8) };
-    }
-}
-
-/// By group.
-type Groups = BTreeMap<u64, Sums>;
 
 /// How values count that servers write in different texts ([`Column::has_texts`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -265,15 +237,7 @@ async fn both(
 async fn sums(pool: &Pool, source: String) -> Result<Groups, DmError> {
     let rows = pool.query(&summary(&source)).await?;
     let wrong = |error: mysql::Error| broken(&pool.name(), &error);
-    let group = |row: &mysql::Row| {
-        let sums = Sums {
-            rows: row.parse(1)?.unwrap_or(0),
-            first: row.parse(2)?.unwrap_or(0),
-            second: row.parse(3)?.unwrap_or(0),
-        };
-        Ok((row.parse(0)?.unwrap_or(0), sums))
-    };
-    rows.iter().map(group).collect::<mysql::Result<_>>().map_err(wrong)
+    rows.iter().map(Sums::of_summary).collect::<mysql::Result<_>>().map_err(wrong)
 }
 
 /// How often a row of one hash is on each side.
@@ -354,7 +318,7 @@ fn with_values<'a>(hash: [u8; 32], values: impl Iterator<Item = (&'a Column, Opt
     hasher.update(&hash);
     for (column, cell) in values {
         // Each in as many bytes, whatever it is.
-        let value = cell.map(|text| column.value(text)).unwrap_or_default();
+        let value = cell.map(|text| value(column, text)).unwrap_or_default();
         hasher.update(blake3::hash(&value).as_bytes());
     }
     hasher.finalize().into()

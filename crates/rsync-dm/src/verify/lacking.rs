@@ -2,9 +2,8 @@
 
 use common::error::DmError;
 use common::ident::{TableName, quote, quote_string};
-use mysql::Flavor;
 
-use super::columns::{Column, Fill};
+use super::columns::{Column, Fill, not_a_constant};
 use super::pool::Pool;
 use super::wait::broken;
 
@@ -54,53 +53,4 @@ pub async fn default_of(
     };
     pool.put(borrowed).await;
     Ok(fill)
-}
-
-/// Why the values of rows that were put in without this column are not known from its default; `None` if they are.
-fn not_a_constant(flavor: Flavor, default: Option<&str>, extra: &str) -> Option<String> {
-    let extra = extra.to_ascii_uppercase();
-    let words: Vec<&str> = extra.split([' ', ',']).collect();
-    if words.iter().any(|word| matches!(*word, "VIRTUAL" | "STORED" | "PERSISTENT")) {
-        return Some("it is computed".into());
-    }
-    if words.contains(&"AUTO_INCREMENT") || words.contains(&"AUTO_RANDOM") {
-        return Some("it numbers the rows".into());
-    }
-    let default = default?;
-    let is_now = default.to_ascii_uppercase().starts_with("CURRENT_TIMESTAMP");
-    // MariaDB quotes the literals and leaves expressions as they are.
-    let is_computed = match flavor {
-        Flavor::MariaDb => {
-            let is_quoted = default.ends_with('\'') && default.contains('\'') && !default.contains('(');
-            let is_text = default.starts_with('\'') && default.ends_with('\'');
-            !(is_quoted || is_text || default.eq_ignore_ascii_case("NULL") || default.parse::<f64>().is_ok())
-        }
-        _ => words.contains(&"DEFAULT_GENERATED"),
-    };
-    (is_now || is_computed).then(|| format!("its default is computed ({default})"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn constants_are_told_from_what_is_computed() {
-        let why = |flavor, default: Option<&str>, extra| not_a_constant(flavor, default, extra);
-        for flavor in [Flavor::MySql, Flavor::TiDb] {
-            assert_eq!(why(flavor, None, ""), None);
-            assert_eq!(why(flavor, Some("7"), ""), None);
-            assert_eq!(why(flavor, Some("uuid()"), ""), None);
-            assert!(why(flavor, Some("uuid()"), "DEFAULT_GENERATED").is_some());
-            assert!(why(flavor, Some("CURRENT_TIMESTAMP(3)"), "").is_some());
-            assert!(why(flavor, None, "STORED GENERATED").is_some());
-            assert!(why(flavor, None, "auto_increment").is_some());
-        }
-        for text in ["'a(b'", "'it''s'", "NULL", "-1.5", "b'101'"] {
-            assert_eq!(why(Flavor::MariaDb, Some(text), ""), None, "{text}");
-        }
-        for text in ["current_timestamp()", "uuid()", "concat('a','b')", "(`a` + 1)"] {
-            assert!(why(Flavor::MariaDb, Some(text), "").is_some(), "{text}");
-        }
-    }
 }
