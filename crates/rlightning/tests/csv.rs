@@ -51,7 +51,7 @@ fn death_at_every_durable_step() {
             let done = task.tool().env("FAILPOINTS", death).run();
             assert_eq!(done.status.code(), None, "{death}: {}", done.shown());
         }
-        task.import();
+        task.import_expecting(LogCheck::new().require("is left out"));
         assert_numbers(&server, "d.t", 12_000);
         assert_no_ledger(&server);
     }
