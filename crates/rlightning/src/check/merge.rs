@@ -1,7 +1,7 @@
 //! The CREATE TABLE of a merged table, from its shards and from what was found in the rows.
 
 use sql::ddl::{IndexKind, TypeKind};
-use sql::schema::{Check, Column, Table};
+use sql::schema::{Column, Table};
 
 /// What the rows say of a unique key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -410,7 +410,9 @@ mod tests {
         };
         let mut check = Check::new("a", "b", "");
         let mysql = json("`j` json");
-        let mariadb = json("`j` longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NULL CHECK (json_valid(`j`))");
+        let mariadb = json(
+            "`j` longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NULL CHECK (json_valid(`j`))",
+        );
         same_structure(Severity::Fail, &a.target, &[&mysql, &mariadb], &mut check);
         assert!(!texts(&check).contains("different columns"));
         same_structure(Severity::Fail, &a.target, &[&mysql, &json("`j` longtext")], &mut check);

@@ -217,9 +217,8 @@ impl Unit {
             })
         };
         let may_be_merged = *table != target || self.is_sharded();
-        if let Some(action) = direct
-            .iter()
-            .find(|action| !is_unique(action, to) && (may_be_merged || is_unique(action, from)))
+        if let Some(action) =
+            direct.iter().find(|action| !is_unique(action, to) && (may_be_merged || is_unique(action, from)))
         {
             refusal.get_or_insert(format!(
                 "a change of {table} changes rows of {} by a foreign key{}, and in {target} several rows may have the values that it refers to",
@@ -253,7 +252,9 @@ impl Unit {
         if !self.is_sharded() || self.told_of_waiting.contains(table) {
             return;
         }
-        let Some(waiting) = cascades.tables.iter().find_map(|table| self.groups.waiting(table)) else { return };
+        let Some(waiting) = cascades.tables.iter().find_map(|table| self.groups.waiting(table)) else {
+            return;
+        };
         warn!(
             table = %table, waiting = %waiting,
             "rows of the table change others by foreign keys, and while {waiting} waits for its DDL on the other shards these changes are not \

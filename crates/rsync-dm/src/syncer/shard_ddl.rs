@@ -1,13 +1,13 @@
 //! DDL on tables of a sharding group: it waits until all tables of the target have it, and is run by one source.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use common::{
     error::{DmError, dm_codes as code},
     failpoint,
     ident::{TableName, quote_string},
 };
-use sql::ddl::{Change, Ddl, Statement};
+use sql::ddl::{Change, Ddl, Role, Statement};
 use tracing::{info, warn};
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     place::Place,
     run_ddl::Prepared,
     statements::{Text, located_statement},
-    unit::{Known, Unit},
+    unit::{Known, Transaction, Unit},
 };
 use crate::shard::{Group, GroupError, Origin, Reached, ShardError, ShardInfo, ShardOperation, lock_id};
 
@@ -37,6 +37,11 @@ fn named(piece: &Ddl, text: &Text<'_>) -> Vec<TableName> {
         .collect()
 }
 
+/// Whether a statement changes two tables: it is no shard DDL, and run in its place.
+fn is_of_two(piece: &Ddl) -> bool {
+    renames(&piece.statement) || piece.references.iter().any(|reference| reference.role == Role::Exchanged)
+}
+
 /// RENAME TABLE, or ALTER TABLE … RENAME. Of the latter other clauses are pieces of their own.
 fn renames(statement: &Statement) -> bool {
     match statement {
@@ -46,6 +51,23 @@ fn renames(statement: &Statement) -> bool {
         }
         _ => false,
     }
+}
+
+/// All tables that a statement changes or looks at.
+fn touched(piece: &Ddl, text: &Text<'_>) -> Vec<TableName> {
+    let mut own = text.schema.clone();
+    let mut names = Vec::new();
+    for reference in &piece.references {
+        let Some(table) = &reference.table else { continue };
+        // A parent without a schema is in the child's.
+        let default = if reference.role == Role::Parent { &own } else { &text.schema };
+        let schema = reference.schema.as_ref().map_or(default, |schema| &schema.text).clone();
+        if reference.role == Role::Table {
+            own.clone_from(&schema);
+        }
+        names.push(TableName::new(schema, table.text.as_str()));
+    }
+    names
 }
 
 impl Unit {
@@ -62,13 +84,16 @@ impl Unit {
             (Statement::TruncateTable { .. }, _) => {
                 warn!(
                     table = %subject, location = format!("{}:{}", text.start.file, text.start.pos),
-                    "TRUNCATE TABLE of a shard is passed over: its rows stay in the target, delete them by hand"
+                    "TRUNCATE TABLE is passed over in a task with shards: the table's rows stay in the target, delete them by hand"
                 );
                 Ok(false)
             }
             (Statement::DropTable { .. }, Some(target)) => {
                 self.groups.remove(&target, subject).map_err(|e| self.group_error(*e, text))?;
-                info!(table = %subject, target = %target, "a shard was dropped, the target stays");
+                warn!(
+                    table = %subject, target = %target, location = format!("{}:{}", text.start.file, text.start.pos),
+                    "DROP TABLE is passed over in a task with shards: the target's table stays, with this one's rows"
+                );
                 self.forget(subject, text.end);
                 self.announce_tables().await?;
                 Ok(false)
@@ -81,7 +106,7 @@ impl Unit {
                 self.announce_tables().await?;
                 Ok(false)
             }
-            (statement, _) if renames(statement) && self.renames_no_shard(piece, text).await? => {
+            _ if is_of_two(piece) && self.concerns_no_shard(piece, text).await? => {
                 let prepared = self.prepare(piece, number, text)?;
                 let names: Vec<TableName> = named(piece, text);
                 self.run_statement(&prepared).await?;
@@ -106,15 +131,24 @@ impl Unit {
                 self.announce_tables().await?;
                 Ok(true)
             }
-            (statement, _) if renames(statement) => {
+            (statement, _) if is_of_two(piece) => {
                 // Whoever then looks at the target, or renames there, finds the rows in front of it.
                 self.drain().await?;
+                let (what, help) = match renames(statement) {
+                    true => (
+                        "a new name for",
+                        "If the new name has another target table, rename or make that table in the target first.",
+                    ),
+                    false => (
+                        "an exchange of rows with",
+                        "Then move these rows in the target by hand (`rsync-dm verify` names them).",
+                    ),
+                };
                 Err(code::SYNCER_UNSUPPORTED_STMT
-                    .error(format!("a new name for the shard {subject} is not supported"))
-                    .with_workaround(
-                        "Pass it over with `binlog skip` (`rsync-dm run`: --skip-ddl). If the new name has another target table, rename or \
-                         make that table in the target first.",
-                    ))
+                    .error(format!("{what} the shard {subject} is not supported"))
+                    .with_workaround(format!(
+                        "Pass it over with `binlog skip` (`rsync-dm run`: --skip-ddl). {help}"
+                    )))
             }
             (Statement::CreateTable(_), Some(target)) => {
                 let prepared = self.prepare(piece, number, text)?;
@@ -145,8 +179,52 @@ impl Unit {
         }
     }
 
-    /// Whether all names of a RENAME are those of the target too, and no other table goes there.
-    async fn renames_no_shard(&mut self, piece: &Ddl, text: &Text<'_>) -> Result<bool, DmError> {
+    /// Whether the statement has to wait for one of a group that all its tables here have reached: it names a table of that group beside others,
+    /// and would be carried out before it. It comes again then.
+    pub(super) fn holds(&mut self, pieces: &[Ddl], text: &Text<'_>) -> Result<bool, DmError> {
+        if !self.is_sharded() {
+            return Ok(false);
+        }
+        let mut names = BTreeSet::new();
+        for piece in pieces {
+            names.extend(touched(piece, text));
+        }
+        for piece in pieces.iter().filter(|piece| matches!(piece.statement, Statement::DropDatabase { .. })) {
+            names.extend(
+                self.members_in(piece.database().unwrap_or(&text.schema)).into_iter().map(|(table, _)| table),
+            );
+        }
+        if names.len() < 2 {
+            return Ok(false);
+        }
+        let mut targets = BTreeSet::new();
+        let mut held = None;
+        for name in &names {
+            let Known::Kept { table, routed, .. } = self.known(&name.schema, &name.table)? else { continue };
+            let target = routed.name();
+            let synced = self.groups.get(&target).is_some_and(Group::is_synced);
+            if synced && self.groups.is_waiting(&target, &table) {
+                held = Some((table, target.clone()));
+            }
+            targets.insert(target);
+        }
+        let Some((table, target)) = held.filter(|_| targets.len() > 1) else { return Ok(false) };
+        info!(sql = %text.shown(), at = %text.start, table = %table, "the statement waits for the DDL that the table is at");
+        self.hold = Some(target);
+        self.transaction = Transaction::default();
+        self.place = self.committed.place.clone();
+        self.reader = None;
+        Ok(true)
+    }
+
+    /// Whether reading has to wait for a group.
+    pub(super) fn is_held(&mut self) -> bool {
+        self.hold = self.hold.take().filter(|target| self.groups.get(target).is_some_and(Group::is_open));
+        self.hold.is_some()
+    }
+
+    /// Whether all names of a statement are those of the target too, and no other table goes there.
+    async fn concerns_no_shard(&mut self, piece: &Ddl, text: &Text<'_>) -> Result<bool, DmError> {
         let sql = format!(
             "SELECT cp_schema, cp_table FROM {} WHERE is_global=0 AND id<>{}",
             self.store.tables().checkpoint,

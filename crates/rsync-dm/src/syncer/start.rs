@@ -215,6 +215,7 @@ impl Unit {
             target_actions: None,
             told_of: HashSet::new(),
             told_of_waiting: HashSet::new(),
+            hold: None,
             config,
             shared,
             coordinator,

@@ -101,7 +101,7 @@ impl Unit {
                 return Ok(());
             }
             Kind::Rollback | Kind::RollbackTo if self.transaction.rows > 0 => {
-                self.rolled_back(&sql, start, end)?;
+                self.rolled_back(&sql, start, end).await?;
                 return if found.kind == Kind::Rollback { self.commit(end).await } else { Ok(()) };
             }
             Kind::Commit | Kind::Rollback => return self.commit(end).await,
@@ -133,6 +133,9 @@ impl Unit {
                 return Err(text.fail(error, &before));
             }
         };
+        if outcome == Outcome::Held {
+            return Ok(());
+        }
         if outcome == Outcome::OpensTransaction {
             self.transaction.begun = true;
         }
@@ -152,12 +155,14 @@ impl Unit {
 
     /// Rows are taken back that were given to the target already. Servers cut them out of the transaction before they write it to
     /// the binlog, unless it has changed what has no transactions as well, or made a temporary table.
-    fn rolled_back(&self, sql: &[u8], start: &Place, end: &Place) -> Result<(), DmError> {
+    async fn rolled_back(&mut self, sql: &[u8], start: &Place, end: &Place) -> Result<(), DmError> {
         let rows = self.transaction.rows;
+        // Then they are there for who corrects them, and do not come again.
+        self.drain().await?;
         let error = code::SYNCER_UNSUPPORTED_STMT
             .error(format!(
                 "the source's binlog holds a transaction with {rows} rows of replicated tables before a statement that takes them, or some of \
-                 them, back, and the target may have them already"
+                 them, back, and the target has them already"
             ))
             .with_workaround(
                 "Correct these rows of the target by hand (mysqlbinlog shows them; `rsync-dm verify` finds them), and pass the statement over \
@@ -240,6 +245,9 @@ impl Unit {
         let parsed = ddl::parse(&text.sql, text.mode).map_err(|e| text.not_understood(&e))?;
         let opens = matches!(&parsed.statement, Statement::CreateTable(c) if c.start_transaction.is_some());
         let pieces = parsed.split().map_err(|e| code::SYNCER_PARSE_DDL.error(e.to_string()))?;
+        if self.holds(&pieces, text)? {
+            return Ok(Outcome::Held);
+        }
         let mut outcome = Outcome::Skipped;
         for (number, piece) in pieces.iter().enumerate() {
             if self.piece(piece, number, text).await? {
@@ -489,6 +497,8 @@ pub(super) enum Outcome {
     Ran,
     /// CREATE TABLE … SELECT: rows follow in the same transaction.
     OpensTransaction,
+    /// It will be read again when the group that it waits for has run its statement.
+    Held,
 }
 
 /// The statement in UTF-8, as far as its character set is known.

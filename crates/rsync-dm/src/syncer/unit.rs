@@ -208,6 +208,8 @@ pub struct Unit {
     pub(super) target_actions: Option<BTreeSet<super::cascades::Action>>,
     /// Tables whose foreign keys that act were told of.
     pub(super) told_of: HashSet<TableName>,
+    /// A group whose statement has to be run before reading goes on.
+    pub(super) hold: Option<TableName>,
     /// Parents whose changes met a table that waits for a shard DDL: the warning was given.
     pub(super) told_of_waiting: HashSet<TableName>,
 }
@@ -283,14 +285,14 @@ impl Unit {
                     return Ok(());
                 }
             }
-            if self.reader.is_none() {
+            if self.reader.is_none() && !self.is_held() {
                 if !self.open_reader(stop).await? {
                     return Ok(());
                 }
                 continue;
             }
             let room = self.has_room();
-            let Some(reader) = self.reader.as_mut() else { continue };
+            let reader = self.reader.as_mut();
             let progress = Arc::clone(&self.lanes.progress);
             tokio::select! {
                 biased;
@@ -300,7 +302,7 @@ impl Unit {
                     self.operate(target, operation).await?;
                 }
                 Some(told) = self.acks.next() => self.acks.taken(told, &mut self.state.unacknowledged)?,
-                batch = reader.next(), if room => match batch {
+                batch = next_of(reader), if room => match batch {
                     Ok(batch) => self.batch(batch).await?,
                     Err(error) => self.lost(error)?,
                 },
@@ -574,5 +576,13 @@ impl Unit {
 
     pub(super) fn is_sharded(&self) -> bool {
         self.config.shard_mode == ShardMode::Pessimistic
+    }
+}
+
+/// What a reader has read; nothing while there is none.
+async fn next_of(reader: Option<&mut Reader>) -> mysql::Result<Batch> {
+    match reader {
+        Some(reader) => reader.next().await,
+        None => std::future::pending().await,
     }
 }

@@ -198,7 +198,9 @@ impl Unit {
         let before: Vec<String> = names.filter(|file| Place::new(file, 4) <= until).collect();
         for file in before.into_iter().rev() {
             info!(xid, file, "looking for the rows of an XA transaction from before the task's start");
-            if let Some(tables) = tables_in(&self.config.source.endpoint(), self.flavor, &file, &until, xid).await? {
+            if let Some(tables) =
+                tables_in(&self.config.source.endpoint(), self.flavor, &file, &until, xid).await?
+            {
                 return Ok(Some(tables));
             }
         }
@@ -218,7 +220,8 @@ impl Unit {
         let here = self.committed.place.clone();
         // Of one that is read again.
         if let Some(known) = self.state.xa.iter().find(|known| known.is_at(&xid, &here)) {
-            left_out.extend(known.left_out.iter().filter(|t| !left_out.contains(t)).cloned().collect::<Vec<_>>());
+            left_out
+                .extend(known.left_out.iter().filter(|t| !left_out.contains(t)).cloned().collect::<Vec<_>>());
         }
         self.state.xa.retain(|known| known.xid != xid);
         self.state.xa.push(KnownXa { xid, end: None, left_out });

@@ -188,7 +188,8 @@ fn merged_parents_that_repeat() {
     rig.target.sql(format!("{parent}; {child}"));
     rig.note_positions();
     rig.target.sql("INSERT INTO d.par VALUES (1,2); INSERT INTO d.chi VALUES (20,1)");
-    rig.sources[0].sql("INSERT INTO d.par VALUES (1,1); INSERT INTO d.chi VALUES (10,1); DELETE FROM d.par WHERE id=1");
+    rig.sources[0]
+        .sql("INSERT INTO d.par VALUES (1,1); INSERT INTO d.chi VALUES (10,1); DELETE FROM d.par WHERE id=1");
     let ended = rig.start().finish(LIMIT).failure();
     ended.says("code=36068").says("several rows may have the values that it refers to");
     assert_eq!(rig.target.value("SELECT COUNT(*) FROM d.chi WHERE id=20"), "1", "the other shard's child");

@@ -1,6 +1,6 @@
 //! Transactions that the source's binlog holds although they, or parts of them, were rolled back.
 
-use testkit::{Kind, Options};
+use testkit::{Kind, Options, wait_until_blocking};
 
 use super::{
     rig::{LIMIT, stop},
@@ -14,24 +14,39 @@ const TAKEN_BACK: [&str; 3] = [
     "BEGIN; INSERT INTO d.n VALUES (4,'back'); INSERT INTO d.m VALUES (2); ROLLBACK",
 ];
 
-/// Rows that are taken back must not stay in the target without a word.
+/// Rows that are taken back do not stay in the target without a word. MySQL cuts them out of what it writes.
 #[test]
 fn rows_that_are_taken_back() {
-    for kind in [Kind::MySql57, Kind::MySql8033, Kind::MySql97, Kind::MariaDb1011] {
+    for kind in [Kind::MySql57, Kind::MySql8033, Kind::MariaDb1011] {
         for sql in TAKEN_BACK {
             // With GTIDs MySQL refuses such statements.
-            let options = Options::default().no_gtid();
-            let Some(mut rig) = rig_of(kind, options) else { continue };
+            let Some(mut rig) = rig_of(kind, Options::default().no_gtid()) else { continue };
             rig.note_positions();
             let source = &rig.sources[0];
+            // The target takes no engine without transactions.
+            rig.target.sql("CREATE TABLE d.m (v int)");
             source.sql("CREATE TABLE d.m (v int) ENGINE=MyISAM");
             source.sql(sql);
             source.sql("INSERT INTO d.n VALUES (5,'after')");
             let mut tool = rig.start();
-            rig.wait_synced(&mut tool);
-            let log = stop(tool);
-            eprintln!("{kind:?} {sql}: {} {}\n{}", rows(&rig.target), rows(source), source.value("SELECT 1"));
-            let _ = (log, LIMIT, skip_of as fn(&str, &[&str]) -> String);
+            wait_until_blocking(LIMIT, "the row after it, or the end", || {
+                !tool.is_running() || rows(&rig.target).contains("after")
+            });
+            if tool.is_running() {
+                stop(tool);
+            } else {
+                let ended = tool.finish(LIMIT).expect_code(1);
+                let skip = skip_of(
+                    &ended.stderr,
+                    &["rows of replicated tables before a statement that takes them", "ROLLBACK"],
+                );
+                assert!(rows(&rig.target).contains("back"), "they are there to be corrected");
+                rig.target.sql("DELETE FROM d.n WHERE w='back'");
+                let mut tool = rig.start_args(&[&skip]);
+                rig.wait_synced(&mut tool);
+                stop(tool);
+            }
+            assert_eq!(rows(&rig.target), rows(source), "{kind:?} {sql}");
         }
     }
 }

@@ -61,3 +61,40 @@ fn alter_table_with_a_new_name() {
     };
     assert_eq!(rows(&rig.target), rows(&rig.sources[0]));
 }
+
+/// A statement that concerns two tables is not carried out before a DDL of one of them that waits for its turn, nor are rows that follow it.
+#[test]
+fn statements_on_two_tables_keep_their_order() {
+    let Some(rig) = rig() else { return };
+    rig.target.sql("GRANT REFERENCES ON *.* TO target");
+    rig.sources[0].sql("CREATE DATABASE sw");
+    let mut tool = rig.start();
+    for n in 0..6 {
+        rig.sources[0].sql(format!(
+            "USE sw; CREATE TABLE e{n} (id int PRIMARY KEY, v int);
+             CREATE TABLE p{n} (id int PRIMARY KEY, v int) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (1000), PARTITION p1 VALUES LESS THAN MAXVALUE);
+             INSERT INTO e{n} VALUES (1,1); INSERT INTO p{n} VALUES (2,1);
+             ALTER TABLE e{n} COMMENT='c'; INSERT INTO e{n} VALUES (50,2);
+             ALTER TABLE p{n} EXCHANGE PARTITION p0 WITH TABLE e{n};
+             INSERT INTO e{n} VALUES (60,3); INSERT INTO p{n} VALUES (70,3);
+             ALTER TABLE e{n} ADD COLUMN x int DEFAULT 5; CREATE TABLE l{n} LIKE e{n}; INSERT INTO l{n} VALUES (1,1,1); INSERT INTO e{n} VALUES (2000,1,1);
+             ALTER TABLE l{n} ADD UNIQUE KEY u (v); CREATE TABLE f{n} (id int PRIMARY KEY, v int, FOREIGN KEY (v) REFERENCES l{n} (v)); INSERT INTO f{n} VALUES (1,1);
+             CREATE TABLE a{n} (id int PRIMARY KEY, v int); CREATE TABLE b{n} LIKE a{n}; ALTER TABLE a{n} COMMENT='a'; INSERT INTO a{n} VALUES (1,1);
+             RENAME TABLE a{n} TO t{n}, b{n} TO a{n}, t{n} TO b{n}; INSERT INTO b{n} VALUES (2,2); INSERT INTO a{n} VALUES (3,3)"
+        ));
+    }
+    rig.wait_synced(&mut tool);
+    let log = stop(tool);
+    assert!(log.contains("the statement waits for the DDL that the table is at"), "{log}");
+    for n in 0..6 {
+        for (table, columns) in
+            [("e", "id,v,x"), ("p", "id,v"), ("l", "id,v,x"), ("f", "id,v"), ("a", "id,v"), ("b", "id,v")]
+        {
+            let columns = columns.replace(',', ",':',");
+            let rows = |server: &testkit::Server| {
+                server.value(format!("SELECT GROUP_CONCAT({columns} ORDER BY id) FROM sw.{table}{n}"))
+            };
+            assert_eq!(rows(&rig.target), rows(&rig.sources[0]), "{table}{n}");
+        }
+    }
+}

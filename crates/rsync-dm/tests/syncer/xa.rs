@@ -185,7 +185,8 @@ fn prepared_before_the_start() {
         source.sql("XA COMMIT 'old'");
         source.sql("INSERT INTO d.n VALUES (2,'new')");
         let ended = rig.start().finish(LIMIT).expect_code(1);
-        let skip = skip_of(&ended.stderr, &["XA transaction x'6f6c64',x'',1", "rows of `d`.`n` among others"]);
+        let skip =
+            skip_of(&ended.stderr, &["XA transaction x'6f6c64',x'',1", "rows of `d`.`n` among others"]);
         rig.target.sql("INSERT INTO d.n VALUES (1,'old')");
         let mut tool = rig.start_args(&[&skip]);
         rig.wait_synced(&mut tool);
