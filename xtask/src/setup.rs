@@ -110,6 +110,12 @@ const ITEMS: &[Item] = &[
         present: || Cloud::Azurite.is_installed(),
         install: packages::azurite,
     },
+    Item {
+        name: testkit::python::PYARROW,
+        purpose: "another writer and reader of Parquet",
+        present: || testkit::python::pyarrow().exists(),
+        install: packages::pyarrow,
+    },
 ];
 
 /// Installs what is missing.

@@ -4,7 +4,6 @@
 //! it is the same table and holds rows; if it is empty, it is imported; if it may be another one, only the user can tell.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 
 use common::error::lightning_codes as codes;
 use common::ident::TableName;
@@ -19,10 +18,10 @@ use crate::import::file::{self, FileTask};
 use crate::ledger::{self, FileRecord, Ledger, Mark, TaskName};
 use crate::run::Prepared;
 use crate::source::TargetTable;
-use crate::source::input::Input;
+use crate::source::rows::checksum;
 
-/// Takes the files of finished tables out of the dump, and says so. Returns these tables as they were. `seen` becomes the task that this
-/// run goes on with.
+/// Takes the files of finished tables out of the dump, and says so. Returns these tables as they were. `seen` becomes the
+/// task that this run goes on with.
 ///
 /// # Errors
 /// A table of which cannot be told whether it holds the rows; files that cannot be read; the server's.
@@ -131,18 +130,10 @@ fn is_same_source(storage: &dyn Storage, table: &TargetTable, mark: &Mark) -> Re
     }
     let mut sums = BTreeMap::new();
     for data in table.files.iter().filter(|data| data.size > 0) {
-        let doing = || format!("read file '{}'", data.path);
         let reader = file::open(storage, &data.path)?;
-        let mut input = Input::open(reader, &data.form, 0, None).context(codes::STORAGE_UNKNOWN, doing)?;
-        let mut hasher = crc32fast::Hasher::new();
-        let mut buffer = vec![0; 256 << 10];
-        loop {
-            match input.read(&mut buffer).context(codes::STORAGE_UNKNOWN, doing)? {
-                0 => break,
-                read => hasher.update(&buffer[..read]),
-            }
-        }
-        sums.insert(data.path.as_str(), hasher.finalize());
+        let sum = checksum(&reader, &data.form, 0, None)
+            .context(codes::STORAGE_UNKNOWN, || format!("read file '{}'", data.path))?;
+        sums.insert(data.path.as_str(), sum);
     }
     Ok(ledger::content(&sums) == mark.content)
 }
@@ -174,8 +165,9 @@ pub async fn marks(
         let checksums: Option<BTreeMap<&str, u32>> = tasks
             .iter()
             .map(|&task| {
-                let (sum, length) = *sums.get(&task.id())?;
-                (!task.is_plain() || length == task.file.size).then_some((task.path(), sum))
+                let covered = sums.get(&task.id())?;
+                let sum = if task.file.form.parquet { covered.rows } else { covered.text };
+                (!task.is_plain() || covered.length == task.file.size).then_some((task.path(), sum))
             })
             .collect();
         let records: Vec<&FileRecord> = tasks.iter().map(|task| &task.record).collect();

@@ -55,8 +55,8 @@ pub fn file_sizes(dump: &Dump) -> Check {
         .tables
         .values()
         .flat_map(|table| &table.files)
-        .find(|file| !file.form.is_plain() && file.size > LARGE_FILE);
-    // Plain files are cut, so only packed ones are loaded in sequence.
+        .find(|file| !file.form.can_be_cut() && file.size > LARGE_FILE);
+    // Plain files and Parquet are cut, so only packed ones are loaded in sequence.
     match large {
         None => Check {
             text: "Source data files size is proper".into(),

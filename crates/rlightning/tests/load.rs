@@ -62,14 +62,19 @@ fn every_kind_of_server_is_a_target() {
 /// Tables and databases whose names differ in case only are different ones where the target's files are.
 #[test]
 fn names_that_differ_in_case() {
-    let Some(server) = server_with(Kind::MySql8033, "CREATE DATABASE D; CREATE TABLE D.Tab (n bigint, c varchar(100))") else {
+    let Some(server) =
+        server_with(Kind::MySql8033, "CREATE DATABASE D; CREATE TABLE D.Tab (n bigint, c varchar(100))")
+    else {
         return;
     };
     let mut task = Task::new(server.port());
     task.set("mydumper", "case-sensitive = true");
     for (schema, table, from) in [("D", "Tab", 0), ("D", "tab", 10), ("d", "Tab", 20)] {
         task.write(&format!("{schema}-schema-create.sql"), format!("CREATE DATABASE `{schema}`;\n"));
-        task.write(&format!("{schema}.{table}-schema.sql"), format!("CREATE TABLE `{table}` (`n` bigint, `c` varchar(100));\n"));
+        task.write(
+            &format!("{schema}.{table}-schema.sql"),
+            format!("CREATE TABLE `{table}` (`n` bigint, `c` varchar(100));\n"),
+        );
         task.write(&format!("{schema}.{table}.0.sql"), dumpling(table, numbered(from, 3), 2));
     }
     task.import();

@@ -16,6 +16,7 @@ mod left_out;
 mod load;
 mod merge;
 mod orphans;
+mod parquet;
 mod portable;
 mod programs;
 mod status;

@@ -20,6 +20,7 @@ pub mod logcheck;
 pub mod port;
 pub mod process;
 pub mod proxy;
+pub mod python;
 pub mod random;
 pub mod server;
 pub mod skip;

@@ -66,12 +66,22 @@ pub fn mysql8033() -> Result<()> {
 
 /// moto, an S3 with users and signatures, in a Python environment of its own.
 pub fn moto() -> Result<()> {
-    let parts = Unpacking::begin_at(Cloud::Moto.name(), Cloud::Moto.home())?;
+    python(Unpacking::begin_at(Cloud::Moto.name(), Cloud::Moto.home())?, "moto[server]==5.2.5")
+}
+
+/// pyarrow, in one, too.
+pub fn pyarrow() -> Result<()> {
+    let name = testkit::python::PYARROW;
+    python(Unpacking::begin_at(name, catalog::servers_dir().join(name))?, &name.replacen('-', "==", 1))
+}
+
+/// A Python environment with a package.
+fn python(parts: Unpacking, package: &str) -> Result<()> {
     let venv = parts.scratch.join("venv");
     shell::run(Command::new("python3").args(["-m", "venv"]).arg(&venv))
         .context("make a Python environment")?;
     let mut pip = Command::new(venv.join("bin/python"));
-    pip.args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "moto[server]==5.2.5"]);
+    pip.args(["-m", "pip", "install", "-q", "--disable-pip-version-check", package]);
     shell::run(&mut pip).context("fetch it with pip")?;
     parts.finish(&venv)
 }

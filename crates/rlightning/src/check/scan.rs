@@ -18,8 +18,11 @@ use crate::downstream::columns;
 use crate::downstream::tables::TargetInfo;
 use crate::error::{Context, Result, fail};
 use crate::import::convert::{Cell as ColumnCell, CsvRows};
-use crate::import::{file, shape::single_rows};
+use crate::import::file;
+use crate::import::parquet::ParquetRows;
+use crate::import::shape::{Rewrite, single_rows};
 use crate::source::DataFile;
+use crate::source::parquet::Column;
 use crate::source::prologue::Prologue;
 use crate::source::rows::{FileReader, Item, Part};
 
@@ -250,9 +253,10 @@ impl<'a> Reading<'a> {
         let mode = self.question.mode.unwrap_or_else(|| prologue.sql_mode());
         self.utf8 = matches!(prologue.names.as_deref(), None | Some("utf8" | "utf8mb3"));
         let mut reader = open(mode).context(codes::CHECK_DATA_SOURCE, doing)?;
+        let columns = reader.footer().map(|footer| Arc::clone(&footer.columns));
         let mut converter = None;
         loop {
-            let before = reader.offset();
+            let before = reader.bytes();
             if self.question.sample.is_some_and(|most| before >= most) {
                 break;
             }
@@ -260,7 +264,7 @@ impl<'a> Reading<'a> {
                 Item::Head(head) => {
                     self.columns(head.columns.as_deref())?;
                     let names = head.columns.as_deref().or(self.default_columns.map(Vec::as_slice));
-                    converter = self.converter(names.unwrap_or_default());
+                    converter = self.converter(names.unwrap_or_default(), &columns);
                 }
                 Item::Rows { bytes, at, .. } => match converter.as_ref() {
                     None => {
@@ -276,41 +280,45 @@ impl<'a> Reading<'a> {
                 Item::Other { .. } | Item::End => {}
                 Item::Eof => break,
             }
-            let moved = reader.offset() - before;
+            let moved = reader.bytes() - before;
             self.answer.bytes += moved;
             bar.inc(moved);
         }
         (0..self.records.len()).try_for_each(|key| self.hand_over(key))
     }
 
-    /// What makes rows of the records of a CSV file.
-    fn converter(&self, columns: &[String]) -> Option<CsvRows> {
-        let dialect = self.data.form.csv.as_ref()?;
+    /// What makes rows of SQL of the records of a CSV or Parquet file.
+    fn converter(&self, columns: &[String], parquet: &Option<Arc<Vec<Column>>>) -> Option<Rewrite> {
         let cell = |name: &String| match self.question.binary.contains(&name.to_lowercase()) {
             true => ColumnCell::Binary,
             false => ColumnCell::Text,
         };
-        Some(CsvRows {
+        let cells = columns.iter().map(cell).collect();
+        if let Some(columns) = parquet {
+            return Some(Rewrite::Parquet(ParquetRows {
+                columns: Arc::clone(columns),
+                cells,
+                append: Vec::new(),
+            }));
+        }
+        Some(Rewrite::Csv(CsvRows {
             path: self.data.path.as_str().into(),
-            dialect: Arc::clone(dialect),
-            cells: columns.iter().map(cell).collect(),
+            dialect: Arc::clone(self.data.form.csv.as_ref()?),
+            cells,
             append: Vec::new(),
             quoted_nulls: Arc::default(),
-        })
+        }))
     }
 
     /// The records of a run, one by one.
-    fn records(&mut self, rows: &CsvRows, bytes: &[u8], at: u64, mode: SqlMode) -> Result<()> {
+    fn records(&mut self, rows: &Rewrite, bytes: &[u8], at: u64, mode: SqlMode) -> Result<()> {
         let mut text = Vec::new();
-        for (offset, record) in rows.dialect.raw_records(bytes) {
+        for (offset, record) in rows.single(bytes, mode) {
             let place = Place { file: self.number, at: at + offset as u64 };
             text.clear();
             rows.rows(record, mode, &mut text).map_err(|(_, what)| {
-                let path = &self.data.path;
-                fail(
-                    codes::CHECK_DATA_SOURCE,
-                    format!("file '{path}': the record at byte {}: {what}", place.at),
-                )
+                let (path, at) = (&self.data.path, self.data.form.place(place.at));
+                fail(codes::CHECK_DATA_SOURCE, format!("file '{path}': the record at {at}: {what}"))
             })?;
             self.row(&text, place, mode, &mut Vec::with_capacity(self.filled))?;
         }
@@ -368,8 +376,10 @@ impl<'a> Reading<'a> {
         }
         found.clear();
         let bad = |cause| {
-            codes::CHECK_DATA_SOURCE
-                .wrap(format!("file '{}': the row at byte {}", self.data.path, place.at), cause)
+            codes::CHECK_DATA_SOURCE.wrap(
+                format!("file '{}': the row at {}", self.data.path, self.data.form.place(place.at)),
+                cause,
+            )
         };
         for cell in cells(row, mode).map_err(bad)? {
             found.push(cell.map_err(bad)?);

@@ -227,7 +227,7 @@ fn chunk_state(task: &FileTask, chunk: &ledger::Chunk, columns: Vec<i32>, last_r
         kvc_checksum: 0,
         columns,
         timestamp: if modified > 0 { modified } else { now() },
-        kind: if is_csv { 4 } else { 3 },
+        kind: task.file.form.number().into(),
         compression: task.file.form.packing.number().into(),
         sort_key: task.file.key.clone(),
         file_size: number(chunk.size),

@@ -1,7 +1,6 @@
 //! A real tool's checkpoint becomes the ledger of a new task.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
 use std::sync::Arc;
 
 use common::error::lightning_codes as codes;
@@ -16,8 +15,7 @@ use crate::downstream::Target;
 use crate::error::{Context, Error, Result, fail};
 use crate::import::file::{self, FileTask};
 use crate::ledger::{Done, Ledger, Piece};
-use crate::source::input::Input;
-use crate::source::rows::{FileReader, Item, Part, WINDOW};
+use crate::source::rows::{FileReader, Item, Part, WINDOW, checksum};
 
 /// Where the ledger notes the version that the real tool called itself.
 pub(super) const VERSION: &str = "checkpoint.lightning-version";
@@ -194,6 +192,7 @@ fn records(
     let mut heads: HashMap<u64, Option<u64>> = HashMap::new();
     let mut file = FileReader::open(Arc::clone(&reader), form, mode, Part::WHOLE, target.packet_limit)
         .context(codes::CHECK_DATA_SOURCE, || format!("file '{path}'"))?;
+    let rows = file.footer().map(|footer| footer.rows());
     for at in wanted.into_iter().filter(|at| *at > 0 && *at < whole) {
         while file.offset() < at {
             let far = at - file.offset() > 2 * WINDOW as u64;
@@ -203,7 +202,7 @@ fn records(
             }
         }
         if file.offset() != at {
-            return Err(bad(format!("has no end of a row at byte {at}")));
+            return Err(bad(format!("has no end of a row at {}", form.place(at))));
         }
         heads.insert(at, file.head_at());
     }
@@ -213,7 +212,9 @@ fn records(
             return Err(bad(format!("has {} bytes, and had {}", task.file.size, chunk.file_size)));
         }
         let (begin, pos) = (number(chunk.offset), number(chunk.pos).max(number(chunk.offset)));
-        let is_open = chunk.end_offset >= UNKNOWN_END || !task.is_plain();
+        // The end of a Parquet file is its number of rows there.
+        let is_open = chunk.end_offset >= UNKNOWN_END
+            || rows.map_or(!task.is_plain(), |rows| number(chunk.end_offset) >= rows);
         let end = if is_open { whole } else { number(chunk.end_offset) };
         if begin != next || end > whole || pos > end {
             return Err(bad(format!("is cut in ranges that do not follow one another, at byte {begin}")));
@@ -222,7 +223,9 @@ fn records(
         let head_of = |at: u64| heads.get(&at).copied().flatten();
         pieces.push(Piece { begin, end, head_at: head_of(begin) });
         if pos > begin {
-            let checksum = checksum(&reader, task, begin, pos)?;
+            let checksum = checksum(&reader, form, begin, Some(pos))
+                .context(codes::STORAGE_UNKNOWN, || format!("read file '{path}'"))?
+                .into();
             let head_at = if pos < end { head_of(pos) } else { None };
             done.push(Done { begin, end: pos, rows: chunk.kvc_kvs, checksum, head_at });
         } else if chunk.kvc_kvs > 0 {
@@ -233,23 +236,4 @@ fn records(
         return Err(bad(format!("is told of up to byte {next} only")));
     }
     Ok((pieces, done))
-}
-
-fn checksum(
-    reader: &Arc<dyn common::storage::RangeReader>,
-    task: &FileTask,
-    begin: u64,
-    end: u64,
-) -> Result<u64> {
-    let doing = || format!("read file '{}'", task.path());
-    let mut input = Input::open(Arc::clone(reader), &task.file.form, begin, Some(end))
-        .context(codes::STORAGE_UNKNOWN, doing)?;
-    let mut hasher = crc32fast::Hasher::new();
-    let mut buffer = vec![0; WINDOW];
-    loop {
-        match input.read(&mut buffer).context(codes::STORAGE_UNKNOWN, doing)? {
-            0 => return Ok(u64::from(hasher.finalize())),
-            read => hasher.update(&buffer[..read]),
-        }
-    }
 }

@@ -127,8 +127,13 @@ impl Target {
     /// Statements that set a session up for a file: its character set, time zone and quoting. `recorded_zone` is the zone of rdump's
     /// manifest.
     pub fn file_statements(&self, prologue: &Prologue, recorded_zone: Option<&str>) -> Vec<String> {
+        self.statements(prologue, self.time_zone(prologue, recorded_zone))
+    }
+
+    /// The same in this zone; `None`: the target's.
+    pub fn statements(&self, prologue: &Prologue, zone: Option<&str>) -> Vec<String> {
         let mut statements = vec![format!("SET NAMES {}", prologue.names.as_deref().unwrap_or("utf8mb4"))];
-        statements.push(self.zone_statement(self.time_zone(prologue, recorded_zone)));
+        statements.push(self.zone_statement(zone));
         if self.session.sql_mode.is_none() {
             let escapes = if prologue.no_backslash_escapes { ",NO_BACKSLASH_ESCAPES" } else { "" };
             let quotes = if prologue.ansi_quotes { ",ANSI_QUOTES" } else { "" };

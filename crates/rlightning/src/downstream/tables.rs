@@ -146,10 +146,7 @@ async fn load_group(
 ///
 /// # Errors
 /// The server's.
-pub async fn missing_schemas<'a>(
-    conn: &mut Conn,
-    needed: &BTreeSet<&'a str>,
-) -> Result<BTreeSet<&'a str>> {
+pub async fn missing_schemas<'a>(conn: &mut Conn, needed: &BTreeSet<&'a str>) -> Result<BTreeSet<&'a str>> {
     if needed.is_empty() {
         return Ok(BTreeSet::new());
     }

@@ -11,7 +11,7 @@ use super::Shared;
 use super::batch::Statement;
 use super::blank::{self, Blanks};
 use super::file::OpenFile;
-use super::place::offset_of_row;
+use super::place::{offset_of_row, row_at};
 use super::shape::single_rows;
 use super::worker::{Trouble, check_outcome};
 use crate::config::OnDuplicate;
@@ -152,10 +152,11 @@ async fn leave_out(
         return Err(Trouble::Final(fail(
             codes::RESTORE_TABLE,
             format!(
-                "restore table {} failed: file '{}', row at byte {offset}: The number of {key} errors exceeds the threshold configured by \
+                "restore table {} failed: file '{}', {}: The number of {key} errors exceeds the threshold configured by \
                  `{option}`: '{most}' (the last one: {})",
                 file.task.table.name,
                 file.task.path(),
+                row_at(file, offset),
                 if shared.redact { "hidden by redact-info-log" } else { &text }
             ),
         )));

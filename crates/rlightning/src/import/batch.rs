@@ -11,7 +11,7 @@ use super::shape::{Shape, single_rows};
 use crate::error::{Context, Result, fail};
 use crate::ledger::Done;
 use crate::source::prologue::Prologue;
-use crate::source::rows::{FileReader, Item};
+use crate::source::rows::{FileReader, Item, Segment};
 
 /// Limits of statements and transactions.
 #[derive(Debug, Clone, Copy)]
@@ -137,7 +137,7 @@ pub struct Batch {
 /// A batch in the making.
 struct Open {
     batch: Batch,
-    hasher: crc32fast::Hasher,
+    hasher: Segment,
     bytes: usize,
 }
 
@@ -159,7 +159,7 @@ pub struct Packer {
     /// One past the last byte of the piece; `u64::MAX` where that is not known.
     end: u64,
     /// Bytes behind the last row that no batch has counted yet.
-    gap: crc32fast::Hasher,
+    gap: Segment,
     open: Option<Open>,
     finished: bool,
 }
@@ -200,7 +200,7 @@ impl Packer {
             shape,
             begin: start.begin,
             end: start.end,
-            gap: crc32fast::Hasher::new(),
+            gap: Segment::default(),
             open: None,
             finished: false,
         })
@@ -292,11 +292,11 @@ impl Open {
     fn new(begin: u64) -> Self {
         let done = Done { begin, end: begin, rows: 0, checksum: 0, head_at: None };
         let batch = Batch { done, statements: Vec::new() };
-        Self { batch, hasher: crc32fast::Hasher::new(), bytes: 0 }
+        Self { batch, hasher: Segment::default(), bytes: 0 }
     }
 
     fn seal(mut self) -> Batch {
-        self.batch.done.checksum = u64::from(self.hasher.finalize());
+        self.batch.done.checksum = u64::from(self.hasher.value());
         for statement in &mut self.batch.statements {
             let shape = Arc::clone(&statement.shape);
             statement.sql.extend_from_slice(&shape.suffix);
@@ -368,7 +368,7 @@ fn add_rows(
     let verbatim = shape.rewrite.is_none();
     statement.runs.push(Run { at: rows.at, start, verbatim, rows: rows.count });
     statement.rows += rows.count;
-    statement.end = rows.at + rows.bytes.len() as u64;
+    statement.end = rows.at + shape.length(rows.bytes, rows.count);
     Ok(())
 }
 

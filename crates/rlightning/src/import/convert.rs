@@ -147,7 +147,7 @@ impl CsvRows {
     }
 }
 
-fn quote(value: &[u8], mode: SqlMode, out: &mut Vec<u8>) {
+pub(super) fn quote(value: &[u8], mode: SqlMode, out: &mut Vec<u8>) {
     out.push(b'\'');
     let mut rest = value;
     while let Some(at) = memchr::memchr2(b'\'', b'\\', rest) {

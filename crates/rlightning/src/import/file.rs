@@ -1,7 +1,6 @@
 //! One data file of a running import: its identity, its prologue, its cuts. Everything here blocks on reads.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::UNIX_EPOCH;
@@ -16,9 +15,9 @@ use crate::downstream::tables::TargetInfo;
 use crate::error::{Context, Result, fail};
 use crate::ledger::{Done, FileRecord, Piece, file_id};
 use crate::source::DataFile;
-use crate::source::input::Input;
+use crate::source::parquet::Footer;
 use crate::source::prologue::Prologue;
-use crate::source::rows::{FileReader, Item, Part, WINDOW};
+use crate::source::rows::{FileReader, Item, Part, WINDOW, checksum};
 
 /// Bytes at each end of a file that go into its hash.
 const DIGEST_BYTES: usize = 64 << 10;
@@ -49,6 +48,8 @@ pub struct OpenFile {
     pub task: Arc<FileTask>,
     /// Its bytes.
     pub reader: Arc<dyn RangeReader>,
+    /// What a Parquet file says of itself.
+    pub footer: Option<Arc<Footer>>,
     /// What it says about its text.
     pub prologue: Prologue,
     /// The mode in which its text is split.
@@ -75,6 +76,30 @@ impl FileTask {
     /// Whether its parts can be read without what lies before them.
     pub fn is_plain(&self) -> bool {
         self.file.form.is_plain()
+    }
+}
+
+impl OpenFile {
+    /// How many bytes of the file lie between two of its offsets, about. 0 where nobody knows before its end.
+    pub fn bytes(&self, begin: u64, end: u64) -> u64 {
+        match &self.footer {
+            Some(footer) => footer.bytes_before(end).saturating_sub(footer.bytes_before(begin)),
+            None if self.task.is_plain() => end.saturating_sub(begin),
+            None => 0,
+        }
+    }
+
+    /// A reader of a part of it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn rows(&self, part: Part, limit: usize) -> Result<FileReader> {
+        let reader = Arc::clone(&self.reader);
+        if let Some(footer) = &self.footer {
+            return Ok(FileReader::of_parquet(reader, Arc::clone(footer), part));
+        }
+        FileReader::open(reader, &self.task.file.form, self.mode, part, limit)
+            .context(codes::CHECK_DATA_SOURCE, || format!("file '{}'", self.task.path()))
     }
 }
 
@@ -176,21 +201,11 @@ pub fn changed(path: &str, what: &str, target: &TableName, advice: &Advice) -> c
 pub fn verify(file: &OpenFile, pieces: &[Piece], done: &[Done], limit: usize, advice: &Advice) -> Result<()> {
     let (task, reader) = (&file.task, &file.reader);
     let target = &task.table.name;
-    let mut buffer = vec![0; WINDOW];
     for batch in done {
-        let doing = || format!("read file '{}'", task.path());
-        let end = Some(batch.end);
-        let mut input = Input::open(Arc::clone(reader), &task.file.form, batch.begin, end)
-            .context(codes::STORAGE_UNKNOWN, doing)?;
-        let mut hasher = crc32fast::Hasher::new();
-        loop {
-            match input.read(&mut buffer).context(codes::STORAGE_UNKNOWN, doing)? {
-                0 => break,
-                read => hasher.update(&buffer[..read]),
-            }
-        }
-        if u64::from(hasher.finalize()) != batch.checksum {
-            let what = format!("bytes {} to {}", batch.begin, batch.end);
+        let sum = checksum(reader, &task.file.form, batch.begin, Some(batch.end))
+            .context(codes::STORAGE_UNKNOWN, || format!("read file '{}'", task.path()))?;
+        if u64::from(sum) != batch.checksum {
+            let what = task.file.form.part(batch.begin, batch.end);
             return Err(changed(task.path(), &what, target, advice));
         }
     }
@@ -202,9 +217,10 @@ pub fn verify(file: &OpenFile, pieces: &[Piece], done: &[Done], limit: usize, ad
 
 /// Whether all cuts of a file are ends of rows in the statement they were in. Text that cannot be read does not fit.
 fn cuts_fit(file: &OpenFile, pieces: &[Piece], limit: usize) -> bool {
-    let opened =
-        FileReader::open(Arc::clone(&file.reader), &file.task.file.form, file.mode, Part::WHOLE, limit);
-    let Ok(mut reader) = opened else { return false };
+    if let Some(footer) = &file.footer {
+        return pieces.iter().all(|piece| piece.begin <= footer.rows());
+    }
+    let Ok(mut reader) = file.rows(Part::WHOLE, limit) else { return false };
     pieces.iter().skip(1).all(|piece| {
         while reader.offset() < piece.begin {
             let far = piece.begin - reader.offset() > 2 * WINDOW as u64;
@@ -238,20 +254,17 @@ pub fn prologue(
 ///
 /// # Errors
 /// Text that cannot be read, with its byte.
-pub fn cut(
-    task: &FileTask,
-    reader: &Arc<dyn RangeReader>,
-    mode: SqlMode,
-    limit: usize,
-    piece_bytes: u64,
-) -> Result<Vec<Piece>> {
+pub fn cut(file: &OpenFile, limit: usize, piece_bytes: u64) -> Result<Vec<Piece>> {
+    let (task, reader) = (&*file.task, &file.reader);
+    if let Some(footer) = &file.footer {
+        return Ok(cut_parquet(footer, piece_bytes));
+    }
     let doing = || format!("file '{}'", task.path());
     let size = reader.size();
     if let Some(dialect) = task.file.form.csv.as_ref().filter(|dialect| dialect.strict) {
         return cut_strict(task, reader, &dialect.terminator, piece_bytes);
     }
-    let mut file = FileReader::open(Arc::clone(reader), &task.file.form, mode, Part::WHOLE, limit)
-        .context(codes::CHECK_DATA_SOURCE, doing)?;
+    let mut file = file.rows(Part::WHOLE, limit)?;
     let mut pieces = Vec::new();
     let mut piece = Piece { begin: 0, end: size, head_at: None };
     loop {
@@ -269,6 +282,18 @@ pub fn cut(
     }
     pieces.push(piece);
     Ok(pieces)
+}
+
+/// The same for Parquet, whose footer knows.
+fn cut_parquet(footer: &Footer, piece_bytes: u64) -> Vec<Piece> {
+    let mut pieces = vec![Piece { begin: 0, end: u64::MAX, head_at: None }];
+    for at in footer.cuts(piece_bytes) {
+        if let Some(last) = pieces.last_mut() {
+            last.end = at;
+        }
+        pieces.push(Piece { begin: at, end: u64::MAX, head_at: Some(0) });
+    }
+    pieces
 }
 
 /// The same for CSV of which is promised that no field holds a terminator: only the places of the cuts are read.
@@ -447,7 +472,17 @@ mod tests {
         text.push_str(";\n");
         let (_folder, reader) = opened(&text);
         let task = task(text.len() as u64);
-        let pieces = cut(&task, &reader, SqlMode::default(), 1 << 24, 300_000).unwrap();
+        let file = OpenFile {
+            task: Arc::new(task.clone()),
+            reader,
+            footer: None,
+            prologue: Prologue::default(),
+            mode: SqlMode::default(),
+            session: Vec::new(),
+            left: AtomicUsize::new(0),
+            begun: std::time::Instant::now(),
+        };
+        let pieces = cut(&file, 1 << 24, 300_000).unwrap();
         assert!(pieces.len() > 2, "{pieces:?}");
         check_pieces(&task, &pieces).unwrap();
         for piece in &pieces[1..] {

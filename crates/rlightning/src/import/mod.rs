@@ -7,6 +7,7 @@ pub mod convert;
 pub mod file;
 pub mod json;
 mod pack;
+pub mod parquet;
 mod patience;
 mod place;
 pub mod shape;
@@ -20,7 +21,7 @@ use std::time::Instant;
 use common::error::lightning_codes as codes;
 use common::ident::TableName;
 use common::retry::Backoff;
-use common::storage::Storage;
+use common::storage::{RangeReader, Storage};
 use mysql::Conn;
 use tokio::sync::{Notify, OwnedRwLockReadGuard, RwLock, watch};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,8 @@ use crate::error::{Error, Result, fail};
 use crate::ledger::{Ledger, Piece};
 use crate::progress::Counters;
 use crate::records::Records;
+use crate::source::parquet::Footer;
+use crate::source::prologue::Prologue;
 use batch::Limits;
 use file::{FileTask, OpenFile};
 pub(crate) use pack::pack;
@@ -156,7 +159,7 @@ impl Shared {
 
 /// Whether a file is cut into several pieces.
 pub fn worth_cutting(task: &FileTask, piece_bytes: u64) -> bool {
-    task.is_plain() && task.file.size as f64 > WORTH_CUTTING * piece_bytes as f64
+    task.file.form.can_be_cut() && task.file.size as f64 > WORTH_CUTTING * piece_bytes as f64
 }
 
 /// The piece of a file that is not cut.
@@ -398,9 +401,9 @@ async fn begin_file(
             let (limit, advice) = (shared.limits.packet_limit, shared.advice.clone());
             run_blocking(move || file::verify(&file, &pieces, &done, limit, &advice)).await?;
         }
-        let bytes = known.done.iter().map(|done| done.end - done.begin).sum();
+        let bytes = known.done.iter().map(|done| file.bytes(done.begin, done.end)).sum();
         let rows = known.done.iter().map(|done| done.rows).sum();
-        shared.counters.had(&task.table.name, if task.is_plain() { bytes } else { 0 }, rows);
+        shared.counters.had(&task.table.name, bytes, rows);
     }
     let mut left = Vec::new();
     for piece in pieces {
@@ -429,12 +432,29 @@ pub(crate) async fn run_blocking<T: Send + 'static>(
 /// Opens a file and reads its prologue. Blocks.
 pub(crate) fn open_file(shared: &Shared, task: &Arc<FileTask>) -> Result<OpenFile> {
     let reader = file::open(&*shared.storage, task.path())?;
+    if task.file.form.parquet {
+        return open_parquet(shared, task, reader);
+    }
     // The prologue decides about the mode; it is itself read in the plain one.
     let prologue = file::prologue(task, &reader, sql::SqlMode::default(), shared.limits.packet_limit)?;
     let mode = shared.target.sql_mode(&prologue);
     let session = shared.target.file_statements(&prologue, task.zone.as_deref());
     let (task, left) = (Arc::clone(task), AtomicUsize::new(0));
-    Ok(OpenFile { task, reader, prologue, mode, session, left, begun: Instant::now() })
+    Ok(OpenFile { task, reader, footer: None, prologue, mode, session, left, begun: Instant::now() })
+}
+
+fn open_parquet(shared: &Shared, task: &Arc<FileTask>, reader: Arc<dyn RangeReader>) -> Result<OpenFile> {
+    let wrong = |what: String| fail(codes::CHECK_DATA_SOURCE, format!("file '{}': {what}", task.path()));
+    let footer = Footer::read(&reader).map_err(|fault| wrong(fault.to_string()))?;
+    let prologue = Prologue::default();
+    let asked = shared.target.time_zone(&prologue, task.zone.as_deref());
+    let zone = parquet::zone(&footer.columns, &task.file.ignored, &task.table, asked)
+        .map_err(wrong)?
+        .map(str::to_owned);
+    let session = shared.target.statements(&prologue, zone.as_deref());
+    let mode = shared.target.sql_mode(&prologue);
+    let (task, left, footer) = (Arc::clone(task), AtomicUsize::new(0), Some(footer));
+    Ok(OpenFile { task, reader, footer, prologue, mode, session, left, begun: Instant::now() })
 }
 
 /// Cuts a file and commits the cuts, or takes those of another process that was quicker.
@@ -442,8 +462,7 @@ async fn cut_file(shared: &Arc<Shared>, worker: &mut Worker, file: &Arc<OpenFile
     let pieces = {
         let (shared, file) = (Arc::clone(shared), Arc::clone(file));
         let limit = shared.limits.packet_limit;
-        run_blocking(move || file::cut(&file.task, &file.reader, file.mode, limit, shared.piece_bytes))
-            .await?
+        run_blocking(move || file::cut(&file, limit, shared.piece_bytes)).await?
     };
     worker.write_cuts(file.task.id(), pieces).await
 }
@@ -465,7 +484,7 @@ async fn load_piece(
 
 fn file_done(shared: &Shared, queue: &Queue, file: &OpenFile) {
     let task = &file.task;
-    if !task.is_plain() {
+    if file.bytes(0, 1) == 0 {
         shared.counters.add(&task.table.name, task.file.size, 0);
     }
     shared.counters.file_done();

@@ -26,10 +26,12 @@ pub(crate) fn pack(
     let doing = || format!("file '{}'", task.path());
     let limit = shared.limits.packet_limit;
     let form = &task.file.form;
-    let reader = || Arc::clone(&file.reader);
     let head = head_at
         .map(|at| {
-            FileReader::head(reader(), form, file.mode, at, limit)
+            if let Some(footer) = &file.footer {
+                return Ok(footer.head());
+            }
+            FileReader::head(Arc::clone(&file.reader), form, file.mode, at, limit)
                 .context(codes::CHECK_DATA_SOURCE, doing)?
                 .ok_or_else(|| {
                     fail(
@@ -45,8 +47,7 @@ pub(crate) fn pack(
     let known_end = piece.end != u64::MAX;
     let last = !known_end || piece.end == task.file.size;
     let part = Part { begin, head_at, end: known_end.then_some(piece.end), last };
-    let opened =
-        FileReader::open(reader(), form, file.mode, part, limit).context(codes::CHECK_DATA_SOURCE, doing)?;
+    let opened = file.rows(part, limit)?;
     let start = Start { begin, end: piece.end, head };
     let mut packer = Packer::new(
         opened,
@@ -74,7 +75,14 @@ fn shape_maker(shared: &Shared, file: &Arc<OpenFile>) -> Arc<ShapeMaker> {
     let misreads_doubles = shared.target.misreads_doubles();
     Arc::new(move |head| {
         let task = &file.task;
-        let frame = Frame { table: &task.table, on_duplicate, quoted_nulls: &quoted_nulls, misreads_doubles };
+        let parquet = file.footer.as_ref().map(|footer| &footer.columns);
+        let frame = Frame {
+            table: &task.table,
+            on_duplicate,
+            quoted_nulls: &quoted_nulls,
+            misreads_doubles,
+            parquet,
+        };
         let shape = Shape::new(
             &frame,
             &task.file,

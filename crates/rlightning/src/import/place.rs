@@ -14,16 +14,22 @@ pub(super) fn place(file: &OpenFile, statement: &Statement, error: &mysql::Error
         digits.parse::<u64>().ok()
     });
     match number.and_then(|number| offset_of_row(file, statement, number)) {
-        Some(at) => format!("row at byte {at}"),
-        None => format!("bytes {} to {}", statement.at, statement.end),
+        Some(at) => row_at(file, at),
+        None => file.task.file.form.part(statement.at, statement.end),
     }
+}
+
+/// A row in words.
+pub(super) fn row_at(file: &OpenFile, at: u64) -> String {
+    let form = &file.task.file.form;
+    if form.parquet { form.place(at) } else { format!("row at {}", form.place(at)) }
 }
 
 /// Where row `number` (from 1) of a statement stands in the file. Rows that were changed on their way are looked for in the file.
 pub(super) fn offset_of_row(file: &OpenFile, statement: &Statement, number: u64) -> Option<u64> {
     let (begin, behind) = statement.offset_of_row(number, file.mode)?;
-    if behind == 0 {
-        return Some(begin);
+    if behind == 0 || file.footer.is_some() {
+        return Some(begin + behind);
     }
     tokio::task::block_in_place(|| {
         let part = Part { begin, head_at: Some(0), end: None, last: false };

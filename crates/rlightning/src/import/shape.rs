@@ -11,10 +11,12 @@ use sql::values::{Item, ValuesReader, cells};
 use super::blank::{self, Enums};
 use super::convert::{Cell, CsvRows, QuotedNulls};
 use super::json::JsonCells;
+use super::parquet::ParquetRows;
 use crate::config::OnDuplicate;
 use crate::downstream::tables::TargetInfo;
 use crate::error::{Result, fail};
 use crate::source::DataFile;
+use crate::source::parquet::{self, Column};
 
 /// How rows of one head become an INSERT. Where dump and target line up, `rewrite` is `None` and the rows' bytes go out as they
 /// are.
@@ -39,6 +41,8 @@ pub enum Rewrite {
     Json(JsonCells),
     /// Records of CSV become rows.
     Csv(CsvRows),
+    /// Rows of Parquet become rows of SQL.
+    Parquet(ParquetRows),
 }
 
 /// Cells that stay and cells that come.
@@ -63,6 +67,8 @@ pub struct Frame<'a> {
     pub quoted_nulls: &'a Arc<QuotedNulls>,
     /// The target misreads doubles in JSON.
     pub misreads_doubles: bool,
+    /// The columns of a Parquet file.
+    pub parquet: Option<&'a Arc<Vec<Column>>>,
 }
 
 impl Shape {
@@ -137,20 +143,23 @@ impl Shape {
             Some(columns) => JsonCells::of(columns.iter().map(|name| frame.table.column(name))),
             None => JsonCells::of(frame.table.columns.iter().map(Some)),
         };
+        let cell = |(name, keep): (&String, bool)| {
+            if keep { Cell::of(frame.table.column(name), frame.misreads_doubles) } else { Cell::Skip }
+        };
+        let names = columns.unwrap_or_default();
         let rewrite = match (&file.form.csv, keep) {
-            (Some(dialect), keep) => {
-                let cell = |(name, keep): (&String, bool)| {
-                    if keep { Cell::of(frame.table.column(name), frame.misreads_doubles) } else { Cell::Skip }
-                };
-                let names = columns.unwrap_or_default();
-                Some(Rewrite::Csv(CsvRows {
-                    path: file.path.as_str().into(),
-                    dialect: Arc::clone(dialect),
-                    cells: names.iter().zip(keep.unwrap_or_default()).map(cell).collect(),
-                    append: append(),
-                    quoted_nulls: Arc::clone(frame.quoted_nulls),
-                }))
-            }
+            (None, keep) if let Some(columns) = frame.parquet => Some(Rewrite::Parquet(ParquetRows {
+                columns: Arc::clone(columns),
+                cells: names.iter().zip(keep.unwrap_or_default()).map(cell).collect(),
+                append: append(),
+            })),
+            (Some(dialect), keep) => Some(Rewrite::Csv(CsvRows {
+                path: file.path.as_str().into(),
+                dialect: Arc::clone(dialect),
+                cells: names.iter().zip(keep.unwrap_or_default()).map(cell).collect(),
+                append: append(),
+                quoted_nulls: Arc::clone(frame.quoted_nulls),
+            })),
             (None, Some(keep)) if changes => Some(Rewrite::Cells(Cells { keep, append: append(), json })),
             (None, _) => json.map(Rewrite::Json),
         };
@@ -172,24 +181,42 @@ fn keep_old_row(table: &TargetInfo) -> Result<Vec<u8>> {
 }
 
 impl Shape {
-    /// The rows of a run of the file one by one, as they stand in it, each with its offset in the run.
+    /// The rows of a run of the file one by one, as they stand in it, each with its offset from the run's.
     pub fn single<'r>(
         &'r self,
         run: &'r [u8],
         mode: SqlMode,
     ) -> Box<dyn Iterator<Item = (usize, &'r [u8])> + 'r> {
         match &self.rewrite {
-            Some(Rewrite::Csv(rows)) => Box::new(rows.dialect.raw_records(run)),
-            _ => Box::new(single_rows(run, mode)),
+            Some(rewrite) => rewrite.single(run, mode),
+            None => Box::new(single_rows(run, mode)),
         }
+    }
+
+    /// How far a run of so many rows goes in offsets of its file.
+    pub fn length(&self, run: &[u8], rows: u64) -> u64 {
+        if matches!(self.rewrite, Some(Rewrite::Parquet(_))) { rows } else { run.len() as u64 }
     }
 }
 
 impl Rewrite {
+    /// See [`Shape::single`].
+    pub fn single<'r>(
+        &'r self,
+        run: &'r [u8],
+        mode: SqlMode,
+    ) -> Box<dyn Iterator<Item = (usize, &'r [u8])> + 'r> {
+        match self {
+            Self::Csv(rows) => Box::new(rows.dialect.raw_records(run)),
+            Self::Parquet(_) => Box::new(parquet::row::rows(run).enumerate()),
+            Self::Cells(_) | Self::Json(_) => Box::new(single_rows(run, mode)),
+        }
+    }
+
     /// Appends the changed rows of a run to `out`.
     ///
     /// # Errors
-    /// The offset of the row in `run`, and what is wrong with it.
+    /// The offset of the row from that of `run`, and what is wrong with it.
     pub fn rows(
         &self,
         run: &[u8],
@@ -203,6 +230,7 @@ impl Rewrite {
                 Ok(())
             }
             Self::Csv(rows) => rows.rows(run, mode, out),
+            Self::Parquet(rows) => rows.rows(run, mode, out),
         }
     }
 
@@ -214,6 +242,8 @@ impl Rewrite {
             Self::Cells(cells) => bytes.saturating_mul(1 + cells.append.len()) + digits(cells.json.as_ref()),
             Self::Json(json) => bytes + digits(Some(json)),
             Self::Csv(rows) => bytes.saturating_mul(12 + rows.append.len()),
+            // A double takes 9 bytes there and up to 25 here.
+            Self::Parquet(rows) => bytes.saturating_mul(12 + rows.append.len()),
         }
     }
 }
@@ -322,6 +352,7 @@ mod tests {
             on_duplicate: OnDuplicate::Error,
             quoted_nulls: &Arc::default(),
             misreads_doubles: false,
+            parquet: None,
         };
         let shape = Shape::new(&frame, &file(&[], &[]), None, None).unwrap();
         assert_eq!(shape.prefix, b"INSERT INTO `d`.`t` VALUES ");
@@ -347,6 +378,7 @@ mod tests {
             on_duplicate: OnDuplicate::Error,
             quoted_nulls: &Arc::default(),
             misreads_doubles: false,
+            parquet: None,
         };
         let listed = names(&["a", "B", "c"]);
         let file = file(&["b"], &[("src", "it's")]);

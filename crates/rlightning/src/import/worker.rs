@@ -16,7 +16,7 @@ use super::batch::{Batch, Statement};
 use super::file::{OpenFile, resume_at};
 use super::pack::pack;
 use super::patience::Patience;
-use super::place::place;
+use super::place::{place, row_at};
 use crate::config::OnDuplicate;
 use crate::error::{Error, Result, fail};
 use crate::ledger::{Done, FileState, Piece};
@@ -199,7 +199,7 @@ impl Worker {
             }
             match self.bring_in(file, &batch).await {
                 Ok(Fate::In(rows)) => {
-                    let bytes = if file.task.is_plain() { batch.done.end - batch.done.begin } else { 0 };
+                    let bytes = file.bytes(batch.done.begin, batch.done.end);
                     self.shared.counters.add(&file.task.table.name, bytes, rows);
                     self.shared.pool.give_back(batch, &self.shared.limits);
                 }
@@ -246,10 +246,10 @@ impl Worker {
                     if let Some(conn) = &mut self.conn {
                         apart::note(&self.shared, conn, file, &refused).await;
                     }
-                    let place = refused.at.map_or_else(
-                        || format!("bytes {} to {}", batch.done.begin, batch.done.end),
-                        |at| format!("row at byte {at}"),
-                    );
+                    let form = &file.task.file.form;
+                    let place = refused
+                        .at
+                        .map_or_else(|| form.part(batch.done.begin, batch.done.end), |at| row_at(file, at));
                     return Err(self.explain(file, &place, &refused.error));
                 }
                 Trouble::Server { error, statement, at_commit } => {
@@ -259,7 +259,7 @@ impl Worker {
                             return Ok(fate);
                         }
                         let place = statement.and_then(|number| batch.statements.get(number)).map_or_else(
-                            || format!("bytes {} to {}", batch.done.begin, batch.done.end),
+                            || file.task.file.form.part(batch.done.begin, batch.done.end),
                             |statement| place(file, statement, &error),
                         );
                         return Err(self.explain(file, &place, &error));
@@ -453,11 +453,10 @@ pub(super) async fn check_outcome(
             return Err(Trouble::Final(fail(
                 codes::RESTORE_TABLE,
                 format!(
-                    "restore table {} failed: file '{}', bytes {} to {}: the target took {affected} of {sent} rows without an error",
+                    "restore table {} failed: file '{}', {}: the target took {affected} of {sent} rows without an error",
                     file.task.table.name,
                     file.task.path(),
-                    statement.at,
-                    statement.end
+                    file.task.file.form.part(statement.at, statement.end)
                 ),
             )));
         }
@@ -470,12 +469,11 @@ pub(super) async fn check_outcome(
             return Err(Trouble::Final(fail(
                 codes::RESTORE_TABLE,
                 format!(
-                    "restore table {} failed: file '{}', bytes {} to {}: The number of conflict errors exceeds the threshold configured by \
+                    "restore table {} failed: file '{}', {}: The number of conflict errors exceeds the threshold configured by \
                      `conflict.threshold`: '{}'",
                     file.task.table.name,
                     file.task.path(),
-                    statement.at,
-                    statement.end,
+                    file.task.file.form.part(statement.at, statement.end),
                     shared.conflict_threshold
                 ),
             )));

@@ -35,6 +35,17 @@ fn quoted<S: serde::Serializer>(table: &TableName, serializer: S) -> std::result
     serializer.serialize_str(&table.quoted())
 }
 
+/// What the batches of a file cover.
+#[derive(Debug, Clone, Copy)]
+pub struct Covered {
+    /// Checksum, if it is text.
+    pub text: u32,
+    /// Checksum, if it is Parquet.
+    pub rows: u32,
+    /// Bytes, or rows.
+    pub length: u64,
+}
+
 /// Hash over what is written down of a table's files, and the time of the newest.
 pub fn digest<'a>(files: impl IntoIterator<Item = &'a FileRecord>) -> (String, u64) {
     let mut parts: Vec<(&str, u64, &str)> = Vec::new();
@@ -165,25 +176,27 @@ impl Ledger {
         Ok(())
     }
 
-    /// Checksum (CRC-32) and length (unpacked) of what the batches of each file cover from its first byte on without a gap.
+    /// Checksums and length (unpacked, or in rows) of what the batches of each file cover from its beginning on without a gap.
     ///
     /// # Errors
     /// The server's.
-    pub async fn file_checksums(&self, conn: &mut Conn) -> mysql::Result<HashMap<u64, (u32, u64)>> {
+    pub async fn file_checksums(&self, conn: &mut Conn) -> mysql::Result<HashMap<u64, Covered>> {
         let query = format!(
             "SELECT file, begin_at, end_at, checksum FROM {} WHERE task_id = {} AND kind = 1 ORDER BY file, begin_at",
             self.table("rlightning_ledger"),
             self.task
         );
-        let mut sums: HashMap<u64, (crc32fast::Hasher, u64)> = HashMap::new();
+        let mut sums: HashMap<u64, (crc32fast::Hasher, u32, u64)> = HashMap::new();
         let null = || mysql::Error::value("a column of the ledger is NULL");
         for row in conn.query(&query).await?.iter() {
             let value = |column| row.parse::<u64>(column).and_then(|value| value.ok_or_else(null));
             let (begin, end) = (value("begin_at")?, value("end_at")?);
-            let (sum, reached) = sums.entry(value("file")?).or_insert_with(|| (crc32fast::Hasher::new(), 0));
+            let (sum, rows, reached) =
+                sums.entry(value("file")?).or_insert_with(|| (crc32fast::Hasher::new(), 0, 0));
             if *reached == begin {
                 let part = u32::try_from(value("checksum")?).unwrap_or_default();
                 sum.combine(&crc32fast::Hasher::new_with_initial_len(part, end - begin));
+                *rows = rows.wrapping_add(part);
                 *reached = end;
             } else {
                 *reached = u64::MAX;
@@ -191,8 +204,8 @@ impl Ledger {
         }
         Ok(sums
             .into_iter()
-            .filter(|(_, (_, reached))| *reached != u64::MAX)
-            .map(|(file, (sum, reached))| (file, (sum.finalize(), reached)))
+            .filter(|(_, (.., length))| *length != u64::MAX)
+            .map(|(file, (text, rows, length))| (file, Covered { text: text.finalize(), rows, length }))
             .collect())
     }
 }

@@ -20,7 +20,8 @@
 //! 4. The insert reads the rows of the task and of the file under a shared lock and inserts nothing unless the task is `running` and the
 //!    file is the one that was read; whoever ends the task, or takes another file for the old one, locks them first. So no batch of a
 //!    forgotten process gets in after that.
-//! 5. Offsets count unpacked bytes. A batch ends behind a row; `head` is the offset of the INSERT that the row belongs to.
+//! 5. Offsets count unpacked bytes, in Parquet files rows. A batch ends behind a row; `head` is the offset of the INSERT that the row
+//!    belongs to.
 
 mod deferred;
 mod marks;
@@ -36,7 +37,7 @@ use mysql::{Conn, ErrorClass, Flavor, Row};
 use crate::error::{Context, Result, fail};
 
 pub use deferred::{Deferred, deferred, forget_deferred, note_identity, settle};
-pub use marks::{Mark, content, digest, forget_marks, marks};
+pub use marks::{Covered, Mark, content, digest, forget_marks, marks};
 pub use sql::{DEFERRED, MARKS, SCHEMA_TABLES};
 pub use task::{
     Asked, Chunk, Found, Settings, Share, TaskName, TaskSummary, accept_table, chunks, current, exists,

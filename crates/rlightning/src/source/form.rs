@@ -65,8 +65,10 @@ pub struct FileForm {
     pub packing: Packing,
     /// Its character set, where it is not read as it is.
     pub decoding: Option<Decoding>,
-    /// CSV of this dialect; `None` is SQL.
+    /// CSV of this dialect; `None` is SQL, or Parquet.
     pub csv: Option<Arc<Dialect>>,
+    /// Parquet, whose offsets are numbers of rows.
+    pub parquet: bool,
 }
 
 impl FileForm {
@@ -75,9 +77,39 @@ impl FileForm {
         Self { packing, ..Self::default() }
     }
 
-    /// Whether its parts can be read without what lies before them.
+    /// A file of Parquet.
+    pub fn parquet() -> Self {
+        Self { parquet: true, ..Self::default() }
+    }
+
+    /// Whether its offsets are those of its bytes, and its parts can be read without what lies before them.
     pub fn is_plain(&self) -> bool {
-        self.packing == Packing::Plain && self.decoding.is_none()
+        self.packing == Packing::Plain && self.decoding.is_none() && !self.parquet
+    }
+
+    /// Whether it can be loaded in several pieces.
+    pub fn can_be_cut(&self) -> bool {
+        self.is_plain() || self.parquet
+    }
+
+    /// An offset in words.
+    pub fn place(&self, at: u64) -> String {
+        if self.parquet { format!("row {at} (the first is 0)") } else { format!("byte {at}") }
+    }
+
+    /// A part in words.
+    pub fn part(&self, begin: u64, end: u64) -> String {
+        let unit = if self.parquet { "rows" } else { "bytes" };
+        format!("{unit} {begin} to {end}")
+    }
+
+    /// Its type in the numbers of the real tool.
+    pub fn number(&self) -> u8 {
+        match (self.parquet, &self.csv) {
+            (true, _) => 5,
+            (false, Some(_)) => 4,
+            (false, None) => 3,
+        }
     }
 }
 

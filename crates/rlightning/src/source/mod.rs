@@ -7,6 +7,7 @@ pub mod csv;
 pub mod form;
 pub mod input;
 mod lz4;
+pub mod parquet;
 pub mod prologue;
 pub mod rows;
 pub mod rules;

@@ -1,4 +1,4 @@
-//! Reads a data file as heads and runs of rows, through a window of bounded size.
+//! Reads a data file as heads and runs of rows, through a window of bounded size; Parquet has a reader of its own below this one.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use sql::values::{self, Head, ValuesError, ValuesReader};
 use super::csv::{CsvError, CsvReader};
 use super::form::FileForm;
 use super::input::Input;
+use super::parquet::{self, Footer, ParquetFault, RowReader};
 
 /// First size of the window, and of a read. Rows are found in runs of at most this many bytes.
 pub const WINDOW: usize = 256 << 10;
@@ -32,6 +33,9 @@ pub enum ReadError {
     /// The text is no CSV.
     #[error(transparent)]
     Csv(#[from] CsvError),
+    /// The file is no Parquet, or none that can be read.
+    #[error(transparent)]
+    Parquet(#[from] ParquetFault),
     /// A row, or something never closed, that does not fit into memory or the target's packets.
     #[error(
         "what begins at byte {offset} does not end within {limit} bytes, the most that the target takes in one statement: \
@@ -67,11 +71,11 @@ pub enum ReadError {
 pub enum Item<'a> {
     /// The text of an INSERT up to VALUES. Runs of its rows follow.
     Head(Head),
-    /// Whole rows, which can stand behind VALUES as they are; of CSV whole records.
+    /// Whole rows, which can stand behind VALUES as they are; of CSV whole records, of Parquet what [`parquet::row`] says.
     Rows {
         /// Their bytes.
         bytes: &'a [u8],
-        /// Offset of the first byte.
+        /// Offset of the first byte, or its number.
         at: u64,
         /// How many rows.
         count: u64,
@@ -129,8 +133,184 @@ impl Finder {
     }
 }
 
-/// A reader over one file. Memory: the window, which grows up to `limit` only for rows that long.
-pub struct FileReader {
+/// Checksum of a part of a file; that of two parts in a row can be made of theirs.
+#[derive(Debug, Clone, Default)]
+pub struct Segment {
+    /// Of text.
+    text: crc32fast::Hasher,
+    /// Of Parquet's rows.
+    rows: parquet::row::Sum,
+}
+
+impl Segment {
+    /// Adds the part that comes behind this one.
+    pub fn combine(&mut self, other: &Segment) {
+        self.text.combine(&other.text);
+        self.rows.add(other.rows);
+    }
+
+    /// The checksum. A file is one or the other, and what is not there counts as 0.
+    pub fn value(self) -> u32 {
+        self.text.finalize() ^ self.rows.value()
+    }
+}
+
+/// Checksum of a part of a file, as its batches have it. Blocks.
+///
+/// # Errors
+/// It cannot be read.
+pub fn checksum(
+    reader: &Arc<dyn RangeReader>,
+    form: &FileForm,
+    begin: u64,
+    end: Option<u64>,
+) -> io::Result<u32> {
+    if form.parquet {
+        return parquet::checksum(reader, begin, end);
+    }
+    let mut input = Input::open(Arc::clone(reader), form, begin, end)?;
+    let mut hasher = crc32fast::Hasher::new();
+    let mut buffer = vec![0; WINDOW];
+    loop {
+        match input.read(&mut buffer)? {
+            0 => return Ok(hasher.finalize()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+/// A reader over one file.
+pub struct FileReader(Inner);
+
+enum Inner {
+    Text(Box<TextReader>),
+    Rows(Box<ParquetRows>),
+}
+
+struct ParquetRows {
+    reader: RowReader,
+    head_given: bool,
+    segment: Segment,
+}
+
+impl FileReader {
+    /// Opens a part of a file. `limit` bounds the memory for one row.
+    ///
+    /// # Errors
+    /// [`ReadError::Io`]; a file that is no Parquet.
+    pub fn open(
+        reader: Arc<dyn RangeReader>,
+        form: &FileForm,
+        mode: SqlMode,
+        part: Part,
+        limit: usize,
+    ) -> Result<Self, ReadError> {
+        if form.parquet {
+            let footer = Footer::read(&reader)?;
+            return Ok(Self::of_parquet(reader, footer, part));
+        }
+        Ok(Self(Inner::Text(Box::new(TextReader::open(reader, form, mode, part, limit)?))))
+    }
+
+    /// Opens a part of a Parquet file of which the footer is known.
+    pub fn of_parquet(reader: Arc<dyn RangeReader>, footer: Arc<Footer>, part: Part) -> Self {
+        let head_given = part.head_at.is_some();
+        let reader = RowReader::new(reader, footer, part.begin, part.end);
+        Self(Inner::Rows(Box::new(ParquetRows { reader, head_given, segment: Segment::default() })))
+    }
+
+    /// Reads the head that begins at `head_at`: what a reader that starts inside its rows has to know.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn head(
+        reader: Arc<dyn RangeReader>,
+        form: &FileForm,
+        mode: SqlMode,
+        head_at: u64,
+        limit: usize,
+    ) -> Result<Option<Head>, ReadError> {
+        let part = Part { begin: head_at, ..Part::WHOLE };
+        let mut file = Self::open(reader, form, mode, part, limit)?;
+        match file.next(1)? {
+            Item::Head(head) => Ok(Some(head)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Offset of the next unread byte; after [`Item::Rows`] the end of the last row. Of Parquet the number of the next row.
+    pub fn offset(&self) -> u64 {
+        match &self.0 {
+            Inner::Text(text) => text.reader.offset(),
+            Inner::Rows(rows) => rows.reader.offset(),
+        }
+    }
+
+    /// How many bytes were read, about.
+    pub fn bytes(&self) -> u64 {
+        match self.footer() {
+            Some(footer) => footer.bytes_before(self.offset()),
+            None => self.offset(),
+        }
+    }
+
+    /// What a Parquet file says of itself.
+    pub fn footer(&self) -> Option<&Arc<Footer>> {
+        match &self.0 {
+            Inner::Text(_) => None,
+            Inner::Rows(rows) => Some(rows.reader.footer()),
+        }
+    }
+
+    /// Where the head of the statement in progress begins.
+    pub fn head_at(&self) -> Option<u64> {
+        match &self.0 {
+            Inner::Text(text) => text.head_at,
+            Inner::Rows(rows) => rows.head_given.then_some(0),
+        }
+    }
+
+    /// Checksum of what the last [`next`](Self::next) went over, from its old offset to its new one.
+    pub fn segment(&self) -> &Segment {
+        match &self.0 {
+            Inner::Text(text) => &text.segment,
+            Inner::Rows(rows) => &rows.segment,
+        }
+    }
+
+    /// Reads on. A run of rows ends with the row that makes it `max_bytes` long, or earlier.
+    ///
+    /// # Errors
+    /// See [`ReadError`]. Rows before the error have been given out.
+    pub fn next(&mut self, max_bytes: usize) -> Result<Item<'_>, ReadError> {
+        match &mut self.0 {
+            Inner::Text(text) => text.next(max_bytes),
+            Inner::Rows(rows) => rows.next(max_bytes),
+        }
+    }
+}
+
+impl ParquetRows {
+    fn next(&mut self, max_bytes: usize) -> Result<Item<'_>, ReadError> {
+        self.segment = Segment::default();
+        if !self.head_given {
+            self.head_given = true;
+            return Ok(Item::Head(self.reader.footer().head()));
+        }
+        let Self { reader, segment, .. } = self;
+        let run = reader.next(max_bytes)?;
+        Ok(match run {
+            Some(run) => {
+                segment.rows = run.sum;
+                Item::Rows { bytes: run.bytes, at: run.at, count: run.count }
+            }
+            None => Item::Eof,
+        })
+    }
+}
+
+/// A reader over a file of text. Memory: the window, which grows up to `limit` only for rows that long.
+struct TextReader {
     input: Input,
     buffer: Vec<u8>,
     /// `buffer[start..filled]` is the window.
@@ -142,15 +322,11 @@ pub struct FileReader {
     last: bool,
     head_at: Option<u64>,
     unterminated: bool,
-    segment: crc32fast::Hasher,
+    segment: Segment,
 }
 
-impl FileReader {
-    /// Opens a part of a file. `limit` bounds the memory for one row.
-    ///
-    /// # Errors
-    /// [`ReadError::Io`].
-    pub fn open(
+impl TextReader {
+    fn open(
         reader: Arc<dyn RangeReader>,
         form: &FileForm,
         mode: SqlMode,
@@ -177,49 +353,11 @@ impl FileReader {
             last: part.last,
             head_at: part.head_at,
             unterminated: false,
-            segment: crc32fast::Hasher::new(),
+            segment: Segment::default(),
         })
     }
 
-    /// Reads the head that begins at `head_at`: what a reader that starts inside its rows has to know.
-    ///
-    /// # Errors
-    /// See [`ReadError`].
-    pub fn head(
-        reader: Arc<dyn RangeReader>,
-        form: &FileForm,
-        mode: SqlMode,
-        head_at: u64,
-        limit: usize,
-    ) -> Result<Option<Head>, ReadError> {
-        let part = Part { begin: head_at, ..Part::WHOLE };
-        let mut file = Self::open(reader, form, mode, part, limit)?;
-        match file.next(1)? {
-            Item::Head(head) => Ok(Some(head)),
-            _ => Ok(None),
-        }
-    }
-
-    /// Offset of the next unread byte; after [`Item::Rows`] the end of the last row.
-    pub fn offset(&self) -> u64 {
-        self.reader.offset()
-    }
-
-    /// Where the head of the statement in progress begins.
-    pub fn head_at(&self) -> Option<u64> {
-        self.head_at
-    }
-
-    /// Hash of the bytes that the last [`next`](Self::next) went over, from its old offset to its new one.
-    pub fn segment(&self) -> &crc32fast::Hasher {
-        &self.segment
-    }
-
-    /// Reads on. A run of rows ends with the row that makes it `max_bytes` long, or earlier.
-    ///
-    /// # Errors
-    /// See [`ReadError`]. Rows before the error have been given out.
-    pub fn next(&mut self, max_bytes: usize) -> Result<Item<'_>, ReadError> {
+    fn next(&mut self, max_bytes: usize) -> Result<Item<'_>, ReadError> {
         let (item, base, at) = self.advance(max_bytes)?;
         let text =
             |span: sql::Span| (&self.buffer[base + span.start..base + span.end], at + span.start as u64);
@@ -256,13 +394,13 @@ impl FileReader {
 
     /// The next item, the start of the window its spans count from, and the offset of that in the file.
     fn advance(&mut self, max_bytes: usize) -> Result<(values::Item, usize, u64), ReadError> {
-        self.segment = crc32fast::Hasher::new();
+        self.segment = Segment::default();
         loop {
             let (base, at) = (self.start, self.reader.offset());
             let item = self.reader.next(&self.buffer[base..self.filled], self.ended, max_bytes)?;
             self.start += usize::try_from(self.reader.offset() - at).unwrap_or(usize::MAX);
             // Also a reader that asks for more may be done with blanks.
-            self.segment.update(&self.buffer[base..self.start]);
+            self.segment.text.update(&self.buffer[base..self.start]);
             if item != values::Item::More {
                 return Ok((item, base, at));
             }

@@ -106,7 +106,13 @@ fn add(dump: &mut Dump, source: &Source, entry: &Entry, (file, packing): (&DumpF
         FileKind::ViewSchema => {
             dump.views.entry(target).or_default().push(schema_file());
         }
-        FileKind::Data { format: format @ (Format::Sql | Format::Csv), key } => {
+        FileKind::Data { format: Format::Parquet, .. } if packing != Packing::Plain => {
+            return Err(fail(
+                codes::CHECK_DATA_SOURCE,
+                "a Parquet file is packed inside, and can't be packed as a whole: unpack it".to_owned(),
+            ));
+        }
+        FileKind::Data { format, key } => {
             let ignored = source
                 .ignore_columns
                 .iter()
@@ -114,6 +120,9 @@ fn add(dump: &mut Dump, source: &Source, entry: &Entry, (file, packing): (&DumpF
                 .flat_map(|rule| rule.columns.iter().cloned())
                 .collect();
             let mut form = FileForm::sql(packing);
+            if *format == Format::Parquet {
+                form = FileForm::parquet();
+            }
             if *format == Format::Csv {
                 form.csv = Some(Arc::clone(&source.csv));
                 form.decoding.clone_from(&source.decoding);
@@ -128,15 +137,6 @@ fn add(dump: &mut Dump, source: &Source, entry: &Entry, (file, packing): (&DumpF
                 ignored,
             };
             dump.tables.entry(target).or_default().files.push(data);
-        }
-        FileKind::Data { format, .. } => {
-            return Err(fail(
-                codes::CHECK_DATA_SOURCE,
-                format!(
-                    "{} files are not there yet, only SQL and CSV; dump it as one of them or leave it out with `mydumper.filter`",
-                    format.extension()
-                ),
-            ));
         }
     }
     Ok(())

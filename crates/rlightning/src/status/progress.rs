@@ -102,5 +102,5 @@ pub(super) async fn table(loading: &Loading, files: &[Arc<FileTask>]) -> Result<
 
 /// Type and compression in the real tool's numbers.
 fn numbers(form: &FileForm) -> (u8, u8) {
-    (if form.csv.is_some() { 4 } else { 3 }, form.packing.number())
+    (form.number(), form.packing.number())
 }
