@@ -35,7 +35,7 @@ table! {
     REWRITE_SQL = 11119, "ErrRewriteSQL", Functional, Internal, High, "rewrite sql", "";
     METADATA_NO_BINLOG_LOC = 11123, "ErrMetadataNoBinlogLoc", Functional, Upstream, Low, "the metadata file has no binlog position", "Dump again, or state `meta` in the task configuration.";
     NO_MASTER_STATUS = 11125, "ErrNoMasterStatus", Functional, Upstream, Medium, "the upstream has no binlog position", "Switch the upstream's binlog on (`log_bin`).";
-    BINLOG_NOT_LOG_COLUMN = 11126, "ErrBinlogNotLogColumn", BinlogOp, Upstream, High, "the binlog event does not hold all columns", "Set `binlog_row_image = FULL` upstream and start from a position after that.";
+    BINLOG_NOT_LOG_COLUMN = 11126, "ErrBinlogNotLogColumn", BinlogOp, Upstream, High, "the binlog event does not hold all columns", "Set `binlog_row_image = FULL` at the source, for sessions too. What precedes is applied, the rows here cannot be: dump and load their table again.";
     SHARD_DDL_OPTIMISM_NEED_SKIP_AND_REDIRECT = 11127, "ErrShardDDLOptimismNeedSkipAndRedirect", Functional, Internal, High, "shard ddl optimism need skip and redirect", "";
     SHARD_DDL_OPTIMISM_ADD_NOT_FULLY_DROPPED_COLUMN = 11128, "ErrShardDDLOptimismAddNotFullyDroppedColumn", Functional, Internal, Medium, "shard ddl optimism add not fully dropped column", "";
     SYNCER_CANCELLED_DDL = 11129, "ErrSyncerCancelledDDL", SyncUnit, Internal, High, "the DDL was cancelled", "";
@@ -147,10 +147,10 @@ table! {
     SYNC_UNIT_ADD_TABLE_IN_SHARDING = 36005, "ErrSyncUnitAddTableInSharding", SyncUnit, Internal, Medium, "sync unit add table in sharding", "";
     SYNC_UNIT_DROP_SCHEMA_TABLE_IN_SHARDING = 36006, "ErrSyncUnitDropSchemaTableInSharding", SyncUnit, Internal, Medium, "sync unit drop schema table in sharding", "";
     SYNC_UNIT_DDL_WRONG_SEQUENCE = 36008, "ErrSyncUnitDDLWrongSequence", SyncUnit, Internal, High, "sync unit ddl wrong sequence", "";
-    SYNC_UNIT_DML_STATEMENT_FOUND = 36014, "ErrSyncUnitDMLStatementFound", SyncUnit, Internal, High, "a DML statement was found in the binlog", "Set `binlog_format = ROW` upstream (sessions too) and start from a position after that.";
+    SYNC_UNIT_DML_STATEMENT_FOUND = 36014, "ErrSyncUnitDMLStatementFound", SyncUnit, Internal, High, "a DML statement was found in the binlog", "Set `binlog_format = ROW` at the source, for sessions too. What precedes is applied: make the statement's change on the target by hand, and pass it over with `binlog skip` (`rsync-dm run`: --skip-ddl).";
     SYNCER_UNIT_DDL_ON_MULTIPLE_TABLE = 36022, "ErrSyncerUnitDDLOnMultipleTable", SyncUnit, Internal, High, "syncer unit ddl on multiple table", "";
     SYNCER_UNIT_NOT_SUPPORTED_OPERATE = 36025, "ErrSyncerUnitNotSupportedOperate", SyncUnit, Internal, Medium, "the operation is not supported", "";
-    SYNCER_UNIT_DML_COLUMN_NOT_MATCH = 36027, "ErrSyncerUnitDMLColumnNotMatch", SyncUnit, Internal, High, "a row has another number of columns than the table", "Set the table's structure with `binlog-schema`, or start from a later position.";
+    SYNCER_UNIT_DML_COLUMN_NOT_MATCH = 36027, "ErrSyncerUnitDMLColumnNotMatch", SyncUnit, Internal, High, "a row has another number of columns than the table", "Use `resume-task`: the structure is read anew. If the error stays, dump and load the table again.";
     SYNCER_UNIT_GHOST_ONLINE_DDL_ON_GHOST_TBL = 36046, "ErrSyncerUnitGhostOnlineDDLOnGhostTbl", SyncUnit, Internal, High, "syncer unit ghost online ddl on ghost tbl", "";
     SYNCER_UNIT_HANDLE_DDL_FAILED = 36061, "ErrSyncerUnitHandleDDLFailed", SyncUnit, Internal, High, "fail to handle ddl job", "";
     SYNCER_SHARD_DDL_CONFLICT = 36062, "ErrSyncerShardDDLConflict", SyncUnit, Internal, High, "the shard DDL conflicts with that of another shard", "Show the lock with `shard-ddl-lock`, then skip or replace the statement with `binlog`.";

@@ -251,7 +251,7 @@ impl Pessimist {
             if !news {
                 return Vec::new();
             }
-            let error = conflict(&id, &info.ddls, &lock.ddls);
+            let error = conflict(&id, &info.task, &info.source, &info.ddls, &lock.ddls);
             return vec![Effect::Conflict { id, source: info.source.clone(), error }];
         }
         member.other = None;
@@ -424,7 +424,7 @@ impl Pessimist {
             .filter_map(|(id, lock)| {
                 let member = lock.members.get(source).filter(|member| !member.ready)?;
                 let (_, own) = member.other.as_ref()?;
-                Some(conflict(id, own, &lock.ddls))
+                Some(conflict(id, task, source, own, &lock.ddls))
             })
             .collect()
     }
@@ -552,9 +552,14 @@ impl Lock {
     }
 }
 
-fn conflict(id: &str, own: &[String], of_lock: &[String]) -> DmError {
+fn conflict(id: &str, task: &str, source: &str, own: &[String], of_lock: &[String]) -> DmError {
     dm_codes::MASTER_SHARDING_DDL_DIFF
         .error(format!("sharding ddls in ddl lock {id} is different with {own:?}, the lock has {of_lock:?}"))
+        .with_workaround(format!(
+            "If both mean the same: `binlog replace {task} -s {source} -b FILE:POS \"…\"` with the lock's statement on the table's own name, for \
+             each table of the lock that the source has; FILE:POS is the `location` of its `shard DDL reached` in the worker's log. Else make \
+             the changes of all sources on the target by hand, and pass over the statements with `binlog skip` on all of them."
+        ))
 }
 
 /// The locks for which a source takes back what it has proposed.

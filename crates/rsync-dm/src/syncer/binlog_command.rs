@@ -1,6 +1,9 @@
 //! `binlog skip | replace | revert | inject | list` at one subtask (`pb.Worker/HandleError`).
 
-use common::error::{DmError, dm_codes as code};
+use common::{
+    error::{DmError, dm_codes as code},
+    ident::quote_string,
+};
 use sql::{
     SqlMode,
     ddl::{self, Statement},
@@ -11,6 +14,7 @@ use super::{
     SubtaskHandle,
     operators::{Operator, Operators, What, parse_place, parse_statements},
     place::Place,
+    session,
 };
 use crate::{
     config::{ShardMode, SubtaskConfig},
@@ -74,6 +78,9 @@ impl SubtaskHandle {
     }
 }
 
+/// ER_ERROR_WHEN_EXECUTING_COMMAND
+const NO_EVENT: u16 = 1220;
+
 /// A wish that comes too late would look as if it were obeyed.
 fn not_passed(places: &[Place], checkpoint: &Place) -> Result<(), DmError> {
     match places.iter().find(|place| *place < checkpoint) {
@@ -115,6 +122,30 @@ fn without_rename(sqls: &[String]) -> Result<(), DmError> {
     }
 }
 
+/// A wish for a place where no statement begins would wait for ever. A source that can't be asked now is believed.
+async fn begin_statements(config: &SubtaskConfig, places: &[Place]) -> Result<(), DmError> {
+    let Ok(mut conn) = session::connect_source(config).await else { return Ok(()) };
+    for place in places {
+        let sql = format!("SHOW BINLOG EVENTS IN {} FROM {} LIMIT 1", quote_string(&place.file), place.pos);
+        let found = match conn.query_one(sql).await {
+            Ok(row) => row.and_then(|row| row.text(2).ok()).unwrap_or_default(),
+            // ER_ERROR_WHEN_EXECUTING_COMMAND: no event begins there, or there is no such file.
+            Err(e) if e.code() == Some(NO_EVENT) => String::new(),
+            Err(_) => break,
+        };
+        if !found.starts_with("Query") {
+            let what = if found.is_empty() { "no event".to_owned() } else { format!("an event `{found}`") };
+            return Err(code::SYNCER_EVENT_NOT_EXIST
+                .error(format!("in the binlog of source {} {what} begins at {place}", config.source_id))
+                .with_workaround(
+                    "Name the begin of the statement's event: `startLocation` of the error, or `Pos` of the `Query` in SHOW BINLOG EVENTS.",
+                ));
+        }
+    }
+    conn.close().await;
+    Ok(())
+}
+
 /// Sets or takes back what is wanted at places; gives what is kept then.
 async fn set(
     config: &SubtaskConfig,
@@ -138,6 +169,9 @@ async fn set(
     }
     if let (Some(operator), ShardMode::Pessimistic) = (&what, config.shard_mode) {
         without_rename(&operator.sqls)?;
+    }
+    if what.is_some() {
+        begin_statements(config, places).await?;
     }
     let all = Operators::change(config, |all| {
         if let Some(checkpoint) = checkpoint {

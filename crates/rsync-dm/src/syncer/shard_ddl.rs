@@ -1,6 +1,10 @@
 //! DDL on tables of a sharding group: it waits until all tables of the target have it, and is run by one source.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use common::{
     error::{DmError, dm_codes as code},
@@ -35,6 +39,18 @@ fn named(piece: &Ddl, text: &Text<'_>) -> Vec<TableName> {
         .iter()
         .map(|t| TableName::new(t.schema.as_deref().unwrap_or(&text.schema), t.table.as_str()))
         .collect()
+}
+
+/// How long a statement that joins a group waits for what the coordinator says of the group.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Why nothing is read.
+#[derive(Debug, Clone)]
+pub(super) struct Hold {
+    /// Whose statement has to be run before.
+    target: TableName,
+    /// For so long at most.
+    until: Option<Instant>,
 }
 
 /// Whether a statement changes two tables: it is no shard DDL, and run in its place.
@@ -194,7 +210,8 @@ impl Unit {
                 self.members_in(piece.database().unwrap_or(&text.schema)).into_iter().map(|(table, _)| table),
             );
         }
-        if names.len() < 2 {
+        let joins = pieces.iter().any(|piece| matches!(piece.statement, Statement::CreateTable(_)));
+        if names.len() < 2 && !joins {
             return Ok(false);
         }
         let mut targets = BTreeSet::new();
@@ -203,14 +220,21 @@ impl Unit {
             let Known::Kept { table, routed, .. } = self.known(&name.schema, &name.table)? else { continue };
             let target = routed.name();
             let synced = self.groups.get(&target).is_some_and(Group::is_synced);
-            if synced && self.groups.is_waiting(&target, &table) {
+            if synced && (joins || self.groups.is_waiting(&target, &table)) {
                 held = Some((table, target.clone()));
             }
             targets.insert(target);
         }
-        let Some((table, target)) = held.filter(|_| targets.len() > 1) else { return Ok(false) };
+        let Some((table, target)) = held else { return Ok(false) };
+        // One that joins the group is refused, but when the group's statement is about to be run.
+        let until = match targets.len() {
+            1 if !joins || self.hold_over.as_ref() == Some(text.start) => return Ok(false),
+            1 => Some(Instant::now() + ANSWER),
+            _ => None,
+        };
         info!(sql = %text.shown(), at = %text.start, table = %table, "the statement waits for the DDL that the table is at");
-        self.hold = Some(target);
+        self.hold = Some(Hold { target, until });
+        self.hold_over = Some(text.start.clone());
         self.transaction = Transaction::default();
         self.place = self.committed.place.clone();
         self.reader = None;
@@ -219,7 +243,13 @@ impl Unit {
 
     /// Whether reading has to wait for a group.
     pub(super) fn is_held(&mut self) -> bool {
-        self.hold = self.hold.take().filter(|target| self.groups.get(target).is_some_and(Group::is_open));
+        let holds = |hold: &Hold| {
+            self.groups.get(&hold.target).is_some_and(Group::is_open)
+                && hold.until.is_none_or(|until| Instant::now() < until)
+        };
+        if !self.hold.as_ref().is_some_and(holds) {
+            self.hold = None;
+        }
         self.hold.is_some()
     }
 

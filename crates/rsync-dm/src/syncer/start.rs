@@ -216,6 +216,7 @@ impl Unit {
             told_of: HashSet::new(),
             told_of_waiting: HashSet::new(),
             hold: None,
+            hold_over: None,
             config,
             shared,
             coordinator,

@@ -209,7 +209,9 @@ pub struct Unit {
     /// Tables whose foreign keys that act were told of.
     pub(super) told_of: HashSet<TableName>,
     /// A group whose statement has to be run before reading goes on.
-    pub(super) hold: Option<TableName>,
+    pub(super) hold: Option<super::shard_ddl::Hold>,
+    /// The statement that has waited last.
+    pub(super) hold_over: Option<Place>,
     /// Parents whose changes met a table that waits for a shard DDL: the warning was given.
     pub(super) told_of_waiting: HashSet<TableName>,
 }
@@ -442,7 +444,11 @@ impl Unit {
     async fn batch(&mut self, batch: Batch) -> Result<(), DmError> {
         self.shared.add_read(batch.size() as u64);
         for n in 0..batch.len() {
-            self.frame(batch.frame(n)).await?;
+            if let Err(error) = self.frame(batch.frame(n)).await {
+                // What precedes it is not lost with the place of the error.
+                let drained = tokio::time::timeout(WAIT_ON_STOP, self.drain()).await;
+                return Err(drained.ok().and_then(Result::err).unwrap_or(error));
+            }
             if !self.is_inside()
                 && let Some(done) = self.proposals.try_join_next()
             {

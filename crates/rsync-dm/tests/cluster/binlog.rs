@@ -216,6 +216,16 @@ fn statements_to_come_are_replaced_added_to_and_taken_back() {
         .failure()
         .says("[code=11049")
         .says("--binlog-pos mysql-bin");
+    let begin = begin_of(&servers.sources[0], "ALTER TABLE my_db1.table1 ADD KEY k");
+    let (file, pos) = begin.split_once(':').unwrap();
+    for at in [
+        format!("{file}:{}", pos.parse::<u64>().unwrap() + 1),
+        format!("{file}:99999999"),
+        "binlog.777777:4".to_owned(),
+    ] {
+        let nothing = dm.ctl(&["binlog", "skip", "t", "-s", "mysql-01", "-b", &at]).failure();
+        nothing.says("begins at").says(&at.replace(':', ", ")).says("Pos");
+    }
     let (_, at) = handle("revert", 0, "table1", "ADD KEY k", &[]);
     let again = dm.ctl(&["binlog", "revert", "t", "-s", "mysql-01", "-b", &at]).failure();
     again.says("[code=36065").says(&at);

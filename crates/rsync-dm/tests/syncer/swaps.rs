@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{Kind, Options};
 
-use super::rig::{Rig, stop};
+use super::rig::{LIMIT, Rig, stop};
 
 /// A task that replicates `sw` beside its shards.
 fn rig() -> Option<Rig> {
@@ -97,4 +97,43 @@ fn statements_on_two_tables_keep_their_order() {
             assert_eq!(rows(&rig.target), rows(&rig.sources[0]), "{table}{n}");
         }
     }
+}
+
+/// What precedes an event that cannot be applied is in the target when the task stops, and the checkpoint stands before the event.
+#[test]
+fn what_precedes_a_refused_event_is_applied() {
+    let Some(rig) = rig() else { return };
+    rig.sources[0].sql("CREATE DATABASE sw; CREATE TABLE sw.a (id int PRIMARY KEY, v int, w int)");
+    let mut tool = rig.start();
+    rig.wait_synced(&mut tool);
+    rig.sources[0].sql(
+        "INSERT INTO sw.a VALUES (1,1,1),(2,2,2); SET SESSION binlog_row_image='MINIMAL'; UPDATE sw.a SET v=9 WHERE id=1",
+    );
+    let ended = tool.finish(LIMIT).failure();
+    ended.says("code=11126").says("dump and load their table again");
+    assert_eq!(rig.target.value("SELECT GROUP_CONCAT(id) FROM sw.a"), "1,2");
+    let events = rig.sources[0].rows("SHOW BINLOG EVENTS");
+    let begin = events.iter().rfind(|row| row.text(2).unwrap() == "Gtid").unwrap().text(1).unwrap();
+    let checkpoint = rig
+        .target
+        .value("SELECT binlog_pos FROM dm_meta.test_syncer_checkpoint WHERE is_global=1 AND id='s0'");
+    assert_eq!(checkpoint, begin);
+}
+
+/// A shard that is made like another one right behind a statement of their group joins it when that is run.
+#[test]
+fn a_shard_made_behind_a_statement_of_its_group() {
+    let Some(mut rig) = Rig::new(Kind::MySql8033, 1, 0, |_| Options::default()) else { return };
+    rig.sources[0].sql("DROP TABLE my_db1.table2");
+    rig.note_positions();
+    let mut tool = rig.start();
+    rig.sources[0].sql("INSERT INTO my_db1.table1 (sid, pid) VALUES (1, 1)");
+    rig.wait_synced(&mut tool);
+    rig.sources[0].sql(
+        "ALTER TABLE my_db1.table1 ADD COLUMN x int DEFAULT 3;
+         CREATE TABLE my_db1.table2 LIKE my_db1.table1; INSERT INTO my_db1.table2 (sid, pid, x) VALUES (7,7,8)",
+    );
+    rig.wait_synced(&mut tool);
+    stop(tool);
+    assert_eq!(rig.target.value("SELECT GROUP_CONCAT(x ORDER BY x) FROM my_db.table5"), "3,8");
 }
