@@ -21,6 +21,7 @@ use crate::gentle::Gate;
 use crate::key::KeyRange;
 use crate::metrics::Metrics;
 use crate::naming::Naming;
+use crate::parquet;
 use crate::queue::{Question, Running};
 use crate::render::{CellForms, CellKind, ChunkText, Form, Todo, csv_header};
 use crate::table::Table;
@@ -191,8 +192,25 @@ impl Chunk {
                 let names = columns.iter().map(|column| column.name.as_str());
                 Cow::Owned(Form::Csv { header: csv_header(writer, names), writer: writer.clone() })
             }
+            (Form::Parquet { options, .. }, _) => {
+                Cow::Owned(Form::Parquet { options: options.clone(), columns: self.specs(columns, options) })
+            }
             (form, _) => Cow::Borrowed(form),
         }
+    }
+
+    /// The columns of a Parquet file.
+    fn specs(&self, columns: &[ColumnDef], options: &parquet::Options) -> Vec<parquet::Spec> {
+        let table = self.job.table.as_ref();
+        let floats: Vec<usize> = table.into_iter().flat_map(Table::float_fields).collect();
+        let may_be_null = |field| table.is_none_or(|table| table.masks.iter().any(|(masked, _)| *masked == field));
+        let spec = |(field, column): (usize, &ColumnDef)| {
+            // A FLOAT is read by an expression.
+            let own = table.filter(|_| floats.contains(&field)).and_then(|table| table.columns.get(field));
+            let name = own.unwrap_or(&column.name);
+            parquet::Spec::new(name, column, floats.contains(&field), may_be_null(field), options.text_times)
+        };
+        columns.iter().enumerate().map(spec).collect()
     }
 
     /// How each cell is written.
@@ -288,7 +306,11 @@ impl Reader {
     pub fn new(shared: &Shared) -> Self {
         Self {
             buffer: Vec::new(),
-            writer: FileWriter::new(Arc::clone(&shared.storage), shared.compression, shared.compress_level),
+            writer: FileWriter::new(
+                Arc::clone(&shared.storage),
+                shared.naming.packing(shared.compression),
+                shared.compress_level,
+            ),
             finishing: None,
             done: Vec::new(),
             ended: Vec::new(),
@@ -335,7 +357,10 @@ impl Reader {
             if todo == Todo::Nothing {
                 continue;
             }
-            let bytes = text.pending().len() as u64;
+            if todo == Todo::Fail {
+                return Err(DumpError::Value(format!("{}: {}", chunk.describe(), text.failure())));
+            }
+            let bytes = text.take_progress();
             running.advance(output.rows_uncounted, bytes);
             output.pass(shared, bytes).await;
             if let Some(question) = running.question()
@@ -360,7 +385,8 @@ impl Reader {
             drop(stream);
         }
         if text.in_file() {
-            output.pass(shared, text.pending().len() as u64).await;
+            let bytes = text.take_progress();
+            output.pass(shared, bytes).await;
             self.put(shared, chunk, &mut text, &mut output, Todo::EndFile).await?;
         }
         self.keep_buffer(text.into_buffer());
@@ -438,6 +464,9 @@ impl Reader {
         name: String,
     ) -> Result<(u64, u64)> {
         let (rows, bytes) = text.end_file();
+        if !text.failure().is_empty() {
+            return Err(DumpError::Value(format!("{}: {}", chunk.describe(), text.failure())));
+        }
         self.writer.write_pending(text).await?;
         // At most one file a reader is on its way to the disk.
         self.settle().await?;

@@ -91,6 +91,9 @@ pub enum DumpError {
     /// Rows that were read and rows that were written differ.
     #[error("{0}")]
     Count(String),
+    /// A value that the format of the files can't hold.
+    #[error("{0}")]
+    Value(String),
     /// A signal or another failure ended this task.
     #[error("stopped")]
     Stopped,

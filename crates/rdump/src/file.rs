@@ -74,6 +74,9 @@ impl FileWriter {
     /// # Errors
     /// The storage's.
     pub async fn write_pending(&mut self, text: &mut ChunkText<'_>) -> Result<(), StorageError> {
+        if text.pending().is_empty() {
+            return Ok(());
+        }
         if let Some(sink) = &mut self.sink {
             self.hasher.update(text.pending());
             sink.write(text.pending()).await?;

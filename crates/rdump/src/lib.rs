@@ -31,6 +31,7 @@ pub mod lock_guard;
 pub mod mask;
 pub mod metrics;
 pub mod naming;
+pub mod parquet;
 pub mod password;
 pub mod planner;
 pub mod position;

@@ -119,6 +119,11 @@ impl Naming {
         })
     }
 
+    /// How data files are packed as a whole: Parquet is packed inside.
+    pub fn packing(&self, compression: Compression) -> Compression {
+        if self.format == Format::Parquet { Compression::None } else { compression }
+    }
+
     /// The file is gone, its name is free again.
     pub fn release(&self, name: &str) {
         if self.templates.is_some() {

@@ -167,8 +167,11 @@ impl Planner {
     }
 
     async fn plan_query(&mut self, sql: String) {
-        let writer = CsvWriter::new(self.config.output.csv.clone());
-        let form = Form::Csv { header: Vec::new(), writer };
+        let output = &self.config.output;
+        let form = match output.format {
+            Format::Parquet => Form::Parquet { options: output.parquet.clone(), columns: Vec::new() },
+            _ => Form::Csv { header: Vec::new(), writer: CsvWriter::new(output.csv.clone()) },
+        };
         let job = job(TableName::new(QUERY_RESULT, ""), form, false, None, None);
         self.send(Chunk { sql, header_from_result: true, ..job.chunk(None, 0) }).await;
         self.planned(job);
@@ -230,7 +233,8 @@ fn form(config: &Config, flavor: Flavor, table: &Table) -> Form {
             let header = csv_header(&writer, table.columns.iter().map(String::as_str));
             Form::Csv { header, writer }
         }
-        _ => Form::Sql {
+        Format::Parquet => Form::Parquet { options: output.parquet.clone(), columns: Vec::new() },
+        Format::Sql => Form::Sql {
             header: schema::header(flavor, output),
             prefix: table.insert_prefix(),
             backslash: output.escape_backslash,

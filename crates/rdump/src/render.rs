@@ -11,6 +11,7 @@ use mysql::wire::{ColumnDef, ColumnType, flag};
 use crate::csv::CsvWriter;
 use crate::escape::{escape_backslash, escape_doubling, hex};
 use crate::mask::Mask;
+use crate::parquet::{self, ParquetFile};
 
 /// How a column's cells are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +131,13 @@ pub enum Form {
         /// Field writer.
         writer: CsvWriter,
     },
+    /// Parquet.
+    Parquet {
+        /// How.
+        options: parquet::Options,
+        /// Its columns, which the result tells.
+        columns: Vec<parquet::Spec>,
+    },
 }
 
 /// What the owner of a [`ChunkText`] has to do after a row.
@@ -141,6 +149,8 @@ pub enum Todo {
     Write,
     /// The file has its size: write the buffer, finish the file.
     EndFile,
+    /// The row can't be written: see [`ChunkText::failure`].
+    Fail,
 }
 
 /// Size of the buffer at which it is written out.
@@ -164,6 +174,10 @@ pub struct ChunkText<'f> {
     /// Rows and true bytes of the file at hand.
     rows: u64,
     bytes_before_buffer: u64,
+    parquet: Option<Box<ParquetFile>>,
+    /// Bytes of values that the owner has not heard of.
+    unheard: u64,
+    failure: String,
 }
 
 impl<'f> ChunkText<'f> {
@@ -171,7 +185,17 @@ impl<'f> ChunkText<'f> {
     pub fn new(form: &'f Form, cells: CellForms<'f>, file_limit: Option<u64>, mut buffer: Vec<u8>) -> Self {
         buffer.clear();
         buffer.reserve_exact(BUFFER);
+        let (parquet, failure) = match form {
+            Form::Parquet { options, columns } => match ParquetFile::new(columns, options) {
+                Ok(file) => (Some(Box::new(file)), String::new()),
+                Err(error) => (None, error.to_string()),
+            },
+            _ => (None, String::new()),
+        };
         Self {
+            parquet,
+            failure,
+            unheard: 0,
             form,
             cells,
             file_limit: file_limit.unwrap_or(u64::MAX),
@@ -182,6 +206,19 @@ impl<'f> ChunkText<'f> {
             file_bytes: 0,
             rows: 0,
             bytes_before_buffer: 0,
+        }
+    }
+
+    /// Why a row can't be written.
+    pub fn failure(&self) -> &str {
+        &self.failure
+    }
+
+    /// Bytes that were made out of rows since the last call.
+    pub fn take_progress(&mut self) -> u64 {
+        match self.parquet {
+            Some(_) => std::mem::take(&mut self.unheard),
+            None => self.buffer.len() as u64,
         }
     }
 
@@ -222,6 +259,7 @@ impl<'f> ChunkText<'f> {
                 self.file_bytes += (self.buffer.len() - start) as u64 + 1;
                 self.buffer.extend_from_slice(&writer.options().terminator);
             }
+            Form::Parquet { .. } => return self.push_parquet(cells),
         }
         self.rows += 1;
         if self.file_bytes >= self.file_limit {
@@ -233,12 +271,42 @@ impl<'f> ChunkText<'f> {
         }
     }
 
+    /// Row groups are kept until they are whole; the owner is told now and then all the same.
+    fn push_parquet<'a>(&mut self, cells: impl Iterator<Item = Option<&'a [u8]>>) -> Todo {
+        let Some(file) = &mut self.parquet else { return Todo::Fail };
+        let before = self.unheard;
+        match file.row(CellsOut { cells, forms: &mut self.cells }, &mut self.buffer) {
+            Ok((bytes, is_group)) => {
+                self.rows += 1;
+                self.file_bytes += bytes as u64;
+                self.unheard += bytes as u64;
+                if self.file_bytes >= self.file_limit {
+                    Todo::EndFile
+                } else if is_group || before / WRITE_AT as u64 != self.unheard / WRITE_AT as u64 {
+                    Todo::Write
+                } else {
+                    Todo::Nothing
+                }
+            }
+            Err(what) => {
+                self.failure = what;
+                Todo::Fail
+            }
+        }
+    }
+
     #[cold]
     fn begin_file(&mut self) {
-        let (Form::Sql { header, .. } | Form::Csv { header, .. }) = self.form;
-        self.buffer.extend_from_slice(header);
+        self.file_bytes = 0;
+        match (self.form, &mut self.parquet) {
+            (Form::Sql { header, .. } | Form::Csv { header, .. }, _) => {
+                self.buffer.extend_from_slice(header);
+                self.file_bytes = header.len() as u64;
+            }
+            (Form::Parquet { .. }, Some(file)) => file.begin(&mut self.buffer),
+            (Form::Parquet { .. }, None) => {}
+        }
         self.in_file = true;
-        self.file_bytes = header.len() as u64;
         self.rows = 0;
         self.bytes_before_buffer = 0;
     }
@@ -273,6 +341,11 @@ impl<'f> ChunkText<'f> {
         if self.in_statement {
             self.end_statement();
         }
+        if let Some(file) = &mut self.parquet
+            && let Err(error) = file.end(&mut self.buffer)
+        {
+            self.failure = error.to_string();
+        }
         self.in_file = false;
         (self.rows, self.bytes_before_buffer + self.buffer.len() as u64)
     }
@@ -280,6 +353,26 @@ impl<'f> ChunkText<'f> {
     /// Gives the buffer back for the next chunk.
     pub fn into_buffer(self) -> Vec<u8> {
         self.buffer
+    }
+}
+
+/// Cells with their masks.
+struct CellsOut<'c, 'm, I> {
+    cells: I,
+    forms: &'c mut CellForms<'m>,
+}
+
+impl<'a, I: Iterator<Item = Option<&'a [u8]>>> parquet::Row for CellsOut<'_, '_, I> {
+    #[inline]
+    fn each(
+        self,
+        mut take: impl FnMut(Option<&[u8]>) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let CellForms { kinds, masks, scratch } = self.forms;
+        for (cell, kind) in self.cells.zip(&*kinds) {
+            take(cell.and_then(|value| replaced(*kind, value, masks, scratch).1))?;
+        }
+        Ok(())
     }
 }
 

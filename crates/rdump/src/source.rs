@@ -119,7 +119,7 @@ impl Source {
         info!(r#type = %server.flavor, version = %server.text, "detect server version");
         let mut source = Source {
             endpoint,
-            setup: match config.output.portable {
+            setup: match config.output.in_utc() {
                 true => vec!["SET NAMES utf8mb4".into(), "SET SESSION time_zone = '+00:00'".into()],
                 false => vec!["SET NAMES utf8mb4".into()],
             },

@@ -5,12 +5,13 @@ use common::size::parse_filesize_flag;
 
 use super::{ConfigError, Flags, value_error};
 use crate::csv::{CsvOptions, Dialect};
+use crate::parquet;
 use crate::template::Templates;
 
 /// What is written to the data files.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// SQL or CSV.
+    /// SQL, CSV or Parquet.
     pub format: Format,
     /// Compression of all files but `metadata`.
     pub compression: Compression,
@@ -34,6 +35,15 @@ pub struct Output {
     pub file_size: Option<u64>,
     /// CSV form.
     pub csv: CsvOptions,
+    /// Parquet form.
+    pub parquet: parquet::Options,
+}
+
+impl Output {
+    /// Whether times are read in UTC: what Parquet calls an instant is one.
+    pub fn in_utc(&self) -> bool {
+        self.portable || (self.format == Format::Parquet && !self.parquet.text_times)
+    }
 }
 
 /// All that is said of the files; `has_sql`: of one query's.
@@ -64,6 +74,54 @@ pub(super) fn output_form(
         statement_size: if statement_size == 0 { u64::MAX } else { statement_size },
         file_size,
         csv,
+        parquet: parquet_options(flags, format, compression)?,
+    })
+}
+
+fn parquet_options(
+    flags: &Flags<'_>,
+    format: Format,
+    compression: Compression,
+) -> Result<parquet::Options, ConfigError> {
+    const NAMES: [&str; 4] =
+        ["parquet-page-size", "parquet-row-group-size", "parquet-compress", "parquet-times"];
+    if let Some(name) = NAMES.iter().find(|name| format != Format::Parquet && flags.0.given(name)) {
+        return Err(value_error(format!("--{name} is for --filetype parquet")));
+    }
+    let size = |name: &str, most: u64| {
+        let text = flags.text(name);
+        let size = parse_filesize_flag(&text).map(|(size, _)| size.bytes()).unwrap_or(0);
+        usize::try_from(size).ok().filter(|_| (1..=most).contains(&size)).ok_or_else(|| {
+            value_error(format!("--{name} is set to {text}. It is a size from 1B to {}MiB", most >> 20))
+        })
+    };
+    let own = flags.text("parquet-compress");
+    let own_compression = Compression::from_flag(&own)
+        .ok_or_else(|| value_error(format!("unknown --parquet-compress {own}: no-compression, gzip, snappy or zstd")))?;
+    let given = flags.0.given("parquet-compress");
+    let text_times = match flags.text("parquet-times").as_str() {
+        "typed" => false,
+        "text" => true,
+        other => return Err(value_error(format!("unknown --parquet-times '{other}': typed or text"))),
+    };
+    if format == Format::Parquet && !text_times && asks_for_zone(flags) {
+        return Err(value_error(
+            "--filetype parquet writes instants in UTC: leave --params time_zone=... out, or write texts with --parquet-times=text",
+        ));
+    }
+    Ok(parquet::Options {
+        compression: if given { own_compression } else { compression },
+        level: if given && own_compression != compression { None } else { compress_level(flags, compression)? },
+        // Heads of pages count in 32 bits.
+        page_bytes: size("parquet-page-size", 512 << 20)?,
+        group_bytes: size("parquet-row-group-size", 1 << 40)?,
+        text_times,
+    })
+}
+
+fn asks_for_zone(flags: &Flags<'_>) -> bool {
+    flags.0.all("params").iter().any(|pair| {
+        pair.split_once('=').is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case("time_zone"))
     })
 }
 
@@ -78,7 +136,7 @@ fn format(flags: &Flags<'_>, has_sql: bool) -> Result<Format, ConfigError> {
         }
         "sql" => Format::Sql,
         "csv" => Format::Csv,
-        "parquet" => return Err(ConfigError::NotYet("filetype parquet")),
+        "parquet" => Format::Parquet,
         other => return Err(value_error(format!("unknown config.FileType '{other}'"))),
     })
 }
@@ -116,7 +174,7 @@ fn stored_generated(flags: &Flags<'_>, format: Format) -> Result<bool, ConfigErr
         "" | "none" => false,
         "stored" if format == Format::Sql => {
             return Err(value_error(
-                "--include-generated-columns=stored is for --filetype csv: no server takes values for generated columns \
+                "--include-generated-columns=stored is for --filetype csv and parquet: no server takes values for generated columns \
                  from an INSERT",
             ));
         }
@@ -178,7 +236,7 @@ fn portable(flags: &Flags<'_>, format: Format) -> Result<bool, ConfigError> {
         return Ok(false);
     }
     if format != Format::Sql {
-        return Err(value_error("--portable is for SQL files, not for --filetype csv or --sql"));
+        return Err(value_error("--portable is for SQL files, not for --filetype csv, --filetype parquet or --sql"));
     }
     if flags.bool("dumpling-bytes") {
         return Err(value_error(
@@ -192,10 +250,7 @@ fn portable(flags: &Flags<'_>, format: Format) -> Result<bool, ConfigError> {
              --escape-backslash=false out",
         ));
     }
-    let zone = flags.0.all("params").iter().any(|pair| {
-        pair.split_once('=').is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case("time_zone"))
-    });
-    if zone {
+    if asks_for_zone(flags) {
         return Err(value_error("--portable writes times in UTC: leave --params time_zone=... out"));
     }
     Ok(true)

@@ -93,7 +93,15 @@ fn wrong_values_have_dumplings_words() {
             &["--csv-output-dialect", "bigquery", "--filetype", "CSV"],
             "csv-output-dialect is only supported when dumping whole table to csv, not compatible with CSV",
         ),
-        (&["--parquet-page-size", "x"], "--parquet-page-size is not supported yet by rdump"),
+        (
+            &["--filetype", "parquet", "--parquet-row-group-size", "0"],
+            "--parquet-row-group-size is set to 0. It is a size from 1B to 1048576MiB",
+        ),
+        (&["--filetype", "parquet", "--parquet-times", "x"], "unknown --parquet-times 'x': typed or text"),
+        (
+            &["--filetype", "parquet", "--params", "time_zone=+08:00"],
+            "--filetype parquet writes instants in UTC: leave --params time_zone=... out, or write texts with --parquet-times=text",
+        ),
         (
             &["--output-filename-template", "{{nope}}"],
             "failed to parse output filename template (--output-filename-template '{{nope}}'): template: function \"nope\" not defined",

@@ -36,8 +36,8 @@ fn flags_that_cannot_be_used_end_with_1() {
         (&["-F", "abc"], "parse arguments failed: failed to parse filesize (-F 'abc')"),
         (&["--no-views", "false"], "meet some unparsed arguments, please check again: [false]"),
         (&["-p", "-B", "db"], "(-p takes the next word as the password"),
-        (&["--parquet-page-size", "x"], "--parquet-page-size is not supported yet"),
-        (&["--filetype", "parquet"], "parquet is not supported yet"),
+        (&["--parquet-page-size", "1MiB"], "--parquet-page-size is for --filetype parquet"),
+        (&["--filetype", "parquet", "--parquet-page-size", "x"], "--parquet-page-size is set to x"),
         (&["--consistency", "maybe"], "invalid consistency option maybe"),
         (&["-f", "a-b.c"], "failed to parse filter: at <cmdline>:1: unexpected special character '-'"),
     ] {

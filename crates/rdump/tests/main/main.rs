@@ -9,6 +9,7 @@ mod gentle;
 mod golden;
 mod kills;
 mod masks;
+mod parquet;
 mod portable;
 mod resume;
 mod round_trip;
