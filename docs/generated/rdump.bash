@@ -23,7 +23,7 @@ _rdump() {
 
     case "${cmd}" in
         rdump)
-            opts="-h -P -u -p -B -T -f -d -m -W -t -r -F -s -c -o -L -V --host --port --user --password --password-file --ask-password --ca --cert --key --params --allow-cleartext-passwords --tidb-mem-quota-query --database --tables-list --filter --case-sensitive --where --no-data --no-schemas --no-views --no-sequences --dump-empty-database --threads --rows --filesize --statement-size --order-by-primary-key --filetype --compress --compress-level --complete-insert --escape-backslash --no-header --csv-separator --csv-delimiter --csv-null-value --csv-line-terminator --csv-output-dialect --output --against-source --resume --output-filename-template --column-filter --mask --mask-file --mask-key-file --column-filter-file --dumpling-bytes --portable --include-generated-columns --consistency --snapshot --lock-wait-timeout --long-query-limit --block-ddl --rate-limit --max-load --critical-load --config --dry-run --loglevel --logfile --logfmt --status-addr --help --version --s3.endpoint --s3.region --s3.storage-class --s3.sse --s3.sse-kms-key-id --s3.acl --s3.provider --s3.role-arn --s3.external-id --azblob.endpoint --azblob.account-name --azblob.account-key --azblob.sas-token --azblob.encryption-key"
+            opts="-h -P -u -p -B -T -f -d -m -W -t -r -F -s -c -o -L -V --host --port --user --password --password-file --ask-password --ca --cert --key --params --allow-cleartext-passwords --tidb-mem-quota-query --database --tables-list --filter --case-sensitive --where --no-data --no-schemas --no-views --no-sequences --dump-empty-database --threads --rows --filesize --statement-size --order-by-primary-key --filetype --compress --compress-level --complete-insert --escape-backslash --no-header --csv-separator --csv-delimiter --csv-null-value --csv-line-terminator --csv-output-dialect --output --against-source --resume --output-filename-template --column-filter --mask --mask-file --mask-key-file --column-filter-file --dumpling-bytes --portable --include-generated-columns --parquet-page-size --parquet-row-group-size --parquet-compress --parquet-times --consistency --snapshot --lock-wait-timeout --long-query-limit --block-ddl --rate-limit --max-load --critical-load --config --dry-run --loglevel --logfile --logfmt --status-addr --help --version --s3.endpoint --s3.region --s3.storage-class --s3.sse --s3.sse-kms-key-id --s3.acl --s3.provider --s3.role-arn --s3.external-id --azblob.endpoint --azblob.account-name --azblob.account-key --azblob.sas-token --azblob.encryption-key"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -214,6 +214,22 @@ _rdump() {
                     return 0
                     ;;
                 --include-generated-columns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parquet-page-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parquet-row-group-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parquet-compress)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parquet-times)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -16,7 +16,7 @@ complete -c rdump -s t -l threads -d 'Connections that read rows at the same tim
 complete -c rdump -s r -l rows -d 'Split tables into chunks of about this many rows, read in parallel; auto: by size and readers; 0 does not split' -r
 complete -c rdump -s F -l filesize -d 'Begin a new file after about this many bytes (before compression), for example 256MiB' -r
 complete -c rdump -s s -l statement-size -d 'Bytes of one INSERT statement, about; 0: no limit' -r
-complete -c rdump -l filetype -d 'sql or csv; sql if not given, csv with --sql' -r
+complete -c rdump -l filetype -d 'sql, csv or parquet; sql if not given, csv with --sql' -r
 complete -c rdump -s c -l compress -d 'gzip, snappy, zstd or no-compression' -r
 complete -c rdump -l compress-level -d 'Level of gzip (0 to 9, else 6) or zstd (1 to 22, else 3)' -r
 complete -c rdump -l csv-separator -d 'Between CSV fields' -r
@@ -31,7 +31,11 @@ complete -c rdump -l mask -d 'Values to replace: {matcher=[\'db.t*\'], columns=[
 complete -c rdump -l mask-file -d 'TOML file with [[mask]] tables of the same form' -r
 complete -c rdump -l mask-key-file -d 'File with the secret of hash and keep-length; equal values have equal masks under the same secret' -r
 complete -c rdump -l column-filter-file -d 'TOML file with [[column-filter]] tables of the same form' -r
-complete -c rdump -l include-generated-columns -d 'none, or stored: columns that are generated and stored are written to CSV, too' -r
+complete -c rdump -l include-generated-columns -d 'none, or stored: columns that are generated and stored are written to CSV and Parquet, too' -r
+complete -c rdump -l parquet-page-size -d 'Parquet: bytes of values that make a page full' -r
+complete -c rdump -l parquet-row-group-size -d 'Parquet: bytes of values that make a row group full, which each reader keeps in memory, compressed' -r
+complete -c rdump -l parquet-compress -d 'Parquet: compression of pages, where it shall not be that of --compress' -r
+complete -c rdump -l parquet-times -d 'Parquet: typed (a zero date, or a TIME that is no time of a day, ends the dump), or text, as the server prints them' -r
 complete -c rdump -l consistency -d 'auto, flush (global read lock), lock (LOCK TABLES), snapshot (TiDB) or none' -r
 complete -c rdump -l snapshot -d 'TiDB: dump as of this TSO or time, \'YYYY-MM-DD hh:mm:ss\'' -r
 complete -c rdump -l lock-wait-timeout -d 'How long to wait for a lock, and for long statements before it; 0: as long as the server lets' -r
