@@ -76,6 +76,7 @@ complete -c rdump -l escape-backslash -d 'Escape special characters with backsla
 complete -c rdump -l no-header -d 'CSV without the line of column names'
 complete -c rdump -l against-source -d 'rdump verify: read all rows again and compare them, too'
 complete -c rdump -l resume -d 'Go on with an unfinished dump in the folder: tables that are whole are kept, the others are dumped anew'
+complete -c rdump -l resume-chunks -d 'As --resume, and finished chunks of other tables are kept where the binlog shows that safe mode will make them exact'
 complete -c rdump -l dumpling-bytes -d 'FLOAT with six digits, as Dumpling; else with all digits that make the same number again'
 complete -c rdump -l portable -d 'Files that any MySQL or MariaDB client loads exactly (utf8mb4, UTC), with triggers, routines and events'
 complete -c rdump -l block-ddl -d 'MySQL 8.0: LOCK INSTANCE FOR BACKUP, MariaDB 10.4: BACKUP STAGE BLOCK_DDL, to the end, so that no DDL spoils the dump'

@@ -11,8 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::dumpfile;
 
-/// Version of the format that this code writes, and the newest it reads.
+/// Version of the format that this code writes.
 pub const FORMAT: u32 = 1;
+
+/// Version of a dump with tables of more than one moment ([`TableLine::safe_until`]), which programs that do not know of them must not
+/// take for exact. The newest that this code reads.
+pub const FORMAT_MIXED: u32 = 2;
 
 /// A binlog position as the server printed it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +99,7 @@ impl Session {
 /// First line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DumpHead {
-    /// Format version, see [`FORMAT`].
+    /// Format version, see [`FORMAT`] and [`FORMAT_MIXED`].
     pub format: u32,
     /// Program and version that wrote the dump.
     pub tool: String,
@@ -129,6 +133,10 @@ pub struct TableLine {
     /// The table's own start point; `None`: that of the dump.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<StartPoint>,
+    /// The rows are of more than one moment from `start` to this one (`--resume-chunks`): replication from `start` needs safe mode up
+    /// to here, and is exact then. `None`: all rows are of the moment of the start point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safe_until: Option<StartPoint>,
     /// Rows dumped; `None` until the dump has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
@@ -163,19 +171,67 @@ pub struct DoneTable {
 }
 
 impl DoneTable {
-    /// Reads a journal: the lines up to the first that is torn or not of this form.
+    /// The whole tables of a journal, see [`JournalLine::read`].
     pub fn from_journal(bytes: &[u8]) -> Vec<DoneTable> {
-        let whole = bytes.split_inclusive(|&b| b == b'\n').filter(|line| line.ends_with(b"\n"));
-        whole.map_while(|line| serde_json::from_slice(line).ok()).collect()
+        let table = |line| match line {
+            JournalLine::Table(table) => Some(*table),
+            JournalLine::Chunk(_) => None,
+        };
+        JournalLine::read(bytes).into_iter().filter_map(table).collect()
     }
 
     /// The journal's line.
     pub fn render(&self) -> Vec<u8> {
-        // Strings, numbers and options always serialise.
-        let mut line = serde_json::to_vec(self).unwrap_or_default();
-        line.push(b'\n');
-        line
+        render_line(self)
     }
+}
+
+/// A line of the journal: a chunk all of whose files are durable, of a table that is not whole yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoneChunk {
+    /// The chunk.
+    pub chunk: ChunkLine,
+    /// Its files.
+    #[serde(default)]
+    pub files: Vec<FileLine>,
+    /// The key that the table was cut by, and where the chunk lies in it; only rdump itself reads this.
+    pub cut: serde_json::Value,
+    /// Position of its snapshot.
+    pub start: StartPoint,
+    /// The server's clock at `start`, in seconds since 1970.
+    pub taken_at: u64,
+}
+
+impl DoneChunk {
+    /// The journal's line.
+    pub fn render(&self) -> Vec<u8> {
+        render_line(self)
+    }
+}
+
+/// A line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum JournalLine {
+    /// A chunk is durable.
+    Chunk(Box<DoneChunk>),
+    /// A table is whole.
+    Table(Box<DoneTable>),
+}
+
+impl JournalLine {
+    /// Reads a journal: the lines up to the first that is torn or not of these forms.
+    pub fn read(bytes: &[u8]) -> Vec<JournalLine> {
+        let whole = bytes.split_inclusive(|&b| b == b'\n').filter(|line| line.ends_with(b"\n"));
+        whole.map_while(|line| serde_json::from_slice(line).ok()).collect()
+    }
+}
+
+fn render_line(line: &impl Serialize) -> Vec<u8> {
+    // Strings, numbers and options always serialise.
+    let mut bytes = serde_json::to_vec(line).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
 }
 
 /// A finished chunk.
@@ -253,7 +309,7 @@ pub enum ManifestError {
     },
     /// Written by a newer rdump.
     #[error(
-        "{} has format version {found}; this program reads up to {FORMAT}: use a newer one",
+        "{} has format version {found}; this program reads up to {FORMAT_MIXED}: use a newer one",
         dumpfile::MANIFEST
     )]
     NewerFormat {
@@ -296,7 +352,7 @@ impl Manifest {
                 serde_json::from_slice(text).map_err(|e| malformed(i + 1, e.to_string()))?;
             if out.is_none() {
                 let format = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
-                if format > u64::from(FORMAT) {
+                if format > u64::from(FORMAT_MIXED) {
                     return Err(ManifestError::NewerFormat {
                         found: u32::try_from(format).unwrap_or(u32::MAX),
                     });
@@ -380,7 +436,8 @@ mod tests {
                     schema: "a".into(),
                     table: "c".into(),
                     kind: "table".into(),
-                    start: Some(StartPoint { pos: "9".into(), ..start }),
+                    start: Some(StartPoint { pos: "9".into(), ..start.clone() }),
+                    safe_until: Some(start),
                     rows: Some(3),
                 },
             ],
@@ -431,13 +488,26 @@ mod tests {
         assert_eq!(DoneTable::from_journal(&bytes), [done.clone(), done.clone()]);
         bytes.pop();
         assert_eq!(DoneTable::from_journal(&bytes), std::slice::from_ref(&done));
+        let chunk = DoneChunk {
+            chunk: sample().chunks.remove(0),
+            files: sample().files,
+            cut: serde_json::json!({"index": "PRIMARY"}),
+            start: StartPoint::default(),
+            taken_at: 7,
+        };
+        let both = [chunk.render(), done.render()].concat();
+        assert_eq!(
+            JournalLine::read(&both),
+            [JournalLine::Chunk(Box::new(chunk)), JournalLine::Table(Box::new(done.clone()))]
+        );
+        assert_eq!(DoneTable::from_journal(&both), std::slice::from_ref(&done));
         assert_eq!(DoneTable::from_journal(&[b"garbage\n", &done.render()[..]].concat()), []);
     }
 
     #[test]
     fn newer_and_broken_files_are_refused() {
-        let newer = br#"{"type":"future","format":2}"#;
-        assert_eq!(Manifest::from_bytes(newer), Err(ManifestError::NewerFormat { found: 2 }));
+        let newer = br#"{"type":"future","format":3}"#;
+        assert_eq!(Manifest::from_bytes(newer), Err(ManifestError::NewerFormat { found: 3 }));
         for bad in [&b""[..], b"{", b"{}", br#"{"type":"table","schema":"a"}"#, b"\xff"] {
             assert!(matches!(Manifest::from_bytes(bad), Err(ManifestError::Malformed { line: 1, .. })));
         }

@@ -98,29 +98,12 @@ pub async fn begin<'a>(
     config: &Config,
     table: &'a Table,
 ) -> Result<Option<Cutter<'a>>> {
-    if config.rows == ChunkSize::Whole {
-        return Ok(None);
-    }
-    let Some(key) = &table.chunk_key else {
-        info!(table = %table.name, "fallback to sequential dump due to no proper field");
-        return Ok(None);
-    };
     let flavor = source.server.flavor;
-    let first = key.columns.first().map_or("", |column| column.name.as_str());
-    let filter = config.where_clause.as_ref().map_or_else(String::new, |text| format!(" WHERE {text}"));
-    let select = format!("SELECT {} FROM {}{filter}", quote(first), table.name);
-    let estimate =
-        estimate(conn, flavor, &select).await.doing(|| format!("estimate the rows of `{select}`"))?;
-    let aim = match config.rows {
-        ChunkSize::Whole => return Ok(None),
-        ChunkSize::Rows(rows) => rows.max(estimate / MOST_CHUNKS),
-        ChunkSize::Auto => auto_size(conn, config, table, estimate).await?,
+    let filter = filter(config);
+    let Some((mut cutter, key, estimate)) = prepare(conn, source, config, table, &filter).await? else {
+        return Ok(None);
     };
-    let finder = Finder::new(source, &table.name, key);
-    let mut cutter = Cutter { finder, aim, most: None, stack: Vec::new(), steps: None, given: 0 };
-    if config.rows == ChunkSize::Auto {
-        cutter.most = Some(rows_for_all_readers(config, estimate));
-    }
+    let aim = cutter.aim;
     if estimate < aim {
         // Idle readers may still cut it, if the estimate was wrong or its rows are large.
         cutter.stack.push(Part { range: KeyRange::all(key), rows: estimate, settled: true });
@@ -137,6 +120,57 @@ pub async fn begin<'a>(
         });
     }
     Ok(Some(cutter))
+}
+
+/// Cuts what is left of a table whose other chunks are there; gives the key, too. `None` as in [`begin`].
+///
+/// # Errors
+/// The server's.
+pub async fn resume<'a>(
+    conn: &mut WireConn,
+    source: &Source,
+    config: &Config,
+    table: &'a Table,
+) -> Result<Option<(Cutter<'a>, &'a ChunkKey)>> {
+    let prepared = prepare(conn, source, config, table, &filter(config)).await?;
+    Ok(prepared.map(|(cutter, key, _)| (cutter, key)))
+}
+
+fn filter(config: &Config) -> String {
+    config.where_clause.as_ref().map_or_else(String::new, |text| format!(" WHERE {text}"))
+}
+
+/// A cutter with nothing to cut yet, the key, and the optimizer's guess of the table's rows.
+async fn prepare<'a>(
+    conn: &mut WireConn,
+    source: &Source,
+    config: &Config,
+    table: &'a Table,
+    filter: &str,
+) -> Result<Option<(Cutter<'a>, &'a ChunkKey, u64)>> {
+    if config.rows == ChunkSize::Whole {
+        return Ok(None);
+    }
+    let Some(key) = &table.chunk_key else {
+        info!(table = %table.name, "fallback to sequential dump due to no proper field");
+        return Ok(None);
+    };
+    let first = key.columns.first().map_or("", |column| column.name.as_str());
+    let select = format!("SELECT {} FROM {}{filter}", quote(first), table.name);
+    let estimate = estimate(conn, source.server.flavor, &select)
+        .await
+        .doing(|| format!("estimate the rows of `{select}`"))?;
+    let aim = match config.rows {
+        ChunkSize::Whole => return Ok(None),
+        ChunkSize::Rows(rows) => rows.max(estimate / MOST_CHUNKS),
+        ChunkSize::Auto => auto_size(conn, config, table, estimate).await?,
+    };
+    let finder = Finder::new(source, &table.name, key);
+    let mut cutter = Cutter { finder, aim, most: None, stack: Vec::new(), steps: None, given: 0 };
+    if config.rows == ChunkSize::Auto {
+        cutter.most = Some(rows_for_all_readers(config, estimate));
+    }
+    Ok(Some((cutter, key, estimate)))
 }
 
 /// Rows of about [`AUTO_BYTES`], but so few that all readers have work to the end.
@@ -235,6 +269,12 @@ async fn estimate(conn: &mut WireConn, flavor: Flavor, select: &str) -> mysql::R
 }
 
 impl Cutter<'_> {
+    /// Cuts these ranges next, which are in the order of the key.
+    pub fn go_on_with(&mut self, ranges: Vec<KeyRange>) {
+        let parts = ranges.into_iter().map(|range| Part { range, rows: 0, settled: false });
+        self.stack.extend(parts.rev());
+    }
+
     /// With `-r auto`: what reading the table has shown.
     pub fn adapt(&mut self, row_bytes: u64, rows_a_second: u64) {
         if let Some(most) = self.most {
@@ -244,7 +284,7 @@ impl Cutter<'_> {
         }
     }
 
-    /// The next chunk in the order of the key.
+    /// The next chunk in the order of the key. After an error it can be asked for again.
     ///
     /// # Errors
     /// A lost connection.
@@ -262,10 +302,16 @@ impl Cutter<'_> {
                 self.given += 1;
                 return Ok(Some(Planned { range: part.range, rows: part.rows }));
             }
-            let (rows, parts) = self
-                .parts(conn, &part.range)
-                .await
-                .doing(|| format!("find the chunks of table {}", self.finder.name))?;
+            let found = self.parts(conn, &part.range).await;
+            let found = found.doing(|| format!("find the chunks of table {}", self.finder.name));
+            let (rows, parts) = match found {
+                Ok(found) => found,
+                Err(error) => {
+                    // Who asks again on another connection loses nothing.
+                    self.stack.push(part);
+                    return Err(error);
+                }
+            };
             match parts {
                 None => self.stack.push(Part { settled: true, rows, ..part }),
                 Some(parts) => {

@@ -17,6 +17,7 @@ use crate::cli::flags::{FLAGS, STORAGE};
 use crate::cli::pflag::Parsed;
 use crate::gentle::Limits;
 use crate::mask::Masks;
+use crate::resume::Resume;
 
 pub use output::Output;
 use output::output_form;
@@ -163,8 +164,8 @@ pub struct Config {
     pub dry_run: bool,
     /// `verify` reads the source again.
     pub against_source: bool,
-    /// Go on with an unfinished dump.
-    pub resume: bool,
+    /// What is to be done with an unfinished dump in the folder.
+    pub resume: Resume,
     /// The flags that decide what is in the files, each as `--name=value`.
     pub options: Vec<String>,
     /// Values that are replaced.
@@ -297,7 +298,11 @@ impl Config {
             critical_load: limits(parsed, "critical-load")?,
             dry_run: flags.bool("dry-run"),
             against_source: flags.bool("against-source"),
-            resume: flags.bool("resume"),
+            resume: match (flags.bool("resume"), flags.bool("resume-chunks")) {
+                (_, true) => Resume::Chunks,
+                (true, false) => Resume::Tables,
+                (false, false) => Resume::No,
+            },
             options,
             masks,
             warnings,

@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub lock: Option<WireConn>,
     /// The server's position; `None` if its binlog is off.
     pub position: Option<Block>,
+    /// The server's clock at that moment, in seconds since 1970; only with a lock.
+    pub taken_at: Option<u64>,
     /// Position after all connections were open, if there was no lock.
     pub after_connect: Option<Block>,
     /// The server's positions at its own sources.
@@ -128,6 +130,13 @@ async fn start_transaction(conn: &mut WireConn) -> Result<()> {
     }
 }
 
+/// What is read under the lock.
+struct Moment {
+    position: Option<Block>,
+    clock: u64,
+    replicas: Vec<Block>,
+}
+
 struct Connections {
     lock: WireConn,
     meta: WireConn,
@@ -160,8 +169,9 @@ impl Connections {
         let list_later = self.ddl.is_some() && config.transactional_consistency;
         let Connections { lock, meta, readers, .. } = &mut self;
         let position = async {
+            let clock = position::read_clock(lock).await?;
             let position = position::read(lock, source, Consistency::Flush).await?;
-            Ok((position, position::read_replicas(lock, source).await?))
+            Ok(Moment { position, clock, replicas: position::read_replicas(lock, source).await? })
         };
         let listing = async {
             start_transaction(meta).await?;
@@ -171,11 +181,10 @@ impl Connections {
             }
         };
         let snapshots = try_join_all(readers.iter_mut().map(start_transaction));
-        let ((position, replicas), listing, _) = futures::try_join!(position, listing, snapshots)?;
+        let (moment, listing, _) = futures::try_join!(position, listing, snapshots)?;
         let listed = listing.is_some();
         let listing = listing.unwrap_or_default();
-        let mut snapshot =
-            self.release(config, Consistency::Flush, locked_at, position, replicas, listing).await?;
+        let mut snapshot = self.release(config, Consistency::Flush, locked_at, moment, listing).await?;
         if !listed {
             snapshot.listing =
                 listing::list(&mut snapshot.meta, &source.server, config, &source.account).await?;
@@ -186,10 +195,12 @@ impl Connections {
     async fn under_lock(mut self, source: &Source, config: &Config) -> Result<Snapshot> {
         let (listing, locked_at) = lock_tables(&mut self.lock, &mut self.meta, source, config).await?;
         settle_transactions(&mut self.lock, source, config).await?;
+        let clock = position::read_clock(&mut self.lock).await?;
         let position = position::read(&mut self.lock, source, Consistency::Lock).await?;
         let replicas = position::read_replicas(&mut self.lock, source).await?;
         self.snapshots().await?;
-        self.release(config, Consistency::Lock, locked_at, position, replicas, listing).await
+        let moment = Moment { position, clock, replicas };
+        self.release(config, Consistency::Lock, locked_at, moment, listing).await
     }
 
     async fn release(
@@ -197,10 +208,10 @@ impl Connections {
         config: &Config,
         consistency: Consistency,
         locked_at: Instant,
-        position: Option<Block>,
-        replicas: Vec<Block>,
+        moment: Moment,
         listing: Listing,
     ) -> Result<Snapshot> {
+        let Moment { position, clock, replicas } = moment;
         let mut lock = None;
         if config.transactional_consistency {
             info!("All the dumping transactions have started. Start to unlock tables");
@@ -218,6 +229,7 @@ impl Connections {
             ddl: self.ddl,
             lock,
             position,
+            taken_at: Some(clock),
             after_connect: None,
             replicas,
             listing,
@@ -397,6 +409,7 @@ async fn take_unlocked(source: &Source, config: &Config, mut first: WireConn) ->
         ddl: None,
         lock: None,
         position,
+        taken_at: None,
         after_connect,
         replicas,
         listing,
@@ -441,6 +454,7 @@ async fn take_tidb(source: &mut Source, config: &Config, mut first: WireConn) ->
         ddl: None,
         lock: None,
         position: Some(Block { file: "tidb-binlog".into(), pos: snapshot, ..Block::default() }),
+        taken_at: None,
         after_connect: None,
         replicas: Vec::new(),
         listing,

@@ -24,6 +24,7 @@ use crate::naming::Naming;
 use crate::parquet;
 use crate::queue::{Question, Running};
 use crate::render::{CellForms, CellKind, ChunkText, Form, Todo, csv_header};
+use crate::resume::Cut;
 use crate::table::Table;
 
 /// What all chunks share.
@@ -107,8 +108,8 @@ pub struct TableJob {
 }
 
 impl TableJob {
-    /// Makes a chunk with the next number; `None` for the whole table.
-    pub fn chunk(self: &Arc<Self>, range: Option<KeyRange>, estimate: u64) -> Chunk {
+    /// Makes a chunk with the next number; `None` for the whole table. `order` is its place among the chunks of the table.
+    pub fn chunk(self: &Arc<Self>, range: Option<KeyRange>, estimate: u64, order: Vec<i64>) -> Chunk {
         let key = self.table.as_ref().and_then(|table| table.chunk_key.as_ref());
         let condition = range.as_ref().zip(key).and_then(|(range, key)| range.condition(key));
         let sql = match &self.table {
@@ -123,6 +124,8 @@ impl TableJob {
             position_column: range.as_ref().and_then(|range| self.table.as_ref()?.position_column(range)),
             range,
             estimate,
+            order,
+            cuts: 0,
             attempts: 0,
         }
     }
@@ -170,19 +173,24 @@ pub struct Chunk {
     pub estimate: u64,
     /// The column that the rows are sorted by inside the range, if the chunk can be cut while it is read.
     pub position_column: Option<String>,
+    /// Chunks of a table sorted by this are sorted by its key: each is behind those that were planned before it, and what another reader
+    /// took over of a chunk is right behind the chunk.
+    pub order: Vec<i64>,
+    /// How often another reader took over its second half.
+    pub cuts: i64,
     /// Readers that lost their connection over it.
     pub attempts: u32,
 }
 
 impl Chunk {
-    /// The same chunk for another reader, with what is left of its range.
-    pub fn again(&self, range: Option<KeyRange>) -> Chunk {
+    /// The same chunk for another reader, with what is left of its range after so many cuts.
+    pub fn again(&self, range: Option<KeyRange>, cuts: i64) -> Chunk {
         let condition = self.job.condition(range.as_ref());
         let sql = match &self.job.table {
             Some(table) => table.select(condition.as_deref(), self.job.filter.as_deref()),
             None => self.sql.clone(),
         };
-        Chunk { sql, range, attempts: self.attempts + 1, ..self.clone() }
+        Chunk { sql, range, cuts, attempts: self.attempts + 1, ..self.clone() }
     }
 
     /// How its rows look; CSV of a query takes the header from the result.
@@ -227,15 +235,19 @@ impl Chunk {
         CellForms::new(kinds, self.job.table.as_ref().map_or(&[], |table| &table.masks))
     }
 
-    /// What the manifest says of it.
-    fn line(&self, rows: u64, running: &Running) -> ChunkLine {
-        ChunkLine {
+    /// What the manifest and the journal say of it.
+    fn ended(&self, rows: u64, running: &Running) -> Ended {
+        let range = running.range();
+        let line = ChunkLine {
             schema: self.job.name.schema.clone(),
             table: self.job.name.table.clone(),
             chunk: self.index,
             rows,
-            range: self.job.condition(running.range().as_ref()),
-        }
+            range: self.job.condition(range.as_ref()),
+        };
+        let key = self.job.table.as_ref().and_then(|table| table.chunk_key.as_ref());
+        let cut = range.zip(key).and_then(|(range, key)| Cut::of(key, &range, &self.order));
+        Ended { job: Arc::clone(&self.job), line, cut }
     }
 
     /// For messages.
@@ -254,8 +266,17 @@ pub struct Finished {
     pub job: Arc<TableJob>,
     /// What the manifest says of it.
     pub line: ChunkLine,
+    /// Where it lies, if a later run can keep it.
+    pub cut: Option<Cut>,
     /// Its files.
     pub files: Vec<FileLine>,
+}
+
+/// A chunk all of whose rows are written.
+struct Ended {
+    job: Arc<TableJob>,
+    line: ChunkLine,
+    cut: Option<Cut>,
 }
 
 /// A file that is being synced while the reader goes on.
@@ -296,7 +317,7 @@ pub struct Reader {
     /// Files that are complete and durable, each with the turn that wrote it.
     done: Vec<(u64, FileLine)>,
     /// Chunks whose last file may still be on its way, each with its turn.
-    ended: Vec<(u64, Arc<TableJob>, ChunkLine)>,
+    ended: Vec<(u64, Ended)>,
     /// Counts the calls of `dump_chunk`.
     turn: u64,
 }
@@ -398,7 +419,7 @@ impl Reader {
             )));
         }
         chunk.job.count_read(rows_read, output.bytes, begun.elapsed());
-        self.ended.push((self.turn, Arc::clone(&chunk.job), chunk.line(rows_read, running)));
+        self.ended.push((self.turn, chunk.ended(rows_read, running)));
         Ok(())
     }
 
@@ -438,14 +459,15 @@ impl Reader {
     pub fn take_finished(&mut self) -> Vec<Finished> {
         let open = self.finishing.as_ref().map(|finishing| finishing.turn);
         let (ended, wait): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.ended).into_iter().partition(|(turn, ..)| Some(*turn) != open);
+            std::mem::take(&mut self.ended).into_iter().partition(|(turn, _)| Some(*turn) != open);
         self.ended = wait;
         let mut finished = Vec::with_capacity(ended.len());
-        for (turn, job, line) in ended {
+        for (turn, Ended { job, line, cut }) in ended {
             let (files, rest): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut self.done).into_iter().partition(|(of, _)| *of == turn);
             self.done = rest;
-            finished.push(Finished { job, line, files: files.into_iter().map(|(_, file)| file).collect() });
+            let files = files.into_iter().map(|(_, file)| file).collect();
+            finished.push(Finished { job, line, cut, files });
         }
         finished
     }

@@ -4,11 +4,12 @@
 //! takes chunks from it. All of them are tasks of one set: the first error ends the others. Stopping is dropping the
 //! future of [`Dumper::run`]: sockets close, unfinished files vanish.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use common::dumpfile::{JOURNAL, MANIFEST, METADATA};
 use common::ident::TableName;
-use common::manifest::{DoneTable, DumpHead, EndLine, FORMAT, Manifest, StartPoint, TableLine};
+use common::manifest::{DumpHead, EndLine, FORMAT, FORMAT_MIXED, Manifest, StartPoint, TableLine};
 use common::metadata::{Block, Metadata};
 use jiff::Zoned;
 use mysql::wire::WireConn;
@@ -22,7 +23,9 @@ use crate::folder::{Folder, QUERY_RESULT};
 use crate::gentle::Gate;
 use crate::listing::{Listing, ObjectKind};
 use crate::metrics::Metrics;
+use crate::mixing;
 use crate::preflight;
+use crate::resume::{Kept, earliest};
 use crate::source::{Source, ask};
 use crate::work::{Work, Written};
 
@@ -95,20 +98,22 @@ impl Dumper {
             None => warn!("the server has no binlog: metadata will hold no position"),
         }
         let mut head = dump_head(&config, &source, &snapshot, &started);
-        let kept = folder.kept.clone();
-        if let Some(kept) = &kept {
+        if let Some(kept) = &folder.kept {
             kept.fits(&head)?;
+            let refused = mixing::refused(&mut snapshot, &source, &config, kept).await?;
+            mixing::tell(kept, &refused);
+            refused.iter().for_each(|(table, _)| folder.give_up_chunks(table));
         }
-        let kept = kept.unwrap_or_default();
+        let kept = folder.kept.clone().unwrap_or_default();
         // Tables of this run have a start point of their own only where others have an earlier one.
-        let own_start = head.start.clone().filter(|_| !kept.tables.is_empty());
+        let own_start = head.start.clone().filter(|_| !kept.is_empty());
         let earliest = kept.earliest(snapshot.position.as_ref())?;
         head.start = earliest.as_ref().map(start_point);
-        let mut manifest = Manifest {
-            dump: head,
-            tables: table_lines(&config, &snapshot, &kept.tables, own_start.as_ref()),
-            ..Manifest::default()
-        };
+        let tables = table_lines(&config, &snapshot, &kept, own_start.as_ref())?;
+        if tables.iter().any(|line| line.safe_until.is_some()) {
+            head.format = FORMAT_MIXED;
+        }
+        let mut manifest = Manifest { dump: head, tables, ..Manifest::default() };
         folder.clear().await?;
         folder.storage.write(MANIFEST, &manifest.render()).await?;
         common::failpoint::hit("rdump-manifest-begun");
@@ -125,8 +130,7 @@ impl Dumper {
         if own_start.is_some() && after_connect.is_none() {
             after_connect = position;
         }
-        let written =
-            Work::start(config, source, snapshot, &folder, kept.tables, metrics, gate)?.finish().await?;
+        let written = Work::start(config, source, snapshot, &folder, kept, metrics, gate)?.finish().await?;
 
         let finished = Zoned::now();
         let summary = complete(&mut manifest, written, &finished);
@@ -194,9 +198,9 @@ fn dump_head(config: &Config, source: &Source, snapshot: &Snapshot, started: &Zo
 fn table_lines(
     config: &Config,
     snapshot: &Snapshot,
-    kept: &[DoneTable],
+    kept: &Kept,
     own_start: Option<&StartPoint>,
-) -> Vec<TableLine> {
+) -> Result<Vec<TableLine>> {
     let line = |schema: &str, table: &str, kind: &str| TableLine {
         schema: schema.into(),
         table: table.into(),
@@ -204,19 +208,25 @@ fn table_lines(
         ..TableLine::default()
     };
     if config.sql.is_some() {
-        return vec![line(QUERY_RESULT, "", "query")];
+        return Ok(vec![line(QUERY_RESULT, "", "query")]);
     }
-    let mut tables: Vec<TableLine> = kept.iter().map(|done| done.table.clone()).collect();
+    let mut tables: Vec<TableLine> = kept.tables.iter().map(|done| done.table.clone()).collect();
+    let whole: HashSet<(String, String)> =
+        tables.iter().map(|line| (line.schema.clone(), line.table.clone())).collect();
     tables.extend(snapshot.listing.databases.iter().map(|name| line(name, "", "schema")));
     for object in &snapshot.listing.objects {
         let name = &object.name;
-        if kept.iter().any(|done| done.table.schema == name.schema && done.table.table == name.table) {
+        if whole.contains(&(name.schema.clone(), name.table.clone())) {
             continue;
         }
-        let start = own_start.filter(|_| object.kind == ObjectKind::Table).cloned();
-        tables.push(TableLine { start, ..line(&name.schema, &name.table, object.kind.name()) });
+        let own = own_start.filter(|_| object.kind == ObjectKind::Table).cloned();
+        let (start, safe_until) = match kept.parts.get(name) {
+            Some(parts) => (Some(earliest(parts.iter().map(|part| &part.done.start))?), own),
+            None => (own, None),
+        };
+        tables.push(TableLine { start, safe_until, ..line(&name.schema, &name.table, object.kind.name()) });
     }
-    tables
+    Ok(tables)
 }
 
 /// The optimizer's guess for all tables together, for progress only.

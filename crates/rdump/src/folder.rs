@@ -8,18 +8,19 @@
 //! 4. A folder that this run made and wrote nothing to is removed again.
 //! 5. Files that are not part of a dump are named in a warning and never touched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::dumpfile::{self, FileKind, JOURNAL, MANIFEST, METADATA};
-use common::manifest::{DoneTable, Manifest, TableLine};
+use common::ident::TableName;
+use common::manifest::{DoneTable, FileLine, JournalLine, Manifest, TableLine};
 use common::storage::{Options, Storage};
 use tracing::{info, warn};
 
 use crate::error::{DumpError, Result};
-use crate::resume::Kept;
+use crate::resume::{Kept, Part, Resume};
 
 /// Schema of the planned line that stands for the files of `--sql`.
 pub const QUERY_RESULT: &str = "result";
@@ -47,7 +48,7 @@ impl Folder {
     ///
     /// # Errors
     /// A folder that is taken or being written to.
-    pub async fn open_existing(url: &str, options: &Options, resume: bool) -> Result<Option<Folder>> {
+    pub async fn open_existing(url: &str, options: &Options, resume: Resume) -> Result<Option<Folder>> {
         let storage = common::storage::open(url, options)?;
         match root_of(storage.as_ref()) {
             Some(root) if !root.is_dir() => Ok(None),
@@ -55,12 +56,12 @@ impl Folder {
         }
     }
 
-    /// Opens the folder and looks at what lies there; writes nothing but the folder itself. With `resume` the whole tables of an
-    /// unfinished dump are kept.
+    /// Opens the folder and looks at what lies there; writes nothing but the folder itself. `resume` says what of an unfinished dump is
+    /// kept.
     ///
     /// # Errors
     /// A folder that is taken, being written to, or that can't be made or written to.
-    pub async fn open(url: &str, options: &Options, resume: bool) -> Result<Folder> {
+    pub async fn open(url: &str, options: &Options, resume: Resume) -> Result<Folder> {
         let storage = common::storage::open(url, options)?;
         let root = root_of(storage.as_ref());
         let made = root.as_deref().map_or_else(|| Ok(Made::default()), Made::make)?;
@@ -118,39 +119,63 @@ impl Folder {
         let foreign: Vec<String> =
             names.iter().filter(|name| !is_ours(name) && !is_dump_file(name)).cloned().collect();
         folder.leftovers = dump_files;
-        if resume {
-            folder.keep(manifest, &names).await?;
+        if resume > Resume::No {
+            folder.keep(manifest, &names, resume).await?;
         }
         folder.say_what_else_is_there(&foreign);
         Ok(folder)
     }
 
-    /// Takes the whole tables of an unfinished dump out of what is removed.
-    async fn keep(&mut self, manifest: Manifest, names: &[String]) -> Result<()> {
+    /// Takes the whole tables of an unfinished dump, and perhaps finished chunks of others, out of what is removed.
+    async fn keep(&mut self, manifest: Manifest, names: &[String], resume: Resume) -> Result<()> {
         let journal = match names.iter().any(|name| name == JOURNAL) {
             true => self.storage.read(JOURNAL).await?,
             false => Vec::new(),
         };
-        let mut tables: Vec<DoneTable> = Vec::new();
-        for done in DoneTable::from_journal(&journal) {
-            let mut files =
-                done.files.iter().map(|file| &file.name).chain(done.schemas.iter().map(|file| &file.name));
-            let key = |done: &DoneTable| (done.table.schema.clone(), done.table.table.clone());
-            // A table whose files somebody has removed is dumped again; of two lines the later one holds.
-            tables.retain(|other| key(other) != key(&done));
-            if files.all(|name| names.contains(name)) {
-                tables.push(done);
+        let names: HashSet<&String> = names.iter().collect();
+        // Of what somebody has removed files is dumped again.
+        let are_there = |files: &[FileLine]| files.iter().all(|file| names.contains(&file.name));
+        let name_of = |schema: &str, table: &str| TableName::new(schema, table);
+        let mut kept = Kept { head: manifest.dump, ..Kept::default() };
+        let mut tables: BTreeMap<TableName, DoneTable> = BTreeMap::new();
+        for line in JournalLine::read(&journal) {
+            match line {
+                JournalLine::Table(done) => {
+                    let name = name_of(&done.table.schema, &done.table.table);
+                    // Of two lines the later one holds.
+                    tables.remove(&name);
+                    if are_there(&done.files) && done.schemas.iter().all(|file| names.contains(&file.name)) {
+                        tables.insert(name, *done);
+                    }
+                }
+                JournalLine::Chunk(done) if resume == Resume::Chunks && are_there(&done.files) => {
+                    let name = name_of(&done.chunk.schema, &done.chunk.table);
+                    if let Some(part) = Part::read(*done) {
+                        kept.parts.entry(name).or_default().push(part);
+                    }
+                }
+                JournalLine::Chunk(_) => {}
             }
         }
-        let kept: BTreeSet<&String> = tables
-            .iter()
-            .flat_map(|done| {
-                done.files.iter().map(|file| &file.name).chain(done.schemas.iter().map(|file| &file.name))
-            })
-            .collect();
-        self.leftovers.retain(|name| !kept.contains(name));
-        self.kept = Some(Kept { head: manifest.dump, tables });
+        kept.parts.retain(|name, _| !tables.contains_key(name));
+        for parts in kept.parts.values_mut() {
+            parts.sort_by(|a, b| a.cut.order.cmp(&b.cut.order));
+        }
+        kept.tables = tables.into_values().collect();
+        let of_tables = kept.tables.iter().flat_map(|done| {
+            done.files.iter().map(|file| &file.name).chain(done.schemas.iter().map(|file| &file.name))
+        });
+        let of_parts = kept.parts.values().flatten().flat_map(|part| &part.done.files).map(|file| &file.name);
+        let files: HashSet<&String> = of_tables.chain(of_parts).collect();
+        self.leftovers.retain(|name| !files.contains(name));
+        self.kept = Some(kept);
         Ok(())
+    }
+
+    /// The finished chunks of a table are not kept.
+    pub fn give_up_chunks(&mut self, table: &TableName) {
+        let Some(parts) = self.kept.as_mut().and_then(|kept| kept.parts.remove(table)) else { return };
+        self.leftovers.extend(parts.into_iter().flat_map(|part| part.done.files).map(|file| file.name));
     }
 
     /// Names what else lies there.
@@ -178,13 +203,19 @@ impl Folder {
             Some(kept) => {
                 info!(
                     tables = kept.tables.len(),
+                    chunks = kept.parts.values().map(Vec::len).sum::<usize>(),
                     removed = self.leftovers.len(),
                     folder = self.storage.uri(),
                     "resume an unfinished dump, its whole tables are kept"
                 );
                 // First, too: a line of a table that is dumped again would make its new files pass for the old ones after the next
                 // kill, and what is appended to a torn line is not read.
-                let lines: Vec<u8> = kept.tables.iter().flat_map(DoneTable::render).collect();
+                let mut lines: Vec<u8> = kept.tables.iter().flat_map(DoneTable::render).collect();
+                for parts in kept.parts.values() {
+                    // New chunks get the even numbers between them.
+                    let numbers = (0..).map(|number| 2 * number + 1);
+                    lines.extend(parts.iter().zip(numbers).flat_map(|(part, n)| part.renumbered(n).render()));
+                }
                 match lines.is_empty() {
                     true => self.storage.delete(JOURNAL).await?,
                     false => self.storage.write(JOURNAL, &lines).await?,
@@ -355,7 +386,7 @@ mod tests {
 
     fn open(dir: &std::path::Path) -> Result<Folder> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(Folder::open(dir.to_str().unwrap(), &Options::default(), false))
+        runtime.block_on(Folder::open(dir.to_str().unwrap(), &Options::default(), Resume::No))
     }
 
     fn clear(folder: &mut Folder) {

@@ -1,7 +1,8 @@
-//! The journal of an unfinished dump: which tables are whole, so that `--resume` need not dump them again.
+//! The journal of an unfinished dump: which tables are whole, so that `--resume` need not dump them again, and which chunks of the
+//! others are finished, for `--resume-chunks`.
 //!
-//! Order of effects: a table's files are durable, then its line is appended and synced. Lines are synced many at a time: a
-//! line that is not there yet only means that a resumed dump does its table again.
+//! Order of effects: files are durable, then their line is appended and synced. Lines are synced many at a time: a line that is
+//! not there yet only means that a resumed dump does its table or chunk again.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -10,13 +11,20 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use common::dumpfile::JOURNAL;
-use common::manifest::DoneTable;
+use common::manifest::{DoneChunk, DoneTable};
 use common::storage::{Storage, StorageError};
+
+/// What is appended.
+struct Line {
+    bytes: Vec<u8>,
+    /// Of a chunk, not of a whole table.
+    chunk: bool,
+}
 
 /// The writing end; a thread of its own waits for the disk.
 #[derive(Debug)]
 pub struct Journal {
-    lines: Option<mpsc::Sender<DoneTable>>,
+    lines: Option<mpsc::Sender<Line>>,
     thread: Option<std::thread::JoinHandle<()>>,
     failure: Arc<Mutex<Option<StorageError>>>,
 }
@@ -45,10 +53,19 @@ impl Journal {
     }
 
     /// The table is whole.
-    pub fn add(&self, table: DoneTable) {
+    pub fn add(&self, table: &DoneTable) {
+        self.send(|| Line { bytes: table.render(), chunk: false });
+    }
+
+    /// The chunk is finished.
+    pub fn add_chunk(&self, chunk: impl FnOnce() -> DoneChunk) {
+        self.send(|| Line { bytes: chunk().render(), chunk: true });
+    }
+
+    fn send(&self, line: impl FnOnce() -> Line) {
         if let Some(lines) = &self.lines {
             // The thread ends early only with a failure, which is asked for.
-            let _ = lines.send(table);
+            let _ = lines.send(line());
         }
     }
 
@@ -74,16 +91,11 @@ impl Drop for Journal {
     }
 }
 
-fn write(
-    path: &Path,
-    mut file: File,
-    lines: &mpsc::Receiver<DoneTable>,
-    failure: &Mutex<Option<StorageError>>,
-) {
-    while let Ok(first) = lines.recv() {
-        let mut bytes = first.render();
+fn write(path: &Path, mut file: File, lines: &mpsc::Receiver<Line>, failure: &Mutex<Option<StorageError>>) {
+    while let Ok(Line { mut bytes, mut chunk }) = lines.recv() {
         while let Ok(more) = lines.try_recv() {
-            bytes.extend(more.render());
+            bytes.extend(more.bytes);
+            chunk |= more.chunk;
         }
         let written = file.write_all(&bytes).and_then(|()| file.sync_data());
         if let Err(cause) = written {
@@ -92,5 +104,8 @@ fn write(
             return;
         }
         common::failpoint::hit("rdump-journal-synced");
+        if chunk {
+            common::failpoint::hit("rdump-journal-chunk-synced");
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 use common::ident::quote;
 
+pub mod gaps;
 mod midpoint;
 
 /// What a key column's values are, as far as guesses of cuts need to know.
@@ -96,6 +97,14 @@ pub struct ChunkKey {
     pub columns: Vec<KeyColumn>,
     /// These columns tell each row from all others.
     pub unique: bool,
+}
+
+impl ChunkKey {
+    /// Each row has one place in it, which no NULL leaves open: the primary key, or a unique one without NULL.
+    pub fn is_row_identity(&self) -> bool {
+        let nullable = self.columns.iter().any(|column| column.nullable);
+        (self.unique || self.index == "PRIMARY") && !nullable
+    }
 }
 
 /// The lower end of an interval.
@@ -263,7 +272,7 @@ impl KeyRange {
 mod tests {
     use super::*;
 
-    fn key(nullable: bool) -> ChunkKey {
+    pub(super) fn key(nullable: bool) -> ChunkKey {
         let column = |name: &str| KeyColumn { name: name.into(), class: Class::Integer, nullable };
         ChunkKey { index: "PRIMARY".into(), columns: vec![column("a`"), column("b")], unique: true }
     }
@@ -306,7 +315,7 @@ mod tests {
     }
 
     /// What the server does with a condition, for small integers.
-    fn inside(range: &KeyRange, row: [Option<i64>; 2]) -> bool {
+    pub(super) fn inside(range: &KeyRange, row: [Option<i64>; 2]) -> bool {
         let number = |text: &[u8]| std::str::from_utf8(text).unwrap().parse::<i64>().unwrap();
         range.bounds.iter().zip(row).all(|(bound, value)| match (bound, value) {
             (Bound::Null, value) => value.is_none(),

@@ -29,7 +29,9 @@ pub mod key;
 pub mod listing;
 pub mod lock_guard;
 pub mod mask;
+mod meta;
 pub mod metrics;
+pub mod mixing;
 pub mod naming;
 pub mod parquet;
 pub mod password;
@@ -170,7 +172,8 @@ enum Command {
 }
 
 impl Command {
-    /// For `verify` the flags that shaped the dump's files are taken from its manifest; those that are given come after.
+    /// For `verify` the flags that shaped the dump's files are taken from its manifest; those that are given come after, and then those of
+    /// the command line.
     fn options(self, parsed: Parsed, args: &[String]) -> Result<Parsed, String> {
         let against_source = parsed.last("against-source") == Some("true");
         if self == Command::Dump {
@@ -192,6 +195,8 @@ impl Command {
         // Without the source nobody needs the key of the masks.
         let is_mask = |option: &str| !against_source && option.starts_with("--mask=");
         options.retain(|option| !config::is_fingerprint(option) && !is_mask(option));
+        // What `--config` says of the server and the rules' files; the rest of it shaped the dump, and stands in the manifest.
+        options.extend(parsed.rendered(|flag| !flag.shapes_files()));
         let all: Vec<String> = options.into_iter().chain(args.iter().cloned()).collect();
         pflag::parse(FLAGS, &all).map_err(|error| failed(format!("options of the manifest: {error}")))
     }

@@ -132,7 +132,8 @@ enum Holds {
     Number,
     /// A bit field or a geometry.
     Bits,
-    /// Times, JSON, members of a list.
+    Json,
+    /// Times, members of a list.
     Other,
 }
 
@@ -153,6 +154,7 @@ impl Holds {
             }
             "bit" | "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
             | "multipolygon" | "geometrycollection" | "geomcollection" | "vector" => Holds::Bits,
+            "json" => Holds::Json,
             _ => Holds::Other,
         }
     }
@@ -183,6 +185,11 @@ impl Mask {
                 return Err(format!(
                     "column `{name}` is {column_type}, which takes no fixed value: use null"
                 ));
+            }
+            (With::Fixed(value), Holds::Json)
+                if serde_json::from_str::<serde_json::Value>(value).is_err() =>
+            {
+                return Err(format!("column `{name}` is {column_type}, and `{value}` is no JSON"));
             }
             // `inf` and `nan` are numbers to us and names to SQL.
             (With::Fixed(value), Holds::Number) if !value.parse().is_ok_and(f64::is_finite) => {
@@ -321,6 +328,7 @@ mod tests {
             (With::Hash, "bigint unsigned", "bigint unsigned: hash and keep-length"),
             (With::KeepLength, "json", "json: hash and keep-length"),
             (With::KeepLength, "enum('a')", "enum('a'): hash"),
+            (With::Fixed("{a:1}".into()), "json", "`{a:1}` is no JSON"),
             (With::Null, "int", "NOT NULL"),
             (With::Fixed("x".into()), "decimal(10,2)", "does not take `x`"),
             (With::Fixed("inf".into()), "double", "does not take `inf`"),
@@ -333,5 +341,6 @@ mod tests {
         }
         assert_eq!(applied(With::Fixed("äö".into()), "varchar(2)", "secret"), "äö");
         assert_eq!(applied(With::Fixed("-1.5".into()), "decimal(10,2)", "7"), "-1.5");
+        assert_eq!(applied(With::Fixed("{}".into()), "json", "[1]"), "{}");
     }
 }

@@ -1,27 +1,29 @@
 //! Walks databases and tables on the metadata connection, writes schema files and makes chunks.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::dumpfile::Format;
 use common::ident::TableName;
 use mysql::Flavor;
-use mysql::wire::WireConn;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::chunk;
+use crate::chunk::{self, Cutter};
 use crate::config::Config;
 use crate::csv::CsvWriter;
 use crate::data::{Chunk, Shared, TableJob};
 use crate::error::{DumpError, Result};
 use crate::file::write_small;
 use crate::folder::QUERY_RESULT;
+use crate::key::gaps;
 use crate::listing::{Listing, Object, ObjectKind};
+use crate::meta::{Meta, ask};
 use crate::programs;
 use crate::queue::Queue;
 use crate::render::{Form, csv_header};
+use crate::resume::Part;
 use crate::schema;
 use crate::source::Source;
 use crate::table::{self, Table};
@@ -33,10 +35,12 @@ pub(crate) struct Planner {
     pub source: Arc<Source>,
     pub shared: Arc<Shared>,
     pub listing: Listing,
-    pub meta: WireConn,
+    pub meta: Meta,
     pub queue: Arc<Queue>,
     /// Tables that are whole already.
     pub kept: HashSet<TableName>,
+    /// Finished chunks of other tables, in the order of the key.
+    pub parts: BTreeMap<TableName, Vec<Part>>,
     pub reports: mpsc::UnboundedSender<Report>,
     /// Schema files on their way to the disk.
     pub writes: JoinSet<Result<()>>,
@@ -55,7 +59,7 @@ impl Planner {
             self.check_masks(&listing).await?;
             for database in &listing.databases {
                 if !self.config.no_schemas {
-                    let create = schema::database(&mut self.meta, database).await?;
+                    let create = ask!(self.meta, conn => schema::database(conn, database));
                     self.write_schema(None, self.shared.naming.database(database)?, &create).await?;
                 }
             }
@@ -83,7 +87,7 @@ impl Planner {
         let tables: HashSet<&TableName> = listing.tables().collect();
         let mut columns = Vec::new();
         for database in &listing.databases {
-            let found = table::column_names(&mut self.meta, database).await?;
+            let found = ask!(self.meta, conn => table::column_names(conn, database));
             columns.extend(found.into_iter().filter(|(table, _)| tables.contains(table)));
         }
         match self.config.masks.idle(&columns) {
@@ -96,12 +100,14 @@ impl Planner {
 
     async fn plan_programs(&mut self, listing: &Listing) -> Result<()> {
         for object in listing.objects.iter().filter(|object| object.kind == ObjectKind::Table) {
-            if let Some(text) = programs::triggers(&mut self.meta, &object.name).await? {
+            let triggers = ask!(self.meta, conn => programs::triggers(conn, &object.name));
+            if let Some(text) = triggers {
                 self.write_schema(None, self.shared.naming.triggers(&object.name)?, &text).await?;
             }
         }
         for database in &listing.databases {
-            if let Some(text) = programs::of_database(&mut self.meta, database).await? {
+            let text = ask!(self.meta, conn => programs::of_database(conn, database));
+            if let Some(text) = text {
                 self.write_schema(None, self.shared.naming.programs(database)?, &text).await?;
             }
         }
@@ -109,7 +115,9 @@ impl Planner {
     }
 
     async fn plan_policies(&mut self) -> Result<()> {
-        for (policy, create) in schema::placement_policies(&mut self.meta, &self.source).await? {
+        let source = &self.source;
+        let policies = ask!(self.meta, conn => schema::placement_policies(conn, source));
+        for (policy, create) in policies {
             self.write_schema(None, self.shared.naming.policy(&policy)?, &create).await?;
         }
         Ok(())
@@ -120,7 +128,8 @@ impl Planner {
         match object.kind {
             ObjectKind::Table if self.kept.contains(name) => {}
             ObjectKind::Table => {
-                let table = table::describe(&mut self.meta, &self.source, &self.config, name).await?;
+                let (source, config) = (&self.source, &self.config);
+                let table = ask!(self.meta, conn => table::describe(conn, source, config, name));
                 if self.config.no_data {
                     if !self.config.no_schemas {
                         self.write_schema(None, self.shared.naming.table(name)?, &table.create).await?;
@@ -130,13 +139,14 @@ impl Planner {
                 }
             }
             ObjectKind::View if !self.config.no_schemas => {
-                let (stand_in, view) =
-                    schema::view(&mut self.meta, &self.source, &self.config.output, name).await?;
+                let (source, output) = (&self.source, &self.config.output);
+                let (stand_in, view) = ask!(self.meta, conn => schema::view(conn, source, output, name));
                 self.write_schema(None, self.shared.naming.table(name)?, &stand_in).await?;
                 self.write_schema(None, self.shared.naming.view(name)?, &view).await?;
             }
             ObjectKind::Sequence if !self.config.no_schemas => {
-                let create = schema::sequence(&mut self.meta, &self.source, name).await?;
+                let source = &self.source;
+                let create = ask!(self.meta, conn => schema::sequence(conn, source, name));
                 self.write_schema(None, self.shared.naming.sequence(name)?, &create).await?;
             }
             ObjectKind::View | ObjectKind::Sequence => {}
@@ -150,19 +160,53 @@ impl Planner {
         if !self.config.no_schemas {
             self.write_schema(Some(&job), self.shared.naming.table(&table.name)?, &table.create).await?;
         }
-        let cutter = chunk::begin(&mut self.meta, &self.source, &self.config, table).await?;
-        match cutter {
-            None => self.send(job.chunk(None, 0)).await,
-            Some(mut cutter) => {
-                while let Some(planned) = cutter.next(&mut self.meta).await? {
-                    if let Some((row_bytes, rows_a_second)) = job.pace() {
-                        cutter.adapt(row_bytes, rows_a_second);
-                    }
-                    self.send(job.chunk(Some(planned.range), planned.rows)).await;
-                }
+        if let Some(parts) = self.parts.remove(&table.name) {
+            self.plan_rest(&job, table, &parts).await?;
+        } else {
+            let (source, config) = (&self.source, &self.config);
+            match ask!(self.meta, conn => chunk::begin(conn, source, config, table)) {
+                None => self.send(job.chunk(None, 0, Vec::new())).await,
+                Some(mut cutter) => self.send_cuts(&job, &mut cutter, &[]).await?,
             }
         }
         self.planned(job);
+        Ok(())
+    }
+
+    /// What finished chunks have left of a table.
+    async fn plan_rest(&mut self, job: &Arc<TableJob>, table: &Table, parts: &[Part]) -> Result<()> {
+        job.rows.store(parts.iter().map(|part| part.done.chunk.rows).sum(), Ordering::SeqCst);
+        let next = parts.iter().map(|part| part.done.chunk.chunk + 1).max().unwrap_or(0);
+        job.next_index.store(next, Ordering::SeqCst);
+        let edges: Vec<_> = parts.iter().map(|part| (part.cut.from.clone(), part.cut.to.clone())).collect();
+        let (source, config) = (&self.source, &self.config);
+        let resumed = ask!(self.meta, conn => chunk::resume(conn, source, config, table));
+        let Some((mut cutter, key)) = resumed else {
+            return Err(DumpError::Internal(format!("table {} has lost its key", table.name)));
+        };
+        for (number, ranges) in (0..).zip(gaps::gaps(key, &edges)) {
+            cutter.go_on_with(ranges);
+            // The finished chunks have the odd numbers.
+            self.send_cuts(job, &mut cutter, &[2 * number]).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends all chunks of a cutter; `before` is the first part of their order.
+    async fn send_cuts(
+        &mut self,
+        job: &Arc<TableJob>,
+        cutter: &mut Cutter<'_>,
+        before: &[i64],
+    ) -> Result<()> {
+        let mut number = 0;
+        while let Some(planned) = ask!(self.meta, conn => cutter.next(conn)) {
+            if let Some((row_bytes, rows_a_second)) = job.pace() {
+                cutter.adapt(row_bytes, rows_a_second);
+            }
+            self.send(job.chunk(Some(planned.range), planned.rows, [before, &[number]].concat())).await;
+            number += 1;
+        }
         Ok(())
     }
 
@@ -173,7 +217,7 @@ impl Planner {
             _ => Form::Csv { header: Vec::new(), writer: CsvWriter::new(output.csv.clone()) },
         };
         let job = job(TableName::new(QUERY_RESULT, ""), form, false, None, None);
-        self.send(Chunk { sql, header_from_result: true, ..job.chunk(None, 0) }).await;
+        self.send(Chunk { sql, header_from_result: true, ..job.chunk(None, 0, Vec::new()) }).await;
         self.planned(job);
     }
 

@@ -2,22 +2,27 @@
 
 use common::metadata::Block;
 use mysql::wire::WireConn;
-use mysql::{ErrorClass, Flavor};
+use mysql::{ErrorClass, Flavor, ServerInfo};
 use tracing::{info, warn};
 
 use crate::config::Consistency;
 use crate::error::{Doing, Result};
 use crate::source::{Answer, Source, ask, needs_privilege};
 
+/// The statement that shows the position, and what other servers call it.
+pub fn statements(server: &ServerInfo) -> [&'static str; 2] {
+    match server.is_mysql(8, 2, 0) {
+        true => ["SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"],
+        false => ["SHOW MASTER STATUS", "SHOW BINARY LOG STATUS"],
+    }
+}
+
 /// The server's own position; `None` if its binlog is off.
 ///
 /// # Errors
 /// The server's; a missing REPLICATION CLIENT privilege by name, unless the dump is not consistent anyway.
 pub async fn read(conn: &mut WireConn, source: &Source, consistency: Consistency) -> Result<Option<Block>> {
-    let statements: [&str; 2] = match source.server.is_mysql(8, 2, 0) {
-        true => ["SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"],
-        false => ["SHOW MASTER STATUS", "SHOW BINARY LOG STATUS"],
-    };
+    let statements = statements(&source.server);
     let mut answer = ask(conn, statements[0]).await;
     if answer.as_ref().is_err_and(|error| error.class() == ErrorClass::Syntax) {
         answer = ask(conn, statements[1]).await;
@@ -55,6 +60,15 @@ pub async fn read(conn: &mut WireConn, source: &Source, consistency: Consistency
         Flavor::MariaDb => mariadb_gtid(conn, &block, consistency).await?,
     };
     Ok(Some(block))
+}
+
+/// The server's clock, in seconds since 1970.
+///
+/// # Errors
+/// The server's.
+pub async fn read_clock(conn: &mut WireConn) -> Result<u64> {
+    let answer = ask(conn, "SELECT UNIX_TIMESTAMP()").await.doing(|| "read the server's clock".into())?;
+    Ok(answer.at(0, 0).and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
 /// MariaDB's GTID position. Under the global lock nothing moves; else it is asked for the very position read before.

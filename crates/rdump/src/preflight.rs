@@ -1,14 +1,16 @@
 //! What can be known before anything is locked or written: names, and the account's privileges.
 
-use mysql::privileges::{Grants, Need, Privilege};
+use mysql::privileges::{self, Grants, Need, Privilege};
 use mysql::wire::WireConn;
 use mysql::{ErrorClass, Flavor};
+use tracing::warn;
 
 use crate::config::{Config, Consistency};
-use crate::error::{Doing, Result};
+use crate::error::{Doing, DumpError, Result};
 use crate::listing::{self, Listing, ObjectKind};
 use crate::position;
 use crate::programs;
+use crate::resume::Resume;
 use crate::source::{Source, ask, needs_privilege};
 
 /// Lists what will be dumped and looks for privileges that are missing.
@@ -55,10 +57,32 @@ pub async fn check(
             return Err(needs_privilege(error, doing, word, &name.quoted(), &source.account));
         }
     }
+    if config.resume == Resume::Chunks {
+        check_binlog(&grants, consistency)?;
+    }
     if config.output.portable && !config.no_schemas {
         programs::check_privileges(&grants, &listing)?;
     }
     Ok(listing)
+}
+
+/// `--resume-chunks` looks for changes in the binlog; who lacks the right to had better know before it is needed.
+fn check_binlog(grants: &Grants, consistency: Consistency) -> Result<()> {
+    if !matches!(consistency, Consistency::Flush | Consistency::Lock) {
+        warn!(
+            consistency = consistency.name(),
+            "finished chunks can only be kept with the consistency flush or lock: --resume-chunks is --resume here"
+        );
+        return Ok(());
+    }
+    let missing = privileges::missing(grants, &[Need::global(Privilege::ReplicationSlave)]);
+    match missing.first() {
+        None => Ok(()),
+        Some(missing) => Err(DumpError::Consistency(format!(
+            "--resume-chunks reads the binlog, for which the account lacks the privilege {}; an administrator can give it: {}",
+            missing.privilege, missing.grant_statement
+        ))),
+    }
 }
 
 /// What the account may do, as SHOW GRANTS says.

@@ -5,14 +5,16 @@
 //! 1. A reader leaves only when no chunk waits, runs or can still be planned: a chunk that is given back finds a reader as
 //!    long as there is one.
 //! 2. At most `room` planned chunks wait, so the planner stays a little ahead and memory small.
-//! 3. A running chunk is cut only by an agreement with its reader, which stands still meanwhile: it gives the key it is at,
+//! 3. The last reader never gives its connection away.
+//! 4. A running chunk is cut only by an agreement with its reader, which stands still meanwhile: it gives the key it is at,
 //!    and gets back a key behind it to stop at.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use mysql::wire::WireConn;
 use tokio::sync::{Notify, oneshot};
 
 use crate::data::Chunk;
@@ -40,6 +42,18 @@ struct State {
     running: Vec<Arc<Running>>,
     planned_all: bool,
     readers: usize,
+    /// The planner waits for a connection.
+    wanted: Option<oneshot::Sender<WireConn>>,
+}
+
+impl State {
+    fn lose_reader(&mut self) {
+        self.readers = self.readers.saturating_sub(1);
+        if self.readers <= 1 {
+            // Nobody will give a connection any more.
+            self.wanted = None;
+        }
+    }
 }
 
 /// What a reader is to do next.
@@ -49,6 +63,8 @@ pub enum Next {
     Chunk(Box<Chunk>, Arc<Running>),
     /// Nothing waits, but this chunk may be large enough for two.
     Share(Arc<Running>),
+    /// The planner needs this reader's connection; the reader counts as gone.
+    Give(oneshot::Sender<WireConn>),
     /// All is done.
     End,
 }
@@ -94,6 +110,12 @@ impl Queue {
             let changed = self.changed.notified();
             {
                 let mut state = self.state();
+                if state.readers > 1
+                    && let Some(wanted) = state.wanted.take()
+                {
+                    state.readers -= 1;
+                    return Next::Give(wanted);
+                }
                 if let Some(chunk) = state.waiting.pop_front() {
                     let running = Arc::new(Running::new(&chunk));
                     state.running.push(Arc::clone(&running));
@@ -116,6 +138,20 @@ impl Queue {
         }
     }
 
+    /// The connection of the next reader that has no chunk, for good; `None`: there is one reader only.
+    pub async fn connection(&self) -> Option<WireConn> {
+        let (give, take) = oneshot::channel();
+        {
+            let mut state = self.state();
+            if state.readers <= 1 {
+                return None;
+            }
+            state.wanted = Some(give);
+        }
+        self.changed.notify_waiters();
+        take.await.ok()
+    }
+
     /// Registers the other half of a chunk as running.
     pub fn shared(&self, chunk: &Chunk) -> Arc<Running> {
         let running = Arc::new(Running::new(chunk));
@@ -133,7 +169,7 @@ impl Queue {
     /// A reader that has no chunk leaves. `false`: it was the last one.
     pub fn leave(&self) -> bool {
         let mut state = self.state();
-        state.readers = state.readers.saturating_sub(1);
+        state.lose_reader();
         state.readers > 0
     }
 
@@ -142,7 +178,7 @@ impl Queue {
         running.close();
         let mut state = self.state();
         state.running.retain(|other| !Arc::ptr_eq(other, running));
-        state.readers = state.readers.saturating_sub(1);
+        state.lose_reader();
         state.waiting.push_front(chunk);
         let others = state.readers > 0;
         drop(state);
@@ -158,6 +194,8 @@ pub struct Running {
     pub chunk: Chunk,
     /// What is left of its range after cuts.
     range: Mutex<Option<KeyRange>>,
+    /// How often it was cut.
+    cuts: AtomicI64,
     rows: AtomicU64,
     bytes: AtomicU64,
     asked: AtomicBool,
@@ -187,6 +225,7 @@ impl Running {
         Running {
             chunk: chunk.clone(),
             range: Mutex::new(chunk.range.clone()),
+            cuts: AtomicI64::new(chunk.cuts),
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             asked: AtomicBool::new(false),
@@ -197,6 +236,18 @@ impl Running {
     /// Its range.
     pub fn range(&self) -> Option<KeyRange> {
         self.range.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often another reader took over its second half.
+    pub fn cuts(&self) -> i64 {
+        self.cuts.load(Ordering::SeqCst)
+    }
+
+    /// The place of a new chunk that takes over its second half, see [`Chunk::order`]: right behind this one, before those that were cut
+    /// off earlier.
+    pub fn order_of_half(&self) -> Vec<i64> {
+        let cuts = self.cuts.fetch_add(1, Ordering::SeqCst) + 1;
+        self.chunk.order.iter().copied().chain([-cuts]).collect()
     }
 
     /// Part of its range is another chunk's now.
@@ -268,7 +319,19 @@ mod tests {
     fn chunk() -> Chunk {
         let name = TableName { schema: "s".into(), table: "t".into() };
         let form = Form::Sql { header: vec![], prefix: vec![], backslash: true, statement_size: 1 };
-        job(name, form, false, None, None).chunk(None, 0)
+        job(name, form, false, None, None).chunk(None, 0, vec![3])
+    }
+
+    #[test]
+    fn halves_stand_behind_their_chunk_in_the_order_of_the_key() {
+        let first = Running::new(&chunk());
+        let far = first.order_of_half();
+        let again = Running::new(&first.chunk.again(None, first.cuts()));
+        let near = again.order_of_half();
+        let of_far = Running::new(&Chunk { order: far.clone(), ..chunk() }).order_of_half();
+        let mut all = vec![vec![4], far.clone(), vec![2, 9], of_far.clone(), vec![3], near.clone()];
+        all.sort();
+        assert_eq!(all, [vec![2, 9], vec![3], near, far, of_far, vec![4]]);
     }
 
     /// An asker that waited for a reader that has left held the whole dump for the length of its patience.

@@ -3,12 +3,88 @@
 //! Tables that are whole are kept; all others are dumped again, under the new snapshot. So each table shows one moment, and
 //! its own start point stands in the manifest. `metadata` names the earliest of them as the start and the latest in its second
 //! block, for tools that know one start only.
+//!
+//! With `--resume-chunks` a table that is not whole keeps its finished chunks where that is exact, see [`crate::mixing`].
 
-use common::manifest::{DoneTable, DumpHead, StartPoint};
+use std::collections::BTreeMap;
+
+use common::ident::TableName;
+use common::manifest::{DoneChunk, DoneTable, DumpHead, StartPoint};
 use common::metadata::Block;
 use mysql::location::Location;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{DumpError, Result};
+use crate::key::gaps::Edge;
+use crate::key::{ChunkKey, KeyRange};
+
+/// What is to be done with an unfinished dump in the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Resume {
+    /// It is replaced.
+    No,
+    /// Its whole tables are kept.
+    Tables,
+    /// Finished chunks of its other tables, too.
+    Chunks,
+}
+
+/// Where a chunk lies in the key of its table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Name of the index.
+    index: String,
+    /// Its columns that the table is cut by.
+    columns: Vec<String>,
+    /// Its place among the chunks of its table: these are sorted by the key where these are sorted.
+    pub order: Vec<i64>,
+    /// Lower end.
+    pub from: Edge,
+    /// Upper end.
+    pub to: Edge,
+}
+
+impl Cut {
+    /// Of a chunk that can be mixed with chunks of another snapshot as far as its key is concerned; a table in one piece is none.
+    pub fn of(key: &ChunkKey, range: &KeyRange, order: &[i64]) -> Option<Cut> {
+        let (from, to) = range.edges().filter(|_| key.is_row_identity())?;
+        let columns = key.columns.iter().map(|column| column.name.clone()).collect();
+        let whole = from == Edge::begin() && to == Edge::end();
+        (!whole).then(|| Cut { index: key.index.clone(), columns, order: order.to_vec(), from, to })
+    }
+
+    /// Whether it is a cut of this key.
+    pub fn is_of(&self, key: &ChunkKey) -> bool {
+        let columns = key.columns.iter().map(|column| &column.name);
+        self.index == key.index
+            && self.columns.iter().eq(columns)
+            && self.from.depth().max(self.to.depth()) <= key.columns.len()
+    }
+}
+
+/// A finished chunk of a table that is not whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The journal's line.
+    pub done: DoneChunk,
+    /// Where it lies.
+    pub cut: Cut,
+}
+
+impl Part {
+    /// `None`: a line of another program.
+    pub fn read(done: DoneChunk) -> Option<Part> {
+        let cut = serde_json::from_value(done.cut.clone()).ok()?;
+        location(&done.start.file, &done.start.pos).ok()?;
+        Some(Part { done, cut })
+    }
+
+    /// The journal's line, with another place among the chunks of its table.
+    pub fn renumbered(&self, order: i64) -> DoneChunk {
+        let cut = Cut { order: vec![order], ..self.cut.clone() };
+        DoneChunk { cut: serde_json::to_value(cut).unwrap_or_default(), ..self.done.clone() }
+    }
+}
 
 /// What is kept of an unfinished dump.
 #[derive(Debug, Clone, Default)]
@@ -17,9 +93,16 @@ pub struct Kept {
     pub head: DumpHead,
     /// Its tables that are whole.
     pub tables: Vec<DoneTable>,
+    /// Finished chunks of others, in the order of the key.
+    pub parts: BTreeMap<TableName, Vec<Part>>,
 }
 
 impl Kept {
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.parts.is_empty()
+    }
+
     /// Whether a dump that begins like this goes on with it.
     ///
     /// # Errors
@@ -75,15 +158,33 @@ impl Kept {
     /// A start point of the old dump that is no position.
     pub fn earliest(&self, now: Option<&Block>) -> Result<Option<Block>> {
         let Some(now) = now else { return Ok(None) };
-        let mut earliest = (location(&now.file, &now.pos)?, now.clone());
-        for start in self.tables.iter().filter_map(|done| done.table.start.as_ref()) {
-            let place = location(&start.file, &start.pos)?;
-            if place.compare(&earliest.0).is_lt() {
-                earliest = (place, block(start));
-            }
+        let of_tables = self.tables.iter().filter_map(|done| done.table.start.as_ref());
+        let of_parts = self.parts.values().flatten().map(|part| &part.done.start);
+        let starts: Vec<&StartPoint> = of_tables.chain(of_parts).collect();
+        if starts.is_empty() {
+            return Ok(Some(now.clone()));
         }
-        Ok(Some(earliest.1))
+        let before = earliest(starts.into_iter())?;
+        match location(&before.file, &before.pos)?.compare(&location(&now.file, &now.pos)?).is_lt() {
+            true => Ok(Some(block(&before))),
+            false => Ok(Some(now.clone())),
+        }
     }
+}
+
+/// The earliest of some start points of one server.
+///
+/// # Errors
+/// One that is no position.
+pub fn earliest<'a>(starts: impl Iterator<Item = &'a StartPoint>) -> Result<StartPoint> {
+    let mut first: Option<(Location, &StartPoint)> = None;
+    for start in starts {
+        let place = location(&start.file, &start.pos)?;
+        if first.as_ref().is_none_or(|(earliest, _)| place.compare(earliest).is_lt()) {
+            first = Some((place, start));
+        }
+    }
+    Ok(first.map(|(_, start)| start.clone()).unwrap_or_default())
 }
 
 fn refused(why: String) -> DumpError {
@@ -120,7 +221,7 @@ mod tests {
 
     #[test]
     fn only_the_same_dump_goes_on() {
-        let kept = Kept { head: head("u", "+00:00", &["--rows=5"]), tables: Vec::new() };
+        let kept = Kept { head: head("u", "+00:00", &["--rows=5"]), ..Kept::default() };
         kept.fits(&head("u", "+00:00", &["--rows=5"])).unwrap();
         for (new, text) in [
             (head("v", "+00:00", &["--rows=5"]), "uuid v"),

@@ -1,5 +1,7 @@
 //! What has to be known of a table before its rows are read, and the statement that reads them.
 
+use std::collections::HashSet;
+
 use common::ident::{TableName, quote, quote_list, quote_string};
 use mysql::Flavor;
 use mysql::wire::WireConn;
@@ -53,10 +55,10 @@ pub async fn describe(
     let fields = ask(conn, &format!("SHOW COLUMNS FROM {name}"))
         .await
         .map_err(|error| refused(error, "read the columns of table"))?;
-    let columns = read_columns(&fields);
     let index = ask(conn, &format!("SHOW INDEX FROM {name}"))
         .await
         .map_err(|error| refused(error, "read the indexes of table"))?;
+    let columns = read_columns(&fields, &index, &create);
     let mut order_by = Vec::new();
     if config.order_by_primary_key {
         order_by = primary_key(&index);
@@ -112,10 +114,10 @@ fn masks(
     let mut masks = Vec::new();
     for (field, selected) in selected.iter().enumerate() {
         let Some(column) = columns.iter().find(|column| column.name == *selected) else { continue };
-        let masked =
-            MaskedColumn { name: selected, column_type: &column.column_type, nullable: column.nullable };
+        let column_type = if column.json { "json" } else { &column.column_type };
+        let masked = MaskedColumn { name: selected, column_type, nullable: column.nullable };
         if let Some(mask) = config.masks.of(name, masked).map_err(wrong)? {
-            if mask.is_ambiguous() && column.indexed {
+            if mask.is_ambiguous() && column.unique {
                 warn!(table = %name, column = %selected, "different values may get the same mask, which a unique key refuses");
             }
             masks.push((field, mask));
@@ -233,8 +235,10 @@ impl Table {
 struct Column {
     name: String,
     column_type: String,
-    /// The first column of a unique index.
-    indexed: bool,
+    /// Part of a unique index.
+    unique: bool,
+    /// Holds JSON, by its type or by a check, as MariaDB writes it.
+    json: bool,
     class: Option<Class>,
     nullable: bool,
     generated: bool,
@@ -245,14 +249,24 @@ struct Column {
     invisible: bool,
 }
 
-fn read_columns(fields: &Answer) -> Vec<Column> {
+fn read_columns(fields: &Answer, index: &Answer, create: &[u8]) -> Vec<Column> {
+    let indexes = read_indexes(index);
+    let unique: HashSet<&str> = indexes
+        .iter()
+        .filter(|index| index.unique)
+        .flat_map(|index| &index.columns)
+        .map(|part| part.name.as_str())
+        .collect();
+    let create = String::from_utf8_lossy(create).to_lowercase();
     (0..fields.len())
         .map(|row| {
             let text = |name: &str| fields.get(row, &[name]).unwrap_or_default();
             let extra = text("Extra").to_ascii_uppercase();
+            let check = format!("json_valid({})", quote(&text("Field").to_lowercase()));
             Column {
                 name: text("Field"),
-                indexed: matches!(text("Key").as_str(), "PRI" | "UNI"),
+                unique: unique.contains(text("Field").as_str()),
+                json: text("Type").eq_ignore_ascii_case("json") || create.contains(&check),
                 column_type: text("Type"),
                 class: Class::of(&text("Type")),
                 nullable: text("Null").eq_ignore_ascii_case("YES"),

@@ -299,7 +299,7 @@ async fn again(
     let name = job.name.clone();
     let Some(table) = &job.table else { return Ok(None) };
     let sql = table.select(line.range.as_deref(), job.filter.as_deref());
-    let chunk = Chunk { index: line.chunk, sql, ..job.chunk(None, 0) };
+    let chunk = Chunk { index: line.chunk, sql, ..job.chunk(None, 0, Vec::new()) };
     let mut reader = Reader::new(shared);
     let running = Running::new(&chunk);
     let refused = match reader.dump_chunk(conn, shared, &running).await {

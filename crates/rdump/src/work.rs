@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use common::ident::TableName;
-use common::manifest::{ChunkLine, DoneTable, FileLine, SchemaFileLine, StartPoint, TableLine};
+use common::manifest::{ChunkLine, DoneChunk, DoneTable, FileLine, SchemaFileLine, StartPoint, TableLine};
 use common::progress::{Progress, Show, Unit};
 use futures::FutureExt;
 use mysql::wire::WireConn;
@@ -23,9 +23,11 @@ use crate::error::{Doing, DumpError, Result};
 use crate::folder::Folder;
 use crate::gentle::{self, Gate};
 use crate::journal::Journal;
+use crate::meta::Meta;
 use crate::metrics::Metrics;
 use crate::planner::Planner;
 use crate::queue::{LEAST_REST, Next, Queue, Running};
+use crate::resume::{Kept, earliest};
 use crate::source::Source;
 
 /// What planner and readers tell while they work.
@@ -69,6 +71,10 @@ pub(crate) struct Work {
     open: HashMap<TableName, DoneTable>,
     /// Start point of tables that become whole now.
     start: Option<StartPoint>,
+    /// Earlier start points of tables of which chunks of an earlier run are kept.
+    mixed: HashMap<TableName, StartPoint>,
+    /// The server's clock at `start`; `None` if chunks have no moment that a later run can go on from.
+    taken_at: Option<u64>,
     journal: Journal,
     /// Looks at the server's load; its end is an error.
     watch: JoinSet<Result<()>>,
@@ -77,7 +83,7 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Sends planner and readers off. `kept` are the tables that an earlier, unfinished run has made whole.
+    /// Sends planner and readers off. `kept` is what an earlier, unfinished run has left.
     ///
     /// # Errors
     /// A journal that can't be opened.
@@ -86,13 +92,21 @@ impl Work {
         source: Source,
         snapshot: Snapshot,
         folder: &Folder,
-        kept: Vec<DoneTable>,
+        kept: Kept,
         metrics: Metrics,
         gate: Arc<Gate>,
     ) -> Result<Work> {
-        let Snapshot { consistency, meta, readers, lock, ddl, listing, position, .. } = snapshot;
+        let Snapshot { consistency, meta, readers, lock, ddl, listing, position, taken_at, .. } = snapshot;
+        let Kept { tables, parts, .. } = kept;
         let mut written = Written::default();
-        kept.into_iter().for_each(|done| written.add(done));
+        tables.into_iter().for_each(|done| written.add(done));
+        let (mut open, mut mixed) = (HashMap::new(), HashMap::new());
+        for (name, parts) in &parts {
+            mixed.insert(name.clone(), earliest(parts.iter().map(|part| &part.done.start))?);
+            let chunks = parts.iter().map(|part| part.done.chunk.clone()).collect();
+            let files = parts.iter().flat_map(|part| part.done.files.clone()).collect();
+            open.insert(name.clone(), DoneTable { chunks, files, ..DoneTable::default() });
+        }
         let journal = Journal::open(folder.storage.as_ref())?;
         let chunked = config.rows != ChunkSize::Whole;
         let shared = Arc::new(Shared::new(
@@ -128,12 +142,13 @@ impl Work {
         }
         let planner = Planner {
             config,
-            source,
             shared,
             listing,
-            meta,
+            meta: Meta::new(meta, &source, &queue, consistency),
+            source,
             queue,
             kept: written.tables.keys().cloned().collect(),
+            parts,
             reports: report,
             writes: JoinSet::new(),
         };
@@ -144,8 +159,10 @@ impl Work {
             metrics,
             started: Instant::now(),
             written,
-            open: HashMap::new(),
+            open,
             start: position.as_ref().map(start_point),
+            mixed,
+            taken_at: taken_at.filter(|_| matches!(consistency, Consistency::Flush | Consistency::Lock)),
             journal,
             watch,
             _locks: [lock, ddl],
@@ -217,21 +234,32 @@ impl Work {
             Report::Schema(_, line) => open.schemas.push(line),
             Report::Finished(finished) => {
                 rows = finished.line.rows;
+                if let (Some(cut), Some(start), Some(taken_at)) = (finished.cut, &self.start, self.taken_at) {
+                    self.journal.add_chunk(|| DoneChunk {
+                        chunk: finished.line.clone(),
+                        files: finished.files.clone(),
+                        cut: serde_json::to_value(cut).unwrap_or_default(),
+                        start: start.clone(),
+                        taken_at,
+                    });
+                }
                 open.chunks.push(finished.line);
                 open.files.extend(finished.files);
             }
         }
         let Some(rows) = job.finish_chunk(rows) else { return };
         let mut done = self.open.remove(&job.name).unwrap_or_default();
+        let earlier = self.mixed.get(&job.name);
         done.table = TableLine {
             schema: job.name.schema.clone(),
             table: job.name.table.clone(),
             kind: "table".into(),
-            start: self.start.clone(),
+            start: earlier.or(self.start.as_ref()).cloned(),
+            safe_until: self.start.clone().filter(|_| earlier.is_some()),
             rows: Some(rows),
         };
         if job.table.is_some() {
-            self.journal.add(done.clone());
+            self.journal.add(&done);
         }
         self.written.add(done);
         self.metrics.table_finished();
@@ -300,6 +328,13 @@ impl ReaderTask {
             };
             let running = match next {
                 Next::End => break,
+                Next::Give(planner) => {
+                    // If the planner has ended, so has the dump.
+                    let _ = planner.send(self.conn);
+                    reader.settle().await?;
+                    report(&self.shared, &self.reports, &mut reader);
+                    return Ok(());
+                }
                 Next::Chunk(chunk, running) => {
                     self.shared.metrics.chunk_received(waited.elapsed());
                     debug!(table = %chunk.job.name, chunk = chunk.index, "chunk begins");
@@ -336,14 +371,7 @@ impl ReaderTask {
     }
 
     fn report(&self, reader: &mut Reader) {
-        for finished in reader.take_finished() {
-            self.shared.metrics.chunk_finished();
-            if finished.line.rows == 0 {
-                info!(table = %finished.job.name, chunk = finished.line.chunk, "no data written in table chunk");
-            }
-            // Nobody listens any more when the dump has failed.
-            let _ = self.reports.send(Report::Finished(finished));
-        }
+        report(&self.shared, &self.reports, reader);
     }
 
     /// Takes over the second half of a chunk that another reader is at.
@@ -367,7 +395,7 @@ impl ReaderTask {
         let rows = other.chunk.estimate / 2;
         // Before the other reader may end: the table is not finished, and the chunk not alone.
         job.chunks_left.fetch_add(1, Ordering::SeqCst);
-        let chunk = job.chunk(Some(second), rows);
+        let chunk = job.chunk(Some(second), rows, other.order_of_half());
         let running = self.queue.shared(&chunk);
         other.narrow(first);
         if stop.send(middle.unwrap_or_default()).is_err() {
@@ -418,7 +446,7 @@ impl ReaderTask {
         self.forget(&mut reader).await?;
         self.settle(&mut reader).await?;
         // What was taken from it by others is theirs.
-        let again = running.chunk.again(running.range());
+        let again = running.chunk.again(running.range(), running.cuts());
         if !self.queue.give_back(running, again) {
             return Err(error);
         }
@@ -427,6 +455,19 @@ impl ReaderTask {
     }
 }
 
-fn is_lost(error: &DumpError) -> bool {
+/// Tells of the chunks of a reader that are durable.
+fn report(shared: &Shared, reports: &mpsc::UnboundedSender<Report>, reader: &mut Reader) {
+    for finished in reader.take_finished() {
+        shared.metrics.chunk_finished();
+        if finished.line.rows == 0 {
+            info!(table = %finished.job.name, chunk = finished.line.chunk, "no data written in table chunk");
+        }
+        // Nobody listens any more when the dump has failed.
+        let _ = reports.send(Report::Finished(finished));
+    }
+}
+
+/// The connection is gone; another one may do.
+pub(crate) fn is_lost(error: &DumpError) -> bool {
     error.server().is_some_and(|cause| cause.class().is_connection_gone())
 }

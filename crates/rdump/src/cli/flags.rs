@@ -213,6 +213,14 @@ pub const FLAGS: &[Flag] = &[
         "Go on with an unfinished dump in the folder: tables that are whole are kept, the others are dumped anew",
     ),
     flag(
+        LOG,
+        "resume-chunks",
+        None,
+        Bool,
+        "false",
+        "As --resume, and finished chunks of other tables are kept where the binlog shows that safe mode will make them exact",
+    ),
+    flag(
         FORMAT,
         "output-filename-template",
         None,

@@ -350,3 +350,39 @@ fn a_silent_server_is_given_up() {
     done.says("no answer within 1s");
     assert_unfinished(&dir.join("o"), false);
 }
+
+/// The connection that chunks are planned on is lost: a reader's takes its place, which sees the same rows.
+#[test]
+fn planning_goes_on_with_a_connection_of_the_same_snapshot() {
+    let Some(server) = server_with_rows(Kind::MySql57) else { return };
+    let dir = work_dir();
+    for (i, (mode, threads)) in
+        [("flush", "3"), ("lock", "2"), ("none", "1"), ("flush", "1")].into_iter().enumerate()
+    {
+        let out = dir.join(format!("{i}"));
+        let proxy = Proxy::to(&server);
+        let hold = proxy.hold("(?i)^explain .*k`\\.`t`.* where ", false);
+        let tool = through(&proxy, &out).args(SPLIT).args(["--consistency", mode, "-t", threads]).start();
+        hold.wait_held(Duration::from_secs(60));
+        if mode != "none" {
+            // Only the old snapshot has this row.
+            server.sql("DELETE FROM k.t WHERE id = 19999");
+        }
+        hold.cut();
+        let done = tool.finish(Duration::from_secs(120));
+        if (mode, threads) == ("flush", "1") {
+            done.expect_code(1).says("find the chunks of table `k`.`t`");
+            assert_unfinished(&out, false);
+            server.sql("INSERT INTO k.t VALUES (19999, 'x')");
+            rdump(&server, Account::Dump, &out).args(SPLIT).args(["-t", "1", "--resume"]).run().success();
+        } else {
+            let done = done.success();
+            let what = if mode == "none" { "on a new one" } else { "it goes on with a reader's" };
+            testkit::LogCheck::new().require(what).allow("moment of its own").check(&done.stdout);
+        }
+        assert_whole(&out);
+        if mode != "none" && threads != "1" {
+            server.sql("INSERT INTO k.t VALUES (19999, 'x')");
+        }
+    }
+}

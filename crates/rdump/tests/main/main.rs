@@ -9,6 +9,7 @@ mod gentle;
 mod golden;
 mod kills;
 mod masks;
+mod mixing;
 mod parquet;
 mod portable;
 mod resume;

@@ -121,4 +121,25 @@ fn a_source_that_differs_is_named() {
         against(&server, &out).success();
     }
     Tool::at("rdump", &program()).args(["--against-source"]).run().expect_code(1).says("is for rdump verify");
+    // The login may stand in the file of the dump's flags.
+    let (login, config) = (Account::Dump.credentials(), dir.join("rdump.toml"));
+    let text = format!(
+        "port = {}\nuser = '{}'\npassword = '{}'\nthreads = 2\nrows = 7\nfilter = ['x.*']\n",
+        server.port(),
+        login.user,
+        login.password
+    );
+    std::fs::write(&config, text).unwrap();
+    Tool::at("rdump", &program())
+        .args([
+            "verify",
+            "--against-source",
+            "--config",
+            config.to_str().unwrap(),
+            "-o",
+            out.to_str().unwrap(),
+        ])
+        .run()
+        .success()
+        .says("as in manifest and source");
 }

@@ -21,7 +21,7 @@ pub struct DumpFolder {
     /// Where a dump of more than one moment lets safe mode end; `start` for a consistent one.
     pub safe_end: Location,
     /// Each table shows one moment, that of its own start point: no safe mode is needed for whoever knows them. So is a
-    /// consistent dump, and one that was resumed.
+    /// consistent dump, and one that was resumed. Tables with [`DumpedTable::safe_until`] show two moments and say which.
     pub is_exact: bool,
     /// The server that was dumped, if the manifest says so.
     pub server: Option<ServerIdentity>,
@@ -34,6 +34,8 @@ pub struct DumpFolder {
 pub struct DumpedTable {
     /// Its own position.
     pub start: Location,
+    /// Its rows are of more than one moment up to here (`rdump --resume-chunks`): safe mode until then makes them exact.
+    pub safe_until: Option<Location>,
     /// Its CREATE TABLE file in the folder, if there is one.
     pub schema_file: Option<String>,
 }
@@ -123,9 +125,11 @@ async fn tables(
         let Some(file) = parsed else { continue };
         match file.kind {
             FileKind::TableSchema | FileKind::Data { .. } => {
-                let table = tables
-                    .entry(file.table)
-                    .or_insert_with(|| DumpedTable { start: start.clone(), schema_file: None });
+                let table = tables.entry(file.table).or_insert_with(|| DumpedTable {
+                    start: start.clone(),
+                    safe_until: None,
+                    schema_file: None,
+                });
                 if file.kind == FileKind::TableSchema {
                     table.schema_file = Some(entry.name.clone());
                 }
@@ -159,6 +163,8 @@ async fn apply_manifest(
         let Some(own) = line.start.as_ref() else { continue };
         if let Some(table) = tables.get_mut(&TableName::new(&line.schema, &line.table)) {
             table.start = location_of_start(path, own)?;
+            table.safe_until =
+                line.safe_until.as_ref().map(|until| location_of_start(path, until)).transpose()?;
             with_point += 1;
         }
     }
@@ -231,6 +237,13 @@ mod tests {
             folder.is_exact
         };
         assert!(exact(manifest, None));
+        // And one that kept chunks of an unfinished table.
+        let until = r#"},"safe_until":{"file":"mysql-bin.000003","pos":"9"}}"#;
+        let mixed = manifest.replace(r#""pos":"4"}}"#, &format!(r#""pos":"4"{until}"#));
+        let mixed = read(&[("metadata", &two), ("a.t.000000000.sql", ""), (dumpfile::MANIFEST, &mixed)]);
+        let table = mixed.expect("a dump").tables.remove(&TableName::new("a", "t")).expect("the table");
+        assert_eq!(table.start.position_text(), "(mysql-bin.000003, 4)");
+        assert_eq!(table.safe_until.expect("an end").position_text(), "(mysql-bin.000003, 9)");
         assert!(!exact(manifest, Some("a.without_point.000000000.sql")));
         assert!(!exact(&manifest.replace("flush", "none"), None));
     }

@@ -3,7 +3,8 @@
 //! Each source is dumped once or several times; its replication starts at the earliest of those dumps. With
 //! `--write-checkpoint` each dumped table gets its own point, from its own dump, and the exit point equals the start:
 //! events that a dump holds already are skipped table by table, so replication is exact and safe mode stays off
-//! (facts/dm.md 3.4 c).
+//! (facts/dm.md 3.4 c). Where a dump has kept finished chunks of an unfinished one (`rdump --resume-chunks`), the exit point is the
+//! later of the two moments that such a table shows: in safe mode up to there replication makes it exact, and harms no other table.
 
 mod folder;
 mod origin;
@@ -157,6 +158,14 @@ async fn write(subtask: &SubtaskConfig, plan: &SourcePlan, overwrite: bool) -> R
                  passed, or dump with --consistency=flush or lock.",
             ));
     }
+    if plan.safe_until.is_some() && subtask.syncer.safe_mode_duration.is_zero() {
+        return Err(code::SYNCER_REPROCESS_WITH_SAFE_MODE_FAIL
+            .error(format!(
+                "a dump of source {} has tables of two moments, which need safe mode at first, and safe-mode-duration is 0",
+                plan.source_id
+            ))
+            .with_workaround("Leave `safe-mode-duration` out of the task's `syncers`, or give it a value such as 60s."));
+    }
     let name = subtask.target.to_string();
     let failed = |error: mysql::Error| code::DB_EXECUTE_FAILED.error(format!("{name}: {error}"));
     let mut conn = connect(&subtask.target.endpoint(), &name).await?;
@@ -178,10 +187,15 @@ async fn write(subtask: &SubtaskConfig, plan: &SourcePlan, overwrite: bool) -> R
     // A process that replicates this now must not write over it: it ends at its next write (36900).
     let lanes = subtask.syncer.worker_count.max(1);
     take_over(&mut conn, store.tables(), &subtask.source_id, lanes, None).await.map_err(failed)?;
-    store.begin_at(&mut conn, &plan.earliest, Some(&plan.earliest), &points).await.map_err(failed)?;
+    let exit = plan.safe_until.as_ref().unwrap_or(&plan.earliest);
+    store.begin_at(&mut conn, &plan.earliest, Some(exit), &points).await.map_err(failed)?;
     conn.close().await;
+    let safe_mode = match &plan.safe_until {
+        Some(until) => format!("on until {} for tables of two moments", until.position_text()),
+        None => "off".into(),
+    };
     out::println(&format!(
-        "# checkpoint of source {} written: starts at {}, {} tables with points of their own, safe mode off",
+        "# checkpoint of source {} written: starts at {}, {} tables with points of their own, safe mode {safe_mode}",
         subtask.source_id,
         plan.earliest.position_text(),
         points.len()

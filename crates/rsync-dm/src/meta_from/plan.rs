@@ -22,8 +22,11 @@ pub struct SourcePlan {
     pub earliest: Location,
     /// Where safe mode may end, for a tool that has no points of tables: the latest point.
     pub latest: Location,
-    /// Whether a table of a dump shows more than one moment: then rows up to the second position may be in it already.
+    /// Whether a table of a dump shows more than one moment and nobody knows which: then rows up to the second position may be in it
+    /// already.
     pub needs_safe_mode: bool,
+    /// Where safe mode can end that tables of two known moments need.
+    pub safe_until: Option<Location>,
 }
 
 impl SourcePlan {
@@ -35,7 +38,10 @@ impl SourcePlan {
         let mut points: Vec<&Location> = folders
             .iter()
             .flat_map(|folder| {
-                let tables = folder.tables.values().map(|table| &table.start);
+                let tables = folder
+                    .tables
+                    .values()
+                    .flat_map(|table| [&table.start].into_iter().chain(&table.safe_until));
                 [&folder.start, &folder.safe_end].into_iter().chain(tables)
             })
             .collect();
@@ -64,7 +70,12 @@ impl SourcePlan {
             }
         }
         let needs_safe_mode = folders.iter().any(|folder| !folder.is_exact);
-        Ok(Self { source_id: source_id.into(), folders, earliest, latest, needs_safe_mode })
+        let ends = folders
+            .iter()
+            .flat_map(|folder| folder.tables.values())
+            .filter_map(|table| table.safe_until.as_ref());
+        let safe_until = ends.max_by(|a, b| a.compare(b)).cloned();
+        Ok(Self { source_id: source_id.into(), folders, earliest, latest, needs_safe_mode, safe_until })
     }
 
     /// All dumped tables.
@@ -121,7 +132,8 @@ mod tests {
     fn folder(path: &str, file: &str, pos: u64, gtid: &str, table: &str) -> DumpFolder {
         let set = GtidSet::parse(Flavor::MySql, gtid).expect("a set");
         let start = Location::new(file, pos).with_gtid(set);
-        let tables = [(TableName::new("a", table), DumpedTable { start: start.clone(), schema_file: None })];
+        let dumped = DumpedTable { start: start.clone(), safe_until: None, schema_file: None };
+        let tables = [(TableName::new("a", table), dumped)];
         DumpFolder {
             path: path.into(),
             safe_end: start.clone(),
@@ -149,6 +161,24 @@ mod tests {
              binlog-gtid: \"{UUID}:1-20\"\n    # safe mode must last until (bin.000010, 100), GTID {UUID}:1-30\n"
         );
         assert_eq!(plan.render(), expected);
+    }
+
+    #[test]
+    fn tables_of_two_moments_tell_where_safe_mode_ends() {
+        let mut folders = vec![folder("d1", "bin.000009", 900, &format!("{UUID}:1-20"), "t1")];
+        let end = |pos, last| {
+            let set = GtidSet::parse(Flavor::MySql, &format!("{UUID}:1-{last}")).expect("a set");
+            Location::new("bin.000010", pos).with_gtid(set)
+        };
+        let mut other = folders[0].tables.values().next().expect("a table").clone();
+        other.safe_until = Some(end(100, 30));
+        folders[0].tables.insert(TableName::new("a", "t2"), other.clone());
+        other.safe_until = Some(end(90, 29));
+        folders[0].tables.insert(TableName::new("a", "t3"), other);
+        let plan = SourcePlan::new("s1", folders).expect("a plan");
+        assert_eq!(plan.safe_until.expect("an end").position_text(), "(bin.000010, 100)");
+        assert_eq!(plan.latest.position_text(), "(bin.000010, 100)");
+        assert!(!plan.needs_safe_mode);
     }
 
     #[test]
