@@ -237,6 +237,9 @@ impl Running {
     }
 }
 
+/// What servers say of statements that they will never take: syntax, keys, columns, types, collations and parents that are none.
+const NEVER: [u16; 14] = [1064, 1067, 1071, 1072, 1075, 1101, 1115, 1215, 1235, 1253, 1273, 1822, 3780, 6125];
+
 /// Whether someone has to act: an account that is refused, rows that do not fit, a source set up otherwise than the task needs. Nobody
 /// watches this process as a master's tasks are watched, so it ends and says so.
 fn needs_somebody(error: &pb::ProcessError) -> bool {
@@ -263,7 +266,11 @@ fn needs_somebody(error: &pb::ProcessError) -> bool {
     text.match_indices("error ").any(|(at, word)| {
         let rest = &text[at + word.len()..];
         let digits = rest.find(|c: char| !c.is_ascii_digit()).map_or(rest, |end| &rest[..end]);
-        let class = digits.parse().ok().map(|number| mysql::Error::server(number, "", "").class());
+        let number = digits.parse::<u16>().ok();
+        if number.is_some_and(|number| NEVER.contains(&number)) {
+            return true;
+        }
+        let class = number.map(|number| mysql::Error::server(number, "", "").class());
         matches!(
             class,
             Some(
@@ -295,6 +302,7 @@ mod tests {
         assert!(of("list the tables of source s: ERROR 1142 (42000): SELECT command denied", ""));
         assert!(of("x", "ERROR 1265 (01000): Data truncated for column 'e' at row 1"));
         assert!(of("x", "Error 1054 (42S22): Unknown column 'a' in 'field list'"));
+        assert!(of("x", "Error 1064 (42000): You have an error in your SQL syntax"));
         let gtid_off = pb::ProcessError { err_code: 26007, ..Default::default() };
         assert!(needs_somebody(&gtid_off));
         assert!(!of("cannot connect to the source", "can't connect: Connection refused (os error 111)"));

@@ -323,8 +323,8 @@ fn refused(sql: &str, e: &mysql::Error) -> DmError {
         e,
     )
     .with_workaround(
-        "Make the change on the target by hand in a form that it takes, or correct what it complains about, then use `resume-task`; \
-         a statement whose work is already done on the target is passed over.",
+        "Correct what it complains about, then use `resume-task`; a statement whose work is already done on the target is passed over. Or make \
+         the change on the target by hand in a form that it takes, and pass the statement over with `binlog skip`.",
     )
 }
 
