@@ -41,7 +41,7 @@ _rlightning() {
 
     case "${cmd}" in
         rlightning)
-            opts="-c -L -d -f -V -h --config --log-level --log-file --log-format --tidb-host --tidb-port --tidb-user --tidb-password --tidb-status --pd-urls --data-source-dir --backend --sorted-kv-dir --enable-checkpoint --no-schema --checksum --analyze --check-requirements --ca --cert --key --redact-info-log --status-addr --server-mode --filter --source-time-zone --retry-for --progress --version --help check ctl help"
+            opts="-c -L -d -f -V -h --config --log-level --log-file --log-format --tidb-host --tidb-port --tidb-user --tidb-password --tidb-status --pd-urls --data-source-dir --backend --sorted-kv-dir --enable-checkpoint --no-schema --checksum --analyze --check-requirements --ca --cert --key --redact-info-log --status-addr --server-mode --filter --source-time-zone --retry-for --progress --programs --verify --version --help check ctl help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -175,6 +175,14 @@ _rlightning() {
                     COMPREPLY=($(compgen -W "true false True False TRUE FALSE t f T F 1 0" -- "${cur}"))
                     return 0
                     ;;
+                --programs)
+                    COMPREPLY=($(compgen -W "true false True False TRUE FALSE t f T F 1 0" -- "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -W "true false True False TRUE FALSE t f T F 1 0" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -183,7 +191,7 @@ _rlightning() {
             return 0
             ;;
         rlightning__subcmd__check)
-            opts="-c -L -d -f -V -h --config --log-level --log-file --log-format --tidb-host --tidb-port --tidb-user --tidb-password --tidb-status --pd-urls --data-source-dir --backend --sorted-kv-dir --enable-checkpoint --no-schema --checksum --analyze --check-requirements --ca --cert --key --redact-info-log --status-addr --server-mode --filter --source-time-zone --retry-for --progress --version --sample --ddl-file --help"
+            opts="-c -L -d -f -V -h --config --log-level --log-file --log-format --tidb-host --tidb-port --tidb-user --tidb-password --tidb-status --pd-urls --data-source-dir --backend --sorted-kv-dir --enable-checkpoint --no-schema --checksum --analyze --check-requirements --ca --cert --key --redact-info-log --status-addr --server-mode --filter --source-time-zone --retry-for --progress --programs --verify --version --sample --ddl-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -314,6 +322,14 @@ _rlightning() {
                     return 0
                     ;;
                 --progress)
+                    COMPREPLY=($(compgen -W "true false True False TRUE FALSE t f T F 1 0" -- "${cur}"))
+                    return 0
+                    ;;
+                --programs)
+                    COMPREPLY=($(compgen -W "true false True False TRUE FALSE t f T F 1 0" -- "${cur}"))
+                    return 0
+                    ;;
+                --verify)
                     COMPREPLY=($(compgen -W "true false True False TRUE FALSE t f T F 1 0" -- "${cur}"))
                     return 0
                     ;;
@@ -333,7 +349,7 @@ _rlightning() {
             return 0
             ;;
         rlightning__subcmd__ctl)
-            opts="-c -L -d -f -V -h --config --log-level --log-file --log-format --tidb-host --tidb-port --tidb-user --tidb-password --tidb-status --pd-urls --data-source-dir --backend --sorted-kv-dir --enable-checkpoint --no-schema --checksum --analyze --check-requirements --ca --cert --key --redact-info-log --status-addr --server-mode --filter --source-time-zone --retry-for --progress --version --checkpoint-remove --checkpoint-error-ignore --checkpoint-error-destroy --checkpoint-dump --list --json --compact --switch-mode --fetch-mode --check-local-storage --help"
+            opts="-c -L -d -f -V -h --config --log-level --log-file --log-format --tidb-host --tidb-port --tidb-user --tidb-password --tidb-status --pd-urls --data-source-dir --backend --sorted-kv-dir --enable-checkpoint --no-schema --checksum --analyze --check-requirements --ca --cert --key --redact-info-log --status-addr --server-mode --filter --source-time-zone --retry-for --progress --programs --verify --version --checkpoint-remove --checkpoint-error-ignore --checkpoint-error-destroy --checkpoint-dump --list --json --compact --switch-mode --fetch-mode --check-local-storage --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -464,6 +480,14 @@ _rlightning() {
                     return 0
                     ;;
                 --progress)
+                    COMPREPLY=($(compgen -W "true false True False TRUE FALSE t f T F 1 0" -- "${cur}"))
+                    return 0
+                    ;;
+                --programs)
+                    COMPREPLY=($(compgen -W "true false True False TRUE FALSE t f T F 1 0" -- "${cur}"))
+                    return 0
+                    ;;
+                --verify)
                     COMPREPLY=($(compgen -W "true false True False TRUE FALSE t f T F 1 0" -- "${cur}"))
                     return 0
                     ;;

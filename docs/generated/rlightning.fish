@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_rlightning_global_optspecs
-    string join \n c/config= L/log-level= log-file= log-format= tidb-host= tidb-port= tidb-user= tidb-password= tidb-status= pd-urls= d/data-source-dir= backend= sorted-kv-dir= enable-checkpoint= no-schema= checksum= analyze= check-requirements= ca= cert= key= redact-info-log= status-addr= server-mode= f/filter= source-time-zone= retry-for= progress= V/version h/help
+    string join \n c/config= L/log-level= log-file= log-format= tidb-host= tidb-port= tidb-user= tidb-password= tidb-status= pd-urls= d/data-source-dir= backend= sorted-kv-dir= enable-checkpoint= no-schema= checksum= analyze= check-requirements= ca= cert= key= redact-info-log= status-addr= server-mode= f/filter= source-time-zone= retry-for= progress= programs= verify= V/version h/help
 end
 
 function __fish_rlightning_needs_command
@@ -91,7 +91,7 @@ F\t''
 1\t''
 0\t''"
 complete -c rlightning -n "__fish_rlightning_needs_command" -l status-addr -d 'Serve status, metrics, pause and resume at this address, such as :8289' -r
-complete -c rlightning -n "__fish_rlightning_needs_command" -l server-mode -d 'Wait for tasks over HTTP; not there yet' -r -f -a "true\t''
+complete -c rlightning -n "__fish_rlightning_needs_command" -l server-mode -d 'Wait for tasks over HTTP (POST /tasks), at the address of --status-addr' -r -f -a "true\t''
 false\t''
 True\t''
 False\t''
@@ -107,6 +107,30 @@ complete -c rlightning -n "__fish_rlightning_needs_command" -s f -l filter -d 'T
 complete -c rlightning -n "__fish_rlightning_needs_command" -l source-time-zone -d 'Time zone of the TIMESTAMP texts in the dump, such as +08:00' -r
 complete -c rlightning -n "__fish_rlightning_needs_command" -l retry-for -d 'How long lost connections, deadlocks and the like are tried again (default 10m)' -r
 complete -c rlightning -n "__fish_rlightning_needs_command" -l progress -d 'Draw progress bars on a terminal (default)' -r -f -a "true\t''
+false\t''
+True\t''
+False\t''
+TRUE\t''
+FALSE\t''
+t\t''
+f\t''
+T\t''
+F\t''
+1\t''
+0\t''"
+complete -c rlightning -n "__fish_rlightning_needs_command" -l programs -d 'Load triggers, routines and events of the dump, too, after the rows' -r -f -a "true\t''
+false\t''
+True\t''
+False\t''
+TRUE\t''
+FALSE\t''
+t\t''
+f\t''
+T\t''
+F\t''
+1\t''
+0\t''"
+complete -c rlightning -n "__fish_rlightning_needs_command" -l verify -d 'After the import, compare each row of the files with the target; slow' -r -f -a "true\t''
 false\t''
 True\t''
 False\t''
@@ -190,7 +214,7 @@ F\t''
 1\t''
 0\t''"
 complete -c rlightning -n "__fish_rlightning_using_subcommand check" -l status-addr -d 'Serve status, metrics, pause and resume at this address, such as :8289' -r
-complete -c rlightning -n "__fish_rlightning_using_subcommand check" -l server-mode -d 'Wait for tasks over HTTP; not there yet' -r -f -a "true\t''
+complete -c rlightning -n "__fish_rlightning_using_subcommand check" -l server-mode -d 'Wait for tasks over HTTP (POST /tasks), at the address of --status-addr' -r -f -a "true\t''
 false\t''
 True\t''
 False\t''
@@ -206,6 +230,30 @@ complete -c rlightning -n "__fish_rlightning_using_subcommand check" -s f -l fil
 complete -c rlightning -n "__fish_rlightning_using_subcommand check" -l source-time-zone -d 'Time zone of the TIMESTAMP texts in the dump, such as +08:00' -r
 complete -c rlightning -n "__fish_rlightning_using_subcommand check" -l retry-for -d 'How long lost connections, deadlocks and the like are tried again (default 10m)' -r
 complete -c rlightning -n "__fish_rlightning_using_subcommand check" -l progress -d 'Draw progress bars on a terminal (default)' -r -f -a "true\t''
+false\t''
+True\t''
+False\t''
+TRUE\t''
+FALSE\t''
+t\t''
+f\t''
+T\t''
+F\t''
+1\t''
+0\t''"
+complete -c rlightning -n "__fish_rlightning_using_subcommand check" -l programs -d 'Load triggers, routines and events of the dump, too, after the rows' -r -f -a "true\t''
+false\t''
+True\t''
+False\t''
+TRUE\t''
+FALSE\t''
+t\t''
+f\t''
+T\t''
+F\t''
+1\t''
+0\t''"
+complete -c rlightning -n "__fish_rlightning_using_subcommand check" -l verify -d 'After the import, compare each row of the files with the target; slow' -r -f -a "true\t''
 false\t''
 True\t''
 False\t''
@@ -299,7 +347,7 @@ F\t''
 1\t''
 0\t''"
 complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l status-addr -d 'Serve status, metrics, pause and resume at this address, such as :8289' -r
-complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l server-mode -d 'Wait for tasks over HTTP; not there yet' -r -f -a "true\t''
+complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l server-mode -d 'Wait for tasks over HTTP (POST /tasks), at the address of --status-addr' -r -f -a "true\t''
 false\t''
 True\t''
 False\t''
@@ -315,6 +363,30 @@ complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -s f -l filte
 complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l source-time-zone -d 'Time zone of the TIMESTAMP texts in the dump, such as +08:00' -r
 complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l retry-for -d 'How long lost connections, deadlocks and the like are tried again (default 10m)' -r
 complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l progress -d 'Draw progress bars on a terminal (default)' -r -f -a "true\t''
+false\t''
+True\t''
+False\t''
+TRUE\t''
+FALSE\t''
+t\t''
+f\t''
+T\t''
+F\t''
+1\t''
+0\t''"
+complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l programs -d 'Load triggers, routines and events of the dump, too, after the rows' -r -f -a "true\t''
+false\t''
+True\t''
+False\t''
+TRUE\t''
+FALSE\t''
+t\t''
+f\t''
+T\t''
+F\t''
+1\t''
+0\t''"
+complete -c rlightning -n "__fish_rlightning_using_subcommand ctl" -l verify -d 'After the import, compare each row of the files with the target; slow' -r -f -a "true\t''
 false\t''
 True\t''
 False\t''

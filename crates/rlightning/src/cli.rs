@@ -131,7 +131,7 @@ fn flags() -> Vec<Arg> {
         switch("redact-info-log", "Keep values of rows out of the log"),
         text("status-addr", "Serve status, metrics, pause and resume at this address, such as :8289")
             .value_name("ADDR"),
-        switch("server-mode", "Wait for tasks over HTTP; not there yet"),
+        switch("server-mode", "Wait for tasks over HTTP (POST /tasks), at the address of --status-addr"),
         text("f", "Table filter, may be repeated")
             .short('f')
             .long("filter")

@@ -26,6 +26,7 @@ mod register;
 mod reroute;
 pub mod run;
 pub mod schema;
+mod server;
 pub mod source;
 pub mod status;
 mod verify;
@@ -40,7 +41,11 @@ use tracing::info;
 use cli::{Action, Flags};
 use config::Config;
 use error::{Context, Error, Exit, Result};
+use server::Queue;
 use status::Status;
+
+/// Workers that a server's tasks have at most, for the number of threads that may block.
+const ASSUMED_WORKERS: usize = 256;
 
 /// The program: reads the process's arguments, runs, and says how it ended.
 pub fn main() -> ExitCode {
@@ -95,6 +100,17 @@ fn start(action: &Action, flags: &Flags) -> Exit {
     if let (Some(file), false) = (&log.file, matches!(action, Action::Ctl(_))) {
         common::out::print(&format!("Verbose debug logs will be written to {}\n\n", file.display()));
     }
+    if raw.lightning.server_mode && *action == Action::Import {
+        let exit = match config::server_address(&raw) {
+            Ok(address) => {
+                let queue = Queue::new(raw, flags.clone(), log);
+                on_runtime(ASSUMED_WORKERS, async { serve(queue, &address).await })
+            }
+            Err(error) => report(&error),
+        };
+        drop(guard);
+        return exit;
+    }
     let exit = match Config::resolve(&raw, flags, log) {
         Ok(config) => in_runtime(action, &config),
         Err(error) => report(&error),
@@ -114,16 +130,7 @@ fn report(error: &Error) -> Exit {
 }
 
 fn in_runtime(action: &Action, config: &Config) -> Exit {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        // Each worker has a reader thread of its own.
-        .max_blocking_threads(config.concurrency * 2 + 16)
-        .build();
-    let runtime = match runtime.context(codes::UNKNOWN, || "start the runtime".into()) {
-        Ok(runtime) => runtime,
-        Err(error) => return report(&error),
-    };
-    let exit = runtime.block_on(async {
+    on_runtime(config.concurrency, async {
         match action {
             Action::Import => import(config).await,
             Action::Ctl(command) => match ctl::run(config, command).await {
@@ -140,13 +147,26 @@ fn in_runtime(action: &Action, config: &Config) -> Exit {
             }
             Action::Version => Exit::Success,
         }
-    });
+    })
+}
+
+fn on_runtime(workers: usize, work: impl Future<Output = Exit>) -> Exit {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Each worker has a reader thread of its own.
+        .max_blocking_threads(workers * 2 + 16)
+        .build();
+    let runtime = match runtime.context(codes::UNKNOWN, || "start the runtime".into()) {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&error),
+    };
+    let exit = runtime.block_on(work);
     // A reader thread that hangs in the file system must not keep the process.
     runtime.shutdown_background();
     exit
 }
 
-async fn import(config: &Config) -> Exit {
+fn welcome() {
     use common::version as v;
     info!(
         "release-version" = v::RELEASE,
@@ -155,6 +175,33 @@ async fn import(config: &Config) -> Exit {
         "utc-build-time" = v::BUILD_TIME,
         "Welcome to TiDB-Lightning"
     );
+}
+
+/// Server mode.
+async fn serve(queue: Queue, address: &str) -> Exit {
+    welcome();
+    let token = CancellationToken::new();
+    let listener = match status::listen(address).await {
+        Ok(listener) => listener,
+        Err(error) => return no_listener(address, &error),
+    };
+    let queue = Arc::new(queue);
+    let served = Status::of_server(Arc::clone(&queue), token.clone());
+    tokio::spawn(status::serve(listener, Arc::clone(&served)));
+    if let Err(error) = watch_signals(token.clone()) {
+        return report(&error);
+    }
+    server::run(&queue, &served, token).await
+}
+
+fn no_listener(address: &str, error: &std::io::Error) -> Exit {
+    tracing::error!(%error, "failed to start HTTP server");
+    common::out::eprintln(&format!("failed to start HTTP server: listen {address}: {error}"));
+    Exit::Failure
+}
+
+async fn import(config: &Config) -> Exit {
+    welcome();
     info!(cfg = %config.shown, "cfg");
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -168,11 +215,7 @@ async fn import(config: &Config) -> Exit {
                 tokio::spawn(status::serve(listener, Arc::clone(&served)));
                 status = Some(served);
             }
-            Err(error) => {
-                tracing::error!(%error, "failed to start HTTP server");
-                common::out::eprintln(&format!("failed to start HTTP server: listen {address}: {error}"));
-                return Exit::Failure;
-            }
+            Err(error) => return no_listener(address, &error),
         }
     }
     let result = match watch_signals(token.clone()) {

@@ -14,6 +14,9 @@ pub const TYPE_ERRORS: &str = "type_error_v1";
 /// Rows that met a duplicate key.
 pub const CONFLICTS: &str = "conflict_records";
 
+/// A view of the conflicts, for people and scripts that know the real tool's.
+pub const CONFLICT_VIEW: &str = "conflict_view";
+
 /// Longest text of a row or an error that is kept; a TEXT column has a little more.
 const LONGEST: usize = 60_000;
 
@@ -164,7 +167,41 @@ impl Records {
             .await
             .context(codes::INIT_ERR_MANAGER, || format!("create the table {table} for rows that are left out"))?;
         }
+        if self.tables(strategy).contains(&CONFLICTS) {
+            self.create_view(conn).await?;
+        }
         Ok(())
+    }
+
+    /// The real tool's view of all conflicts. Nothing hangs on it, so an account that may not create views goes without.
+    async fn create_view(&self, conn: &mut Conn) -> Result<()> {
+        let schema = quote(&self.schema);
+        let doing = || format!("create the view {schema}.{CONFLICT_VIEW}");
+        let there = format!(
+            "SELECT 1 AS one FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = '{CONFLICT_VIEW}'",
+            quote_string(&self.schema)
+        );
+        if conn.query_one(there).await.context(codes::INIT_ERR_MANAGER, doing)?.is_some() {
+            return Ok(());
+        }
+        let sql = format!(
+            "CREATE SQL SECURITY INVOKER VIEW {schema}.{CONFLICT_VIEW} AS SELECT 1 AS is_precheck_conflict, task_id, create_time, table_name, \
+             NULL AS index_name, NULL AS key_data, row_data, NULL AS raw_key, NULL AS raw_value, NULL AS raw_handle, NULL AS raw_row, \
+             NULL AS kv_type, path, `offset`, error, row_id FROM {schema}.{CONFLICTS}"
+        );
+        match conn.exec(sql).await {
+            Ok(_) => Ok(()),
+            // Another process was quicker.
+            Err(error) if error.class() == ErrorClass::AlreadyExists => Ok(()),
+            Err(error) if error.class() == ErrorClass::AccessDenied => {
+                tracing::info!(
+                    view = CONFLICT_VIEW,
+                    "the account may not create views, so this one is left out"
+                );
+                Ok(())
+            }
+            Err(error) => Err(error).context(codes::INIT_ERR_MANAGER, doing),
+        }
     }
 
     /// The statement that records a row.

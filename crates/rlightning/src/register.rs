@@ -17,6 +17,7 @@ use crate::import::file::{self, FileTask, Sameness};
 use crate::import::{single_piece, worth_cutting};
 use crate::ledger::{FileRecord, Found, Ledger, Piece, TableRecord};
 use crate::run::Prepared;
+use crate::schema::structure_of;
 use crate::source::{DataFile, Dump, TargetTable};
 
 /// Rows of a table that are counted when a task goes on, to see that what was committed is still there.
@@ -151,9 +152,7 @@ fn task_of(
         file: data.clone(),
         record: tokio::task::block_in_place(|| file::record(&**storage, data, target))?,
         table: Arc::clone(info),
-        columns: sources
-            .get(&(data.folder().to_owned(), data.source.clone()))
-            .map(|source| Arc::new(columns::of_source(source))),
+        columns: structure_of(sources, dump, data).map(|source| Arc::new(columns::of_source(source))),
         zone: zone.map(str::to_owned),
         resumed: false,
         touched: false,

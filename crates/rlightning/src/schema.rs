@@ -21,13 +21,26 @@ use crate::import::file::open;
 use crate::source::form::FileForm;
 use crate::source::input::Input;
 use crate::source::prologue::Prologue;
-use crate::source::{Dump, SchemaFile, TargetTable, folder_of};
+use crate::source::{DataFile, Dump, SchemaFile, TargetTable, folder_of};
 
 /// Longest schema file; a table has at most 4096 columns.
 const SCHEMA_FILE_LIMIT: u64 = 64 << 20;
 
 /// Structures of source tables, by folder and source name. A file that is no CREATE TABLE that this program can read has none.
 pub type SourceTables = HashMap<(String, TableName), Arc<Table>>;
+
+/// The structure of a data file's source table: by the schema file in its own folder, else by the one that the same dump of rdump has in
+/// another folder (a template may put them there). One of another dump says nothing: its columns may have another order.
+pub fn structure_of<'s>(sources: &'s SourceTables, dump: &Dump, data: &DataFile) -> Option<&'s Arc<Table>> {
+    if let Some(own) = sources.get(&(data.folder().to_owned(), data.source.clone())) {
+        return Some(own);
+    }
+    let manifest = dump.manifests.get(data.folder())?;
+    let is_same = |folder: &str| dump.manifests.get(folder).is_some_and(|other| Arc::ptr_eq(manifest, other));
+    let mut found = sources.iter().filter(|((folder, source), _)| *source == data.source && is_same(folder));
+    let (_, table) = found.next()?;
+    found.next().is_none().then_some(table)
+}
 
 /// The text of a schema file. Blocks.
 ///

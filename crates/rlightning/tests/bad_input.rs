@@ -454,6 +454,46 @@ fn folders_in_the_names_of_a_manifest() {
     assert_eq!(server.value("SELECT COUNT(*) FROM d.t"), ROWS.to_string());
 }
 
+/// A template may put the schema files into another folder than the rows: column names come from there all the same, but not from
+/// another dump.
+#[test]
+fn schemas_in_another_folder_than_the_rows() {
+    let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default()) else { return };
+    server.sql("CREATE DATABASE d; CREATE TABLE d.t (b int, a int); CREATE TABLE d.u (b int, a int)");
+    let task = Task::new(server.port());
+    for (dump, table) in [("one", "t"), ("two", "u")] {
+        let rows = format!("INSERT INTO `{table}` VALUES\n(1,2);\n");
+        let schema = format!("CREATE TABLE `{table}` (`a` int, `b` int);\n");
+        let file = common::manifest::FileLine {
+            name: format!("rows/d.{table}.0.sql"),
+            schema: "d".into(),
+            table: table.into(),
+            bytes: rows.len() as u64,
+            ..Default::default()
+        };
+        let line = common::manifest::SchemaFileLine {
+            name: format!("schemas/d.{table}-schema.sql"),
+            bytes: schema.len() as u64,
+            blake3: String::new(),
+        };
+        let manifest = common::manifest::Manifest {
+            dump: common::manifest::DumpHead { format: 1, ..Default::default() },
+            end: Some(Default::default()),
+            files: vec![file],
+            schemas: vec![line],
+            ..Default::default()
+        };
+        task.write(&format!("{dump}/rdump-manifest.jsonl"), manifest.render());
+        task.write(&format!("{dump}/rows/d.{table}.0.sql"), rows);
+        task.write(&format!("{dump}/schemas/d.{table}-schema.sql"), schema);
+    }
+    // No part of a dump, and without a schema of its own: by place, as ever.
+    task.write("three/d.t.9.sql", "INSERT INTO `t` VALUES\n(3,4);\n");
+    task.import();
+    assert_eq!(server.value("SELECT GROUP_CONCAT(CONCAT(a, '|', b) ORDER BY b) FROM d.t"), "1|2,4|3");
+    assert_eq!(server.value("SELECT CONCAT(a, '|', b) FROM d.u"), "1|2");
+}
+
 #[test]
 fn a_full_disk_of_the_target() {
     let Some(server) = Server::start_or_skip(Kind::MySql8033, Options::default().no_binlog().tmpfs(220))

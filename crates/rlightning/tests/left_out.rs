@@ -88,6 +88,7 @@ fn type_errors_up_to_a_number() {
 fn duplicates_that_are_ignored_are_recorded() {
     let Some(server) = server() else { return };
     server.sql("INSERT INTO d.t VALUES (5,'old'),(1500,'old'),(2999,'old')");
+    server.sql("GRANT CREATE VIEW ON *.* TO target");
     let mut task = Task::new(server.port()).small_batches();
     // One more that repeats within a statement.
     let all = (0..3_000).map(|number| format!("({number},'row {number}')")).chain(["(7,'again')".to_owned()]);
@@ -100,6 +101,8 @@ fn duplicates_that_are_ignored_are_recorded() {
     let done = task.import_expecting(said);
     assert!(done.stdout.contains("Unique Key Conflict | 4 "), "{}", done.shown());
     assert_records(&server, &task, "conflict_records", 4);
+    let view = "SELECT COUNT(*) FROM lightning_task_info.conflict_view WHERE is_precheck_conflict = 1 AND key_data IS NULL AND row_data <> ''";
+    assert_eq!(server.value(view), "4");
     assert_eq!(server.value("SELECT GROUP_CONCAT(n ORDER BY n) FROM d.t WHERE c = 'old'"), "5,1500,2999");
     assert_eq!(server.value("SELECT COUNT(*) FROM d.t WHERE c = CONCAT('row ', n)"), "2997");
     // One more than the threshold.

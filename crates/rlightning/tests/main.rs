@@ -19,6 +19,7 @@ mod orphans;
 mod parquet;
 mod portable;
 mod programs;
+mod server;
 mod status;
 mod support;
 mod tls;

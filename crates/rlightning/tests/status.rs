@@ -13,7 +13,7 @@ const ROWS: u64 = 20_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Sends a request; status code, headers and body.
-fn request(address: &str, method: &str, path: &str, body: &str) -> (u16, String, String) {
+pub fn request(address: &str, method: &str, path: &str, body: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();
     write!(

@@ -274,3 +274,18 @@ fn a_restart_of_the_target_is_waited_for() {
     assert!(done.stdout.contains("hold the 6000 rows"), "{}", done.shown());
     LogCheck::new().allow("will try again").allow("connection").check(&task.log_text());
 }
+
+#[test]
+fn parquet_is_verified_too() {
+    let Some(server) = server(Kind::MySql8033).filter(|_| testkit::python::has_pyarrow()) else { return };
+    server.sql("CREATE DATABASE d; CREATE TABLE d.t (n bigint NOT NULL PRIMARY KEY, c varchar(100), at timestamp(6) NULL)");
+    let task = Task::new(server.port());
+    testkit::python::run_pyarrow(
+        &task.dumps(),
+        "import datetime\nn = range(2000)\nat = [datetime.datetime(2024, 3, 31, 1, 30, tzinfo=datetime.timezone.utc) + datetime.timedelta(seconds=i) for i in n]\n\
+         pq.write_table(pa.table({'n': list(n), 'c': ['row %d' % i for i in n], 'at': at}), 'd.t.parquet', row_group_size=300)",
+    );
+    agrees(&task, 2000);
+    server.sql("UPDATE d.t SET at = at + INTERVAL 1 MICROSECOND WHERE n = 1999");
+    differs(&task, "and some are not the same", "n=1999: other values than in file 'd.t.parquet'");
+}

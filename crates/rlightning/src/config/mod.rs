@@ -369,6 +369,64 @@ fn checkpoint_place(raw: &RawConfig, target: &Endpoint, warnings: &mut Vec<Strin
     }
 }
 
+/// Where a server listens.
+///
+/// # Errors
+/// Nowhere.
+pub fn server_address(raw: &RawConfig) -> Result<String> {
+    status_addr(raw)
+        .ok_or_else(|| invalid("If server-mode is enabled, the status-addr must be a valid listen address"))
+}
+
+/// The configuration of a task that was posted to a server: what it does not say of some keys is that of the process (facts/lightning.md
+/// 1.1).
+///
+/// # Errors
+/// Text that is no TOML, and keys that nothing knows.
+pub fn task(process: &RawConfig, text: &str) -> std::result::Result<RawConfig, ConfigError> {
+    let mut raw: RawConfig = common::config::from_toml(text, "task")?.strict("task")?;
+    // It was just read from it, with names in any case.
+    let said: toml::Table = text.parse().unwrap_or_default();
+    let section = |wanted: &str| {
+        said.iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+            .and_then(|(_, value)| value.as_table())
+    };
+    let says = |name: &str, wanted: &str| {
+        section(name).is_some_and(|table| table.keys().any(|key| key.eq_ignore_ascii_case(wanted)))
+    };
+    macro_rules! take {
+        ($($section:ident.$field:ident = $name:literal . $key:literal),* $(,)?) => {
+            $(if !says($name, $key) { raw.$section.$field = process.$section.$field.clone(); })*
+        };
+    }
+    take!(
+        tidb.host = "tidb"."host",
+        tidb.port = "tidb"."port",
+        tidb.user = "tidb"."user",
+        tidb.password = "tidb"."password",
+        tidb.status_port = "tidb"."status-port",
+        tidb.pd_addr = "tidb"."pd-addr",
+        tidb.log_level = "tidb"."log-level",
+        mydumper.no_schema = "mydumper"."no-schema",
+        mydumper.data_source_dir = "mydumper"."data-source-dir",
+        mydumper.filter = "mydumper"."filter",
+        mydumper.ignore_columns = "mydumper"."ignore-columns",
+        tikv_importer.backend = "tikv-importer"."backend",
+        tikv_importer.sorted_kv_dir = "tikv-importer"."sorted-kv-dir",
+        checkpoint.enable = "checkpoint"."enable",
+        post_restore.checksum = "post-restore"."checksum",
+        post_restore.analyze = "post-restore"."analyze",
+        post_restore.verify = "post-restore"."verify",
+        mydumper.programs = "mydumper"."programs",
+        lightning.check_requirements = "lightning"."check-requirements",
+    );
+    if section("security").is_none() {
+        raw.security = process.security.clone();
+    }
+    Ok(raw)
+}
+
 /// `status-addr`, or its old name.
 fn status_addr(raw: &RawConfig) -> Option<String> {
     match (raw.lightning.status_addr.as_str(), raw.lightning.pprof_port) {
@@ -401,11 +459,6 @@ fn refuse_what_is_missing(raw: &RawConfig) -> Result<()> {
         other => {
             return Err(invalid(format!("invalid config: unsupported `tikv-importer.backend` ({other})")));
         }
-    }
-    if raw.lightning.server_mode {
-        return Err(invalid(
-            "invalid config: lightning.server-mode is not there yet; run one task per process",
-        ));
     }
     if raw.lightning.max_error.type_errors > 0 && raw.lightning.task_info_schema_name.is_empty() {
         return Err(invalid(

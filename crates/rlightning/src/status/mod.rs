@@ -20,6 +20,7 @@ use crate::downstream::Target;
 use crate::import::file::FileTask;
 use crate::ledger::Ledger;
 use crate::progress::Counters;
+use crate::server::Queue;
 
 /// The page for a browser.
 const PAGE: &str = include_str!("page.html");
@@ -28,6 +29,8 @@ const PAGE: &str = include_str!("page.html");
 pub struct Status {
     /// The configuration, secrets masked, as JSON.
     config: String,
+    /// In server mode.
+    queue: Option<Arc<Queue>>,
     token: CancellationToken,
     paused: watch::Sender<bool>,
     run: Mutex<Run>,
@@ -67,7 +70,18 @@ impl Status {
     /// For a run with this configuration; the token stops it.
     pub fn new(config: &str, token: CancellationToken) -> Arc<Self> {
         let (paused, _) = watch::channel(false);
-        Arc::new(Self { config: config.to_owned(), token, paused, run: Mutex::default() })
+        Arc::new(Self { config: config.to_owned(), queue: None, token, paused, run: Mutex::default() })
+    }
+
+    /// For a server with this queue.
+    pub fn of_server(queue: Arc<Queue>, token: CancellationToken) -> Arc<Self> {
+        let (paused, _) = watch::channel(false);
+        Arc::new(Self { config: String::new(), queue: Some(queue), token, paused, run: Mutex::default() })
+    }
+
+    /// Another task begins.
+    pub fn begun(&self) {
+        *self.run() = Run { stage: Stage::Running, ..Run::default() };
     }
 
     fn run(&self) -> std::sync::MutexGuard<'_, Run> {
@@ -127,9 +141,9 @@ fn router(status: Arc<Status>) -> Router {
         .route("/", get(|| async { Redirect::to("/web/") }))
         .route("/web/", get(|| async { Html(PAGE) }))
         .route("/metrics", get(metrics))
-        .route("/tasks", get(tasks).post(not_a_server))
+        .route("/tasks", get(tasks).post(post))
         .route("/tasks/{id}", get(task).delete(cancel))
-        .route("/tasks/{id}/{place}", patch(not_a_server_either))
+        .route("/tasks/{id}/{place}", patch(shift))
         .route("/progress/task", get(progress_task))
         .route("/progress/table", get(progress_table))
         .route("/pause", get(paused).put(pause))
@@ -156,27 +170,62 @@ async fn metrics(Shared(status): Known) -> Response {
 }
 
 async fn tasks(Shared(status): Known) -> Json<Value> {
-    Json(json!({ "current": status.task(), "queue": [] }))
+    Json(match &status.queue {
+        Some(queue) => queue.list(),
+        None => json!({ "current": status.task(), "queue": [] }),
+    })
 }
 
-async fn not_a_server() -> Response {
-    refuse(StatusCode::NOT_IMPLEMENTED, "server-mode not enabled")
+async fn post(Shared(status): Known, body: String) -> Response {
+    let Some(queue) = status.queue.clone() else {
+        return refuse(StatusCode::NOT_IMPLEMENTED, "server-mode not enabled");
+    };
+    // It opens the source's folder or bucket.
+    match tokio::task::block_in_place(|| queue.push(&body)) {
+        Ok(id) => Json(json!({ "id": id })).into_response(),
+        Err(error) => refuse(StatusCode::BAD_REQUEST, error.to_string()),
+    }
 }
 
-async fn not_a_server_either(Path(_): Path<(String, String)>) -> Response {
-    not_a_server().await
+fn not_found() -> Response {
+    refuse(StatusCode::NOT_FOUND, "task ID not found")
+}
+
+async fn shift(Shared(status): Known, Path((id, place)): Path<(String, String)>) -> Response {
+    let Some(queue) = &status.queue else {
+        return refuse(StatusCode::NOT_IMPLEMENTED, "server-mode not enabled");
+    };
+    let to_front = match place.as_str() {
+        "front" => true,
+        "back" => false,
+        other => return refuse(StatusCode::BAD_REQUEST, format!("unknown place {other}: front or back")),
+    };
+    match id.parse() {
+        Ok(id) if queue.shift(id, to_front) => Json(json!({})).into_response(),
+        _ => not_found(),
+    }
 }
 
 async fn task(Shared(status): Known, Path(id): Path<String>) -> Response {
-    if status.task().map(|task| task.to_string()) != Some(id) {
-        return refuse(StatusCode::NOT_FOUND, "task ID not found");
+    let shown = match &status.queue {
+        Some(queue) => id.parse().ok().and_then(|id| queue.shown(id)),
+        None => (status.task().map(|task| task.to_string()) == Some(id)).then(|| status.config.clone()),
+    };
+    match shown {
+        Some(shown) => ([(header::CONTENT_TYPE, "application/json")], shown).into_response(),
+        None => not_found(),
     }
-    ([(header::CONTENT_TYPE, "application/json")], status.config.clone()).into_response()
 }
 
 async fn cancel(Shared(status): Known, Path(id): Path<String>) -> Response {
+    if let Some(queue) = &status.queue {
+        return match id.parse() {
+            Ok(id) if queue.cancel(id) => Json(json!({})).into_response(),
+            _ => not_found(),
+        };
+    }
     if status.task().map(|task| task.to_string()) != Some(id) {
-        return refuse(StatusCode::NOT_FOUND, "task ID not found");
+        return not_found();
     }
     info!("the task is cancelled over HTTP");
     status.token.cancel();
