@@ -252,7 +252,10 @@ impl Config {
             return Err(value_error("--cert and --key belong together: give both or none"));
         }
         let masks = rules::masks(parsed, &flags, sql.is_some())?;
-        let mut options = parsed.rendered(|flag| flag.shapes_files());
+        // Pages of Parquet are hashed as they are packed.
+        let packs_inside = output.format == common::dumpfile::Format::Parquet;
+        let mut options = parsed
+            .rendered(|flag| flag.shapes_files() || (packs_inside && flag.name == "compress-level"));
         options.extend(rules::fingerprints(&flags, &masks)?);
         Ok(Config {
             host: flags.text("host"),
