@@ -254,8 +254,8 @@ impl Config {
         let masks = rules::masks(parsed, &flags, sql.is_some())?;
         // Pages of Parquet are hashed as they are packed.
         let packs_inside = output.format == common::dumpfile::Format::Parquet;
-        let mut options = parsed
-            .rendered(|flag| flag.shapes_files() || (packs_inside && flag.name == "compress-level"));
+        let mut options =
+            parsed.rendered(|flag| flag.shapes_files() || (packs_inside && flag.name == "compress-level"));
         options.extend(rules::fingerprints(&flags, &masks)?);
         Ok(Config {
             host: flags.text("host"),

@@ -211,7 +211,8 @@ impl Chunk {
     fn specs(&self, columns: &[ColumnDef], options: &parquet::Options) -> Vec<parquet::Spec> {
         let table = self.job.table.as_ref();
         let floats: Vec<usize> = table.into_iter().flat_map(Table::float_fields).collect();
-        let may_be_null = |field| table.is_none_or(|table| table.masks.iter().any(|(masked, _)| *masked == field));
+        let may_be_null =
+            |field| table.is_none_or(|table| table.masks.iter().any(|(masked, _)| *masked == field));
         let spec = |(field, column): (usize, &ColumnDef)| {
             // A FLOAT is read by an expression.
             let own = table.filter(|_| floats.contains(&field)).and_then(|table| table.columns.get(field));

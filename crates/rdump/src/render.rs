@@ -364,10 +364,7 @@ struct CellsOut<'c, 'm, I> {
 
 impl<'a, I: Iterator<Item = Option<&'a [u8]>>> parquet::Row for CellsOut<'_, '_, I> {
     #[inline]
-    fn each(
-        self,
-        mut take: impl FnMut(Option<&[u8]>) -> Result<(), String>,
-    ) -> Result<(), String> {
+    fn each(self, mut take: impl FnMut(Option<&[u8]>) -> Result<(), String>) -> Result<(), String> {
         let CellForms { kinds, masks, scratch } = self.forms;
         for (cell, kind) in self.cells.zip(&*kinds) {
             take(cell.and_then(|value| replaced(*kind, value, masks, scratch).1))?;

@@ -96,8 +96,9 @@ fn parquet_options(
         })
     };
     let own = flags.text("parquet-compress");
-    let own_compression = Compression::from_flag(&own)
-        .ok_or_else(|| value_error(format!("unknown --parquet-compress {own}: no-compression, gzip, snappy or zstd")))?;
+    let own_compression = Compression::from_flag(&own).ok_or_else(|| {
+        value_error(format!("unknown --parquet-compress {own}: no-compression, gzip, snappy or zstd"))
+    })?;
     let given = flags.0.given("parquet-compress");
     let text_times = match flags.text("parquet-times").as_str() {
         "typed" => false,
@@ -111,7 +112,11 @@ fn parquet_options(
     }
     Ok(parquet::Options {
         compression: if given { own_compression } else { compression },
-        level: if given && own_compression != compression { None } else { compress_level(flags, compression)? },
+        level: if given && own_compression != compression {
+            None
+        } else {
+            compress_level(flags, compression)?
+        },
         // Heads of pages count in 32 bits.
         page_bytes: size("parquet-page-size", 512 << 20)?,
         group_bytes: size("parquet-row-group-size", 1 << 40)?,
@@ -236,7 +241,9 @@ fn portable(flags: &Flags<'_>, format: Format) -> Result<bool, ConfigError> {
         return Ok(false);
     }
     if format != Format::Sql {
-        return Err(value_error("--portable is for SQL files, not for --filetype csv, --filetype parquet or --sql"));
+        return Err(value_error(
+            "--portable is for SQL files, not for --filetype csv, --filetype parquet or --sql",
+        ));
     }
     if flags.bool("dumpling-bytes") {
         return Err(value_error(

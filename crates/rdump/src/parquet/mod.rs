@@ -197,7 +197,7 @@ impl ParquetFile {
 /// Compresses pages, one after the other.
 enum Codec {
     None,
-    Snappy(snap::raw::Encoder),
+    Snappy(Box<snap::raw::Encoder>),
     Gzip(flate2::Compression),
     Zstd(Box<zstd::bulk::Compressor<'static>>),
 }
@@ -212,7 +212,7 @@ impl Codec {
     fn new(compression: Compression, level: Option<i32>) -> io::Result<Self> {
         Ok(match compression {
             Compression::None => Self::None,
-            Compression::Snappy => Self::Snappy(snap::raw::Encoder::new()),
+            Compression::Snappy => Self::Snappy(Box::default()),
             Compression::Gzip => {
                 let level = level.and_then(|level| u32::try_from(level).ok());
                 Self::Gzip(level.map_or_else(flate2::Compression::default, flate2::Compression::new))
