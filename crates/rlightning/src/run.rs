@@ -223,8 +223,8 @@ async fn go_on(
     if config.verify {
         verify(config, prepared, target, ready, token).await?;
     }
-    let dump = &prepared.dump;
-    if !config.source.no_schema && !(dump.views.is_empty() && dump.programs.is_empty()) {
+    let has_none = prepared.dump.views.is_empty() && prepared.dump.programs.is_empty();
+    if !config.source.no_schema && !has_none {
         objects(config, prepared, target, token).await?;
     }
     Ok(rows)

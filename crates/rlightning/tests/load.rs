@@ -168,6 +168,21 @@ fn timestamps_are_read_in_the_zone_of_the_dump() {
     assert_eq!(at_utc(3), "2024-01-01 07:00:00");
 }
 
+/// A double that the target has no text for goes in as an expression, whose texts keep the introducer of the dump's.
+#[test]
+fn an_introducer_stays_where_a_double_needs_an_expression() {
+    let Some(server) = server_with(Kind::MySql8033, "CREATE DATABASE d; CREATE TABLE d.t (j json)") else {
+        return;
+    };
+    let task = Task::new(server.port());
+    let row = "(_utf8mb4'{\"é\":-2.4947112517894706e5}')";
+    task.write("d.t.0.sql", format!("/*!40101 SET NAMES latin1*/;\nINSERT INTO `t` VALUES {row};\n"));
+    task.import();
+    assert_eq!(server.value("SELECT JSON_KEYS(j) FROM d.t"), "[\"é\"]");
+    let exact = "SELECT JSON_EXTRACT(j, '$.\"é\"') + 0e0 = -2.4947112517894706e5 FROM d.t";
+    assert_eq!(server.value(exact), "1");
+}
+
 #[test]
 fn rows_that_are_legal_at_the_source_load() {
     let Some(server) = server_with(

@@ -328,6 +328,11 @@ fn path_of(text: &[u8], wanted: usize) -> Option<String> {
 
 /// The SQL of a document that the server would misread; `None` if it would not.
 pub fn exact_sql(text: &[u8], mode: SqlMode) -> Option<Vec<u8>> {
+    sql_of(text, b"", mode)
+}
+
+/// With the introducer of the literal where there is more than one literal.
+fn sql_of(text: &[u8], introducer: &[u8], mode: SqlMode) -> Option<Vec<u8>> {
     let exact = exact(text)?;
     let mut out = Vec::with_capacity(exact.text.len() + 16);
     if exact.left.is_empty() {
@@ -337,6 +342,7 @@ pub fn exact_sql(text: &[u8], mode: SqlMode) -> Option<Vec<u8>> {
     // The functions take no text of a session whose character set is binary.
     let text = |text: &[u8], out: &mut Vec<u8>| {
         out.extend_from_slice(b"CONVERT(");
+        out.extend_from_slice(introducer);
         quote(text, mode, out);
         out.extend_from_slice(b" USING utf8mb4)");
     };
@@ -364,12 +370,17 @@ fn quote(text: &[u8], mode: SqlMode, out: &mut Vec<u8>) {
 
 /// The same for a document as an SQL string, `'…'` or `"…"`; `None` also for any other literal.
 pub fn exact_literal(literal: &[u8], mode: SqlMode) -> Option<Vec<u8>> {
+    exact_literal_behind(b"", literal, mode)
+}
+
+/// The same for one behind an introducer such as `_latin1`. What does not begin with a quote is an expression that holds it.
+pub fn exact_literal_behind(introducer: &[u8], literal: &[u8], mode: SqlMode) -> Option<Vec<u8>> {
     if !matches!(literal.first(), Some(b'\'' | b'"')) || !may_change(literal) {
         return None;
     }
     let mut text = Vec::with_capacity(literal.len());
     unescape_into(literal, mode, &mut text);
-    exact_sql(&text, mode)
+    sql_of(&text, introducer, mode)
 }
 
 /// Whether a text, of JSON or an SQL literal of it, may hold a number that [`exact`] changes. A quick look.

@@ -116,13 +116,18 @@ impl Cell<'_> {
         if self.kind != CellKind::String || self.joined {
             return None;
         }
-        let better = crate::json_doubles::exact_literal(self.literal, mode)?;
+        let begin = (self.literal.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
+        let before = self.text.get(..begin)?;
+        // It is one only with its literal behind it.
+        let introducer = Lexer::new(self.text, mode)
+            .take_while(|token| token.span.start < begin)
+            .find(|token| token.kind == TokenKind::Introducer);
+        let introducer = introducer.map_or(&b""[..], |token| token.span.of(self.text));
+        let better = crate::json_doubles::exact_literal_behind(introducer, self.literal, mode)?;
         if !better.starts_with(b"'") {
             // An expression of its own.
             return Some(better);
         }
-        let begin = (self.literal.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
-        let before = self.text.get(..begin)?;
         let behind = self.text.get(begin + self.literal.len()..)?;
         Some([before, &better, behind].concat())
     }
