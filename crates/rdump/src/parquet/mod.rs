@@ -212,7 +212,7 @@ impl Codec {
     fn new(compression: Compression, level: Option<i32>) -> io::Result<Self> {
         Ok(match compression {
             Compression::None => Self::None,
-            Compression::Snappy => Self::Snappy(Box::default()),
+            Compression::Snappy => Self::Snappy(Box::new(snap::raw::Encoder::new())),
             Compression::Gzip => {
                 let level = level.and_then(|level| u32::try_from(level).ok());
                 Self::Gzip(level.map_or_else(flate2::Compression::default, flate2::Compression::new))
