@@ -181,7 +181,8 @@ fn shards_are_truncated_and_made_like_others() {
     let log = stop(tool);
     let rows = "SELECT GROUP_CONCAT(sid, IFNULL(extra, '-') ORDER BY sid) FROM my_db.table5";
     assert_eq!(rig.target.value(rows), "1-,2-,3-,44");
-    let warned = log.lines().find(|line| line.contains("TRUNCATE TABLE is passed over in a task with shards"));
+    let warned =
+        log.lines().find(|line| line.contains("TRUNCATE TABLE is passed over in a task with shards"));
     assert!(warned.is_some_and(|line| line.contains("[WARN]") && line.contains("table1")), "{log}");
     assert!(!log.contains("the subtask is paused"), "{log}");
 }
