@@ -119,27 +119,6 @@ pub fn zone_to_create_in(
     Ok(zone(target, dump, file, &read(storage, file, character_set)?))
 }
 
-/// The CHECKs by which MariaDB's columns are JSON; a structure does not have those that stand in the column.
-pub fn json_checks(create: &[u8]) -> Vec<sql::schema::Check> {
-    use sql::lexer::{Lexer, TokenKind, name_text};
-    let words: Vec<(TokenKind, &[u8])> = Lexer::new(create, SqlMode::default())
-        .map(|token| (token.kind, token.span.of(create)))
-        .filter(|(kind, _)| !matches!(kind, TokenKind::Comment | TokenKind::Punct(b'(' | b')')))
-        .collect();
-    let is = |at: usize, word: &[u8]| {
-        words.get(at).is_some_and(|(kind, text)| *kind == TokenKind::Word && text.eq_ignore_ascii_case(word))
-    };
-    let is_name = |kind: TokenKind| matches!(kind, TokenKind::Word | TokenKind::Quoted);
-    (0..words.len())
-        .filter(|at| is(*at, b"CHECK") && is(at + 1, b"json_valid"))
-        .filter_map(|at| words.get(at + 2).filter(|(kind, _)| is_name(*kind)))
-        .map(|(_, name)| sql::schema::Check {
-            name: None,
-            text: format!("CHECK (json_valid({}))", quote(&name_text(name))),
-        })
-        .collect()
-}
-
 /// Reads the structure of every source table that has a schema file. Blocks.
 ///
 /// # Errors
@@ -150,7 +129,7 @@ pub fn source_tables(storage: &dyn Storage, dump: &Dump, character_set: &str) ->
         let text = read(storage, file, character_set)?;
         match create_table(&text).map(|create| Table::from_create(create, SqlMode::default())) {
             Some(Ok(mut table)) => {
-                table.checks.extend(json_checks(create_table(&text).unwrap_or_default()));
+                table.checks.extend(sql::schema::json_checks(create_table(&text).unwrap_or_default()));
                 tables.insert((folder_of(&file.path).to_owned(), file.source.clone()), Arc::new(table));
             }
             Some(Err(error)) => {

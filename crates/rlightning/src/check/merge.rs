@@ -305,7 +305,7 @@ mod tests {
     /// As [`crate::schema::source_tables`] has it.
     fn with_checks(text: &str) -> (String, Table) {
         let (name, mut table) = shard("shard", text);
-        table.checks.extend(crate::schema::json_checks(text.as_bytes()));
+        table.checks.extend(sql::schema::json_checks(text.as_bytes()));
         (name, table)
     }
 

@@ -68,7 +68,6 @@ fn what_is_not_there_or_not_allowed_is_refused_by_name() {
         (format!("{BASE}tls = 'x'"), "unsupported `tidb.tls` config x"),
         (format!("{BASE}sql-mode = 'a;b'"), "must be a valid SQL_MODE"),
         (format!("{BASE}[lightning]\nmax-error = 3\ntask-info-schema-name = ''"), "lightning.max-error.type"),
-        (format!("{BASE}[lightning]\nserver-mode = true"), "lightning.server-mode"),
         (format!("{BASE}[checkpoint]\ndriver = 'x'"), "unknown checkpoint driver 'x'"),
         (format!("{BASE}[conflict]\nstrategy = 'x'"), "invalid conflict.strategy 'x'"),
         (format!("{BASE}[conflict]\nthreshold = 3"), "conflict.threshold cannot be set"),

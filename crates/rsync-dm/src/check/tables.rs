@@ -9,7 +9,7 @@ use common::{
 use mysql::Conn;
 use sql::{
     lexer::SqlMode,
-    schema::{Column, Index, Table},
+    schema::{Column, Index, Table, json_checks},
 };
 
 use super::{
@@ -48,11 +48,18 @@ pub(crate) async fn definition(conn: &mut Conn, name: &TableName) -> Result<Opti
     match conn.query_one(sql).await {
         Ok(row) => {
             let text = row.as_ref().and_then(|r| r.at(1)).unwrap_or_default();
-            Ok(Table::from_create(text, SqlMode::default()).ok())
+            Ok(read(text))
         }
         Err(e) if matches!(e.code(), Some(1049 | 1146 | 1142 | 1044)) => Ok(None),
         Err(e) => Err(failed(&e)),
     }
+}
+
+/// A structure, with what tells MariaDB's JSON from text.
+fn read(create: &[u8]) -> Option<Table> {
+    let mut table = Table::from_create(create, SqlMode::default()).ok()?;
+    table.checks.extend(json_checks(create));
+    Some(table)
 }
 
 /// The checks of structures. `goes_on`: there is a checkpoint, so shards may be on different sides of a DDL.
@@ -348,7 +355,7 @@ mod tests {
     use super::*;
 
     fn table(text: &str) -> Table {
-        Table::from_create(text.as_bytes(), SqlMode::default()).unwrap()
+        read(text.as_bytes()).unwrap()
     }
 
     fn member(source: &str, text: &str) -> SourceTable {

@@ -311,6 +311,27 @@ impl Check {
     }
 }
 
+/// The CHECKs by which MariaDB's columns are JSON; a structure does not have those that stand in the column.
+pub fn json_checks(create: &[u8]) -> Vec<Check> {
+    use crate::lexer::{Lexer, TokenKind, name_text};
+    let words: Vec<(TokenKind, &[u8])> = Lexer::new(create, SqlMode::default())
+        .map(|token| (token.kind, token.span.of(create)))
+        .filter(|(kind, _)| !matches!(kind, TokenKind::Comment | TokenKind::Punct(b'(' | b')')))
+        .collect();
+    let is = |at: usize, word: &[u8]| {
+        words.get(at).is_some_and(|(kind, text)| *kind == TokenKind::Word && text.eq_ignore_ascii_case(word))
+    };
+    let is_name = |kind: TokenKind| matches!(kind, TokenKind::Word | TokenKind::Quoted);
+    (0..words.len())
+        .filter(|at| is(*at, b"CHECK") && is(at + 1, b"json_valid"))
+        .filter_map(|at| words.get(at + 2).filter(|(kind, _)| is_name(*kind)))
+        .map(|(_, name)| Check {
+            name: None,
+            text: format!("CHECK (json_valid(`{}`))", name_text(name).replace('`', "``")),
+        })
+        .collect()
+}
+
 /// A table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
