@@ -298,6 +298,8 @@ pub struct TikvImporter {
 #[serde(rename_all = "kebab-case", default)]
 #[allow(missing_docs)]
 pub struct Mydumper {
+    /// Parameters of a URL hold keys: they are not shown.
+    #[serde(serialize_with = "shown_url")]
     pub data_source_dir: String,
     pub read_block_size: ByteSize,
     pub batch_size: ByteSize,
@@ -320,6 +322,10 @@ pub struct Mydumper {
     /// The spelling of the same list in a task posted to a server.
     pub ignore_data_columns: Vec<IgnoreColumns>,
     pub csv: Csv,
+}
+
+fn shown_url<S: serde::Serializer>(url: &str, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(common::storage::without_parameters(url))
 }
 
 impl Default for Mydumper {

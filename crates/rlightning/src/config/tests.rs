@@ -86,6 +86,14 @@ fn what_is_not_there_or_not_allowed_is_refused_by_name() {
 }
 
 #[test]
+fn keys_in_a_url_are_not_shown() {
+    let url = BASE.replace("'/'", "'s3://b/p?access-key=AK&secret-access-key=x%2Fy'");
+    let raw: RawConfig = common::config::from_toml(&url, "test").unwrap().value;
+    let config = Config::resolve(&raw, &Flags::default(), LogConfig::default()).unwrap();
+    assert!(config.shown.contains("s3://b/p\"") && !config.shown.contains("x%2Fy"), "{}", config.shown);
+}
+
+#[test]
 fn the_command_line_wins() {
     let mut raw: RawConfig = common::config::from_toml(BASE, "test").unwrap().value;
     let flags = Flags {
