@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::charset::Charset;
 use crate::compress;
 use crate::error::Fault;
 use crate::reader::Reader;
@@ -195,6 +196,21 @@ impl<'a> StatusVars<'a> {
 }
 
 impl<'a> Query<'a> {
+    /// The statement in UTF-8, as far as its character set is known; else its bytes as they are.
+    pub fn text(&self) -> Cow<'_, [u8]> {
+        let sql: &[u8] = &self.sql;
+        if sql.is_ascii() {
+            return Cow::Borrowed(sql);
+        }
+        let charset =
+            self.status.charset.and_then(|charset| Charset::of_collation(u32::from(charset.client)));
+        let mut out = Vec::new();
+        match charset {
+            Some(charset) if charset != Charset::Binary && charset.to_utf8(sql, &mut out) => Cow::Owned(out),
+            _ => Cow::Borrowed(sql),
+        }
+    }
+
     /// `body` without checksum; `compressed` for MariaDB's event 165.
     pub(crate) fn parse(
         body: &'a [u8],

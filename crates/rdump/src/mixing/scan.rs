@@ -5,9 +5,7 @@
 //!    not follow on what was before, or is not understood, condemns all tables.
 //! 2. A table that is not condemned was changed by full images of rows alone.
 
-use std::borrow::Cow;
-
-use binlog::{Body, Charset, Decoder, Event, EventKind, Query};
+use binlog::{Body, Decoder, Event, EventKind, Query};
 use common::ident::TableName;
 use mysql::gtid::Sid;
 use mysql::wire::{BinlogRequest, BinlogStream, Refusal, Start};
@@ -282,7 +280,7 @@ impl<'a> Scan<'a> {
     fn query(&mut self, query: &Query<'_>) -> Result<(), String> {
         use Kind::*;
         let mode = SqlMode::from_bits(query.status.sql_mode.unwrap_or(0));
-        let text = to_utf8(query);
+        let text = query.text();
         let found = sql::classify(&text, mode);
         let schema = String::from_utf8_lossy(query.schema).into_owned();
         match found.kind {
@@ -357,18 +355,4 @@ fn no_event(place: &Location) -> String {
 /// Servers may take names in any case; a table too many only costs time.
 fn is_one(a: &str, b: &str) -> bool {
     a == b || a.to_lowercase() == b.to_lowercase()
-}
-
-/// The statement in UTF-8, as far as its character set is known.
-fn to_utf8<'a>(query: &'a Query<'_>) -> Cow<'a, [u8]> {
-    let sql: &[u8] = &query.sql;
-    if sql.is_ascii() {
-        return Cow::Borrowed(sql);
-    }
-    let charset = query.status.charset.and_then(|charset| Charset::of_collation(u32::from(charset.client)));
-    let mut out = Vec::new();
-    match charset {
-        Some(charset) if charset != Charset::Binary && charset.to_utf8(sql, &mut out) => Cow::Owned(out),
-        _ => Cow::Borrowed(sql),
-    }
 }

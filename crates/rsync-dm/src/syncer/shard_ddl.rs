@@ -218,6 +218,10 @@ impl Unit {
         let mut held = None;
         for name in &names {
             let Known::Kept { table, routed, .. } = self.known(&name.schema, &name.table)? else { continue };
+            // Carried out when it was read before.
+            if self.is_done(&table, text.end) {
+                continue;
+            }
             let target = routed.name();
             let synced = self.groups.get(&target).is_some_and(Group::is_synced);
             if synced && (joins || self.groups.is_waiting(&target, &table)) {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use binlog::{Charset, Query};
+use binlog::Query;
 use common::{
     error::{DmError, dm_codes as code},
     failpoint,
@@ -90,7 +90,7 @@ impl Unit {
         timestamp: u32,
     ) -> Result<(), DmError> {
         let mode = SqlMode::from_bits(query.status.sql_mode.unwrap_or(0));
-        let sql = to_utf8(query);
+        let sql = query.text();
         let found = sql::classify(&sql, mode);
         let inside = self.transaction.begun;
         self.place = end.clone();
@@ -499,18 +499,4 @@ pub(super) enum Outcome {
     OpensTransaction,
     /// It will be read again when the group that it waits for has run its statement.
     Held,
-}
-
-/// The statement in UTF-8, as far as its character set is known.
-fn to_utf8<'a>(query: &'a Query<'_>) -> Cow<'a, [u8]> {
-    let sql: &[u8] = &query.sql;
-    if sql.is_ascii() {
-        return Cow::Borrowed(sql);
-    }
-    let charset = query.status.charset.and_then(|c| Charset::of_collation(u32::from(c.client)));
-    let mut out = Vec::new();
-    match charset {
-        Some(charset) if charset != Charset::Binary && charset.to_utf8(sql, &mut out) => Cow::Owned(out),
-        _ => Cow::Borrowed(sql),
-    }
 }
